@@ -1,0 +1,199 @@
+"""The process: opens what it needs, serves HTTP, runs the worker, and stops without losing anything.
+
+`serve` is the one way in for the command line, `dev` and the tests. At start: wait for the database, migrate, refuse a role
+that row security does not bind. At SIGTERM: no new requests, no new claims, what is in flight finishes, leases go back, exit 0.
+"""
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import AsyncIterator, Iterator
+from typing import Literal
+from urllib.parse import unquote, urlsplit
+
+import structlog
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from atendeja import db, leases, metrics, migrate
+from atendeja.cloud import Cloud
+from atendeja.config import Config
+from atendeja.db import Database
+from atendeja.errors import Refused, Unavailable
+from atendeja.inbound import webhook
+from atendeja.inbound.intake import Intake
+from atendeja.queue import supervise
+from atendeja.runtime import Runtime, fresh_id
+from atendeja.worker import Worker
+
+log = structlog.get_logger(__name__)
+
+Role = Literal["all", "web", "worker"]
+
+STALE_BEAT_S = 15.0
+MOST_CONNECTIONS = 4000
+
+
+async def wait_for_database(config: Config) -> Database:
+    """Connect, saying each try; migrate first when MIGRATE is auto. Raises Refused, or Unavailable after DATABASE_WAIT_S."""
+    loop = asyncio.get_running_loop()
+    deadline, wait_s = loop.time() + config.database_wait_s, 0.25
+    while True:
+        try:
+            if config.migrate == "auto":
+                await migrate.run(config.admin_url.reveal(), login=_login(config))
+            return await _connect_ready(config)
+        except Unavailable as error:
+            left_s = deadline - loop.time()
+            if left_s <= 0:
+                raise Unavailable(f"{error}; gave up after DATABASE_WAIT_S = {config.database_wait_s:g} s") from error
+            log.warning("database_awaited", error=str(error), seconds_left=round(left_s))
+            await asyncio.sleep(min(wait_s, left_s))
+            wait_s = min(wait_s * 2, 5.0)
+
+
+async def _connect_ready(config: Config) -> Database:
+    database = await db.connect(config.database_url.reveal())
+    try:
+        if waiting := await _pending(database):
+            raise Refused("schema_behind", f"the database lacks {', '.join(waiting)}", hint="run `atendeja migrate`, or set MIGRATE=auto")
+        await db.verify_standing(database)
+    except (Refused, Unavailable):
+        await database.close()
+        raise
+    return database
+
+
+async def _pending(database: Database) -> list[str]:
+    async with database.pool.acquire() as connection:
+        known = migrate.read(db.sql_dir() / "migrations")
+        return [f"{m.version:04d}_{m.name}" for m in migrate.pending(known, await migrate.applied(connection))]
+
+
+def _login(config: Config) -> str | None:
+    """The user of DATABASE_URL, who must be allowed to become atendeja_app."""
+    user = urlsplit(config.database_url.reveal()).username
+    return unquote(user) if user else None
+
+
+@contextlib.asynccontextmanager
+async def open_runtime(config: Config) -> AsyncIterator[Runtime]:
+    """Everything an entry point needs, closed again at the end."""
+    database = await wait_for_database(config)
+    who = leases.identify(config.state_dir, fresh_id(), fresh_id())
+    cloud = Cloud(config.wa_api_base, config.wa_api_version)
+    try:
+        yield Runtime(config=config, db=database, cloud=cloud, who=who)
+    finally:
+        await cloud.close()
+        await database.close()
+
+
+def build(rt: Runtime, role: Role, extra: list[BaseRoute] | None = None) -> Starlette:
+    """The ASGI application of a role; its lifespan starts and stops everything else."""
+    intake = Intake(rt, has_next=role == "all")
+    worker = Worker(rt) if role != "web" else None
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        flushing = asyncio.get_running_loop().create_task(
+            supervise("intake", intake.run, rt.stopping, lambda loop: rt.meter.count("loops_ended", label=loop)), name="intake"
+        )
+        if worker is not None:
+            worker.start()
+        log.info("started", role=role, port=rt.config.port)
+        try:
+            yield
+        finally:
+            log.info("stopping")
+            rt.stopping.set()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(flushing, 5)
+            if worker is not None:
+                await worker.stop()
+            log.info("stopped")
+
+    routes: list[BaseRoute] = [*health_routes(rt), *metrics.routes(rt), *(extra or [])]
+    if role != "worker":
+        routes += webhook.routes(rt, intake)
+    return Starlette(routes=routes, lifespan=lifespan)
+
+
+def health_routes(rt: Runtime) -> list[BaseRoute]:
+    """`live` says that the process answers; `ready` that it could do its work, or why not."""
+
+    async def live(_request: Request) -> Response:
+        return JSONResponse({"status": "live"})
+
+    async def ready(_request: Request) -> Response:
+        reasons = await _reasons(rt)
+        return JSONResponse({"status": "not ready" if reasons else "ready", "reasons": reasons}, 503 if reasons else 200)
+
+    return [Route("/health/live", live), Route("/health/ready", ready)]
+
+
+async def _reasons(rt: Runtime) -> list[str]:
+    now = rt.monotonic()
+    reasons = [f"the {name} loop has not come round for {now - at:.0f} s" for name, at in rt.beats.items() if name != "jobs" and now - at > STALE_BEAT_S]
+    if rt.stopping.is_set():
+        reasons.append("stopping")
+    try:
+        async with asyncio.timeout(2):
+            reasons += [f"migration {name} is missing" for name in await _pending(rt.db)]
+    except (*db.TRANSIENT, OSError) as error:
+        reasons.append(f"the database is away: {db.describe(error)}")
+    return reasons
+
+
+class Server(uvicorn.Server):
+    """uvicorn without its habit of raising the signal again at the end: a drained stop is exit 0."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        for sig in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(sig, self._stop)
+        try:
+            yield
+        finally:
+            for sig in (signal.SIGTERM, signal.SIGINT):
+                loop.remove_signal_handler(sig)
+
+    def _stop(self) -> None:
+        self.force_exit = self.should_exit  # the second signal does not wait
+        self.should_exit = True
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Bind the port before anything else is opened. Raises Refused when it is taken or may not be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((host, port))
+    except OSError as error:
+        sock.close()
+        raise Refused("port_taken", f"cannot listen on {host}:{port}: {error.strerror}", hint="stop what uses it, or choose another with --port or PORT") from error
+    sock.set_inheritable(True)
+    return sock
+
+
+def make_server(app: Starlette, config: Config) -> Server:
+    return Server(
+        uvicorn.Config(
+            app, log_config=None, access_log=False, lifespan="on", timeout_keep_alive=5, timeout_graceful_shutdown=int(config.shutdown_grace_s),
+            server_header=False, limit_concurrency=MOST_CONNECTIONS, backlog=2048, h11_max_incomplete_event_size=32 * 1024,
+        )
+    )  # fmt: skip
+
+
+async def serve(config: Config, role: Role) -> None:
+    """Run until a signal. Raises Refused or Unavailable when it cannot start."""
+    sock = listen(config.host, config.port)
+    with contextlib.closing(sock):
+        async with open_runtime(config) as rt:
+            await make_server(build(rt, role), config).serve(sockets=[sock])

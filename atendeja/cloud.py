@@ -1,0 +1,93 @@
+"""The network to the Cloud API: one POST, one verdict. What the answer means is `wa.reply`'s business.
+
+aiohttp never repeats a POST by itself. A signal says whether a byte of the request left us: before that a failure is `not
+sent` and may be tried again, after it nobody knows. Redirects are not followed (a token would travel along).
+"""
+
+import asyncio
+import datetime as dt
+from types import SimpleNamespace
+
+import aiohttp
+import msgspec
+from msgspec import Struct
+
+from atendeja.errors import Refused, Unavailable
+from atendeja.wa import reply
+
+TOTAL_S = 20
+READ_S = 15
+CONNECT_S = 5
+MAX_ANSWER_BYTES = 256 * 1024
+
+
+class Outcome(Struct, frozen=True):
+    """What came of a POST: the verdict, and when its first byte left (None: none did)."""
+
+    verdict: reply.Verdict
+    first_byte_at: dt.datetime | None
+
+
+class Cloud:
+    """A client of one Graph host and version. Keep one per process: it holds the connections."""
+
+    def __init__(self, base: str, version: str, *, connections: int = 200) -> None:
+        self._root = f"{base.rstrip('/')}/{version}"
+        trace = aiohttp.TraceConfig()
+        trace.on_request_headers_sent.append(_mark_first_byte)
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=connections, keepalive_timeout=30, ttl_dns_cache=60),
+            timeout=aiohttp.ClientTimeout(total=TOTAL_S, sock_connect=CONNECT_S, sock_read=READ_S),
+            trace_configs=[trace],
+            auto_decompress=True,
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
+
+    async def call_messages(self, phone_number_id: str, token: str, body: bytes) -> Outcome:
+        """POST one message, once. Raises nothing: whatever happens is a verdict."""
+        mark = SimpleNamespace(first_byte_at=None)
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        try:
+            async with self._session.post(
+                f"{self._root}/{phone_number_id}/messages", data=body, headers=headers, allow_redirects=False, trace_request_ctx=mark
+            ) as response:
+                answer = await response.content.read(MAX_ANSWER_BYTES)
+                verdict = reply.read(response.status, response.headers, answer)
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            verdict = _failure(error, mark)
+        return Outcome(verdict, mark.first_byte_at)
+
+    async def fetch_number(self, phone_number_id: str, token: str) -> dict[str, object]:
+        """What Meta knows of a number (`display_phone_number`, `verified_name`, `throughput` …).
+
+        Raises Refused with Meta's words when the id or the token is wrong, Unavailable when Meta cannot be reached.
+        """
+        fields = "display_phone_number,verified_name,quality_rating,throughput,status"
+        try:
+            async with self._session.get(
+                f"{self._root}/{phone_number_id}", params={"fields": fields}, headers={"Authorization": f"Bearer {token}"}, allow_redirects=False
+            ) as response:
+                status, answer = response.status, await response.content.read(MAX_ANSWER_BYTES)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise Unavailable(f"the Cloud API cannot be reached at {self._root}: {type(error).__name__}") from error
+        try:
+            known = msgspec.json.decode(answer, type=dict[str, object])
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise Unavailable(f"the Cloud API answered {status} and something that is not JSON") from error
+        if status != 200:
+            fault = known.get("error")
+            said = fault.get("message") if isinstance(fault, dict) else status
+            raise Refused("number_not_verified", f"the Cloud API refuses number {phone_number_id}: {said}", hint="check the id and the token, or add it unverified with --no-verify")
+        return known
+
+    async def close(self) -> None:
+        await self._session.close()
+
+
+async def _mark_first_byte(_session: aiohttp.ClientSession, context: SimpleNamespace, _params: aiohttp.TraceRequestHeadersSentParams) -> None:
+    context.trace_request_ctx.first_byte_at = dt.datetime.now(dt.UTC)  # measured, never decided on
+
+
+def _failure(error: Exception, mark: SimpleNamespace) -> reply.Verdict:
+    reason = "timeout" if isinstance(error, asyncio.TimeoutError) else type(error).__name__
+    return reply.not_sent(reason) if mark.first_byte_at is None else reply.lost(reason)

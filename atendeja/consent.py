@@ -1,0 +1,52 @@
+"""Who agreed to what, or no longer does: an append-only ledger per contact and purpose, with its evidence."""
+
+import datetime as dt
+from collections.abc import Sequence
+from typing import Literal
+from uuid import UUID
+
+from msgspec import Struct
+
+from atendeja.db import Nothing, Tx, query
+
+MARKETING = "marketing"
+
+
+class Entry(Struct, frozen=True):
+    """One declaration. Its place `(arrival, position)` is that of the event it came with: the newest place counts."""
+
+    id: UUID
+    contact_id: UUID
+    purpose: str
+    state: Literal["in", "out"]
+    source: Literal["word", "flow", "whatsapp", "admin", "merge"]
+    evidence: dict[str, object]
+    arrival: int
+    position: int
+    at: dt.datetime
+
+
+class Standing(Struct, frozen=True):
+    contact_id: UUID
+    purpose: str
+    state: str
+
+
+APPEND = query("consent.append", Nothing)
+NEWEST = query("consent.newest", Standing)
+CARRY = query("consent.carry", Nothing)
+
+
+async def put(tx: Tx, entries: Sequence[Entry]) -> None:
+    if entries:
+        await tx.run(
+            APPEND,
+            ids=[e.id for e in entries], contact_ids=[e.contact_id for e in entries], purposes=[e.purpose for e in entries], states=[e.state for e in entries],
+            sources=[e.source for e in entries], evidences=[e.evidence for e in entries], arrivals=[e.arrival for e in entries],
+            positions=[e.position for e in entries], ats=[e.at for e in entries],
+        )  # fmt: skip
+
+
+async def load(tx: Tx, contact_ids: Sequence[UUID]) -> dict[tuple[UUID, str], str]:
+    """(contact, purpose) → 'in' or 'out', as last declared; what was never declared is absent."""
+    return {(row.contact_id, row.purpose): row.state for row in await tx.all(NEWEST, contact_ids=list(contact_ids))}

@@ -1,0 +1,322 @@
+"""PostgreSQL: named statements bound to structs, and the one way to a tenant's rows.
+
+    FIND = query("contacts.find", ContactRow)
+    async with db.tenant(tenant_id) as tx:
+        rows = await tx.all(FIND, user_ids=[...], phones=[...])
+
+A statement is written once in `sql/queries/<concept>.sql` with names (`:phones`), numbered at load; a missing or an extra
+name at a call is a TypeError. `:tenant_id` is filled in by the transaction. Columns and fields must agree, name by name
+(`tests/test_sql.py` prepares every statement and compares). jsonb goes out as any value msgspec encodes and comes back as
+the JSON bytes, so that each reader decodes once, into its own type.
+
+Refused: an ORM and a query builder (the statements are the product here), aiosql (no types, no check of names).
+"""
+
+import asyncio
+import datetime as dt
+import random
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, Generic, TypeVar, cast
+
+import asyncpg
+import msgspec
+import structlog
+
+from atendeja.errors import Refused, Unavailable
+
+R = TypeVar("R")
+T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
+
+TRANSIENT = (
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    ConnectionError,
+    TimeoutError,
+)
+"""What a whole transaction may be repeated for: nothing of it was kept, or keeping it twice changes nothing."""
+
+TRIES = 3
+STATEMENT_TIMEOUT_S = 30
+CONNECT_TIMEOUT_S = 5
+
+
+@cache
+def sql_dir() -> Path:
+    """Where the SQL lies: beside the source tree, else inside the installed package."""
+    here = Path(__file__).parent
+    for folder in (here.parent / "sql", here / "_sql"):
+        if (folder / "migrations").is_dir():
+            return folder
+    raise FileNotFoundError("the sql folder is neither beside the package nor inside it")
+
+
+@dataclass(frozen=True)
+class Query(Generic[R]):
+    """A named statement: `text` with $n, the names in the order of n, and the struct its rows become."""
+
+    name: str
+    text: str
+    params: tuple[str, ...]
+    row: type[R]
+
+    def arguments(self, given: dict[str, object]) -> list[object]:
+        if given.keys() != set(self.params):
+            missing, extra = set(self.params) - given.keys(), given.keys() - set(self.params)
+            raise TypeError(f"{self.name}: missing {sorted(missing)}, not wanted {sorted(extra)}")
+        return [given[p] for p in self.params]
+
+
+REGISTRY: dict[str, Query[Any]] = {}  # Any: each entry has a row type of its own
+"""Every statement the code has bound, by `concept.name`."""
+
+_NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
+_PARAM = re.compile(r"'(?:[^']|'')*'|--[^\n]*|::\w+|:([a-z_][a-z0-9_]*)")
+
+
+@cache
+def statements(concept: str) -> dict[str, str]:
+    """The named statements of one file of `sql/queries/`, as written."""
+    parts = _NAME.split((sql_dir() / "queries" / f"{concept}.sql").read_text(encoding="utf-8"))
+    return {name: text.strip() for name, text in zip(parts[1::2], parts[2::2], strict=True)}
+
+
+def number(text: str) -> tuple[str, tuple[str, ...]]:
+    """Replace `:name` by `$n`, the same name by the same n, leaving strings, comments and casts alone."""
+    names: list[str] = []
+
+    def replace(match: re.Match[str]) -> str:
+        if (name := match[1]) is None:
+            return match[0]
+        if name not in names:
+            names.append(name)
+        return f"${names.index(name) + 1}"
+
+    return _PARAM.sub(replace, text), tuple(names)
+
+
+def query(name: str, row: type[R]) -> Query[R]:
+    """Bind `concept.statement` to the struct of its rows; `None` for a statement that returns none."""
+    concept, statement = name.split(".")
+    bound = Query(name, *number(statements(concept)[statement]), row)
+    REGISTRY[name] = bound
+    return bound
+
+
+class Nothing(msgspec.Struct):
+    """The row type of a statement that returns no rows."""
+
+
+class Session:
+    """A connection on which statements run: inside a transaction (`Tx`) or each on its own."""
+
+    def __init__(self, connection: asyncpg.Connection, fixed: dict[str, object]) -> None:
+        self._connection = connection
+        self._fixed = fixed
+
+    def _arguments(self, statement: Query[R], given: dict[str, object]) -> list[object]:
+        if self._fixed and "tenant_id" in statement.params:
+            given = given | self._fixed
+        return statement.arguments(given)
+
+    async def all(self, statement: Query[R], **given: object) -> list[R]:
+        rows = await self._connection.fetch(statement.text, *self._arguments(statement, given))
+        make = cast("Callable[..., R]", statement.row)
+        return [make(*row) for row in rows]
+
+    async def one(self, statement: Query[R], **given: object) -> R | None:
+        rows = await self.all(statement, **given)
+        return rows[0] if rows else None
+
+    async def run(self, statement: Query[R], **given: object) -> int:
+        """Execute, and say how many rows it touched."""
+        status = await self._connection.execute(statement.text, *self._arguments(statement, given))
+        return int(status.rpartition(" ")[2]) if status[-1].isdigit() else 0
+
+
+class Tx(Session):
+    """An open transaction, of a tenant (`tenant_id`) or of the system tables (None)."""
+
+    def __init__(self, connection: asyncpg.Connection, tenant_id: int | None) -> None:
+        super().__init__(connection, {} if tenant_id is None else {"tenant_id": tenant_id})
+        self._tenant_id = tenant_id
+
+    @property
+    def tenant_id(self) -> int:
+        if self._tenant_id is None:
+            raise TypeError("this transaction has no tenant")
+        return self._tenant_id
+
+
+@dataclass
+class Database:
+    """A pool whose every connection is `atendeja_app`. `retries` counts the transactions that had to be repeated."""
+
+    pool: asyncpg.Pool
+    retries: int = field(default=0)
+
+    @asynccontextmanager
+    async def tenant(self, tenant_id: int) -> AsyncIterator[Tx]:
+        """A transaction that sees and writes this tenant's rows only. The one way in."""
+        async with self._transaction(f"BEGIN; SET LOCAL app.tenant_id = {tenant_id:d}", tenant_id) as tx:
+            yield tx
+
+    @asynccontextmanager
+    async def system(self) -> AsyncIterator[Tx]:
+        """A transaction over the system tables; tenant tables show no row in it."""
+        async with self._transaction("BEGIN", None) as tx:
+            yield tx
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[Session]:
+        """Single statements on system tables and listed functions, each its own transaction."""
+        try:
+            async with self.pool.acquire() as connection:
+                yield Session(connection, {})
+        except TRANSIENT as error:
+            raise Unavailable(f"the database is away: {describe(error)}") from error
+
+    @asynccontextmanager
+    async def _transaction(self, begin: str, tenant_id: int | None) -> AsyncIterator[Tx]:
+        async with self.pool.acquire() as connection:
+            await connection.execute(begin)
+            try:
+                yield Tx(connection, tenant_id)
+                await connection.execute("COMMIT")
+            except BaseException:
+                await _abandon(connection)
+                raise
+
+    async def transact(self, tenant_id: int | None, work: Callable[[Tx], Awaitable[T]]) -> T:
+        """Run `work` in a transaction; a transient error repeats it whole, at most 3 tries. Raises Unavailable after the last.
+
+        `work` must come to the same end when an earlier run of it was kept after all (a connection lost during COMMIT).
+        """
+        for turn in range(1, TRIES + 1):
+            try:
+                async with self.tenant(tenant_id) if tenant_id is not None else self.system() as tx:
+                    result = await work(tx)
+                return result  # noqa: TRY300  (only a committed result may leave)
+            except TRANSIENT as error:
+                self.retries += 1
+                log.warning("transaction_repeated", tenant_id=tenant_id, error=describe(error), turn=turn)
+                if turn == TRIES:
+                    raise Unavailable(f"the database is away: {describe(error)}") from error
+                await asyncio.sleep(random.uniform(0.01, 0.05) * 2**turn)  # noqa: S311  (jitter)
+        raise AssertionError("unreachable")
+
+    async def close(self) -> None:
+        await self.pool.close()
+
+
+async def _abandon(connection: asyncpg.Connection) -> None:
+    """Roll back, whatever happened; a connection that cannot is closed, so that no open transaction goes back to the pool."""
+    try:
+        await asyncio.shield(connection.execute("ROLLBACK"))
+    except (*TRANSIENT, asyncpg.PostgresError, asyncio.CancelledError):
+        connection.terminate()
+
+
+def describe(error: BaseException) -> str:
+    """An error as a short line with no data in it: the class, and the SQLSTATE when there is one."""
+    state = getattr(error, "sqlstate", None)
+    return type(error).__name__ + (f" {state}" if state else "")
+
+
+async def _prepare_connection(connection: asyncpg.Connection) -> None:
+    await connection.set_type_codec("jsonb", schema="pg_catalog", format="binary", encoder=_encode_jsonb, decoder=_decode_jsonb)
+
+
+def _encode_jsonb(value: object) -> bytes:
+    return b"\x01" + (value if isinstance(value, bytes) else msgspec.json.encode(value))
+
+
+def _decode_jsonb(value: bytes) -> bytes:
+    return bytes(value[1:])
+
+
+async def _leave_clean(connection: asyncpg.Connection) -> None:
+    """What the pool does on release. We never set anything for a session, so an open transaction is all there could be."""
+    if connection.is_in_transaction():
+        await connection.execute("ROLLBACK")
+
+
+async def connect(dsn: str, *, size: int = 12) -> Database:
+    """A pool of at most `size` connections. Raises Unavailable while the server is away, Refused when the login is not enough."""
+    settings = {
+        "role": "atendeja_app",
+        "application_name": "atendeja",
+        "statement_timeout": f"{STATEMENT_TIMEOUT_S}s",
+        "lock_timeout": "10s",
+        "idle_in_transaction_session_timeout": "30s",
+        "tcp_keepalives_idle": "10",
+        "tcp_keepalives_interval": "5",
+        "tcp_keepalives_count": "3",
+    }
+    try:
+        pool = await asyncpg.create_pool(
+            dsn,
+            min_size=1,
+            max_size=size,
+            timeout=CONNECT_TIMEOUT_S,
+            command_timeout=STATEMENT_TIMEOUT_S + 5,
+            max_inactive_connection_lifetime=600,
+            server_settings=settings,
+            init=_prepare_connection,
+            reset=_leave_clean,
+        )
+    except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError, asyncpg.InvalidParameterValueError) as error:
+        raise Refused("database_login", f"the database refused the login of DATABASE_URL: {error}") from error
+    except (asyncpg.InsufficientPrivilegeError, asyncpg.UndefinedObjectError) as error:
+        raise Refused("database_role", f"the login of DATABASE_URL may not become atendeja_app: {error}", hint="run `atendeja migrate` with DATABASE_ADMIN_URL set") from error
+    except (*TRANSIENT, OSError) as error:
+        raise Unavailable(f"the database is away: {describe(error)}") from error
+    return Database(pool)
+
+
+class Standing(msgspec.Struct):
+    role: str
+    superuser: bool
+    bypasses: bool
+    owner_of: int
+    member_of: list[str]
+
+
+STANDING = query("db.standing", Standing)
+
+
+async def verify_standing(db: Database) -> None:
+    """Refuse to serve as anybody whom row security does not bind. Raises Refused with the reason."""
+    async with db.session() as session:
+        who = await session.one(STANDING)
+    assert who is not None
+    faults = [
+        text
+        for fault, text in (
+            (who.superuser, "is a superuser"),
+            (who.bypasses, "bypasses row security"),
+            (who.owner_of > 0, f"owns {who.owner_of} tables"),
+            (bool(who.member_of), f"is a member of {', '.join(who.member_of)}"),
+        )
+        if fault
+    ]
+    if faults:
+        raise Refused("unsafe_role", f"the database role {who.role} {' and '.join(faults)}: tenants would not be kept apart", hint="connect as a login whose role is atendeja_app")
+
+
+def utc_day(at: dt.datetime) -> dt.date:
+    """The partition of `delivery` an instant falls in."""
+    return at.astimezone(dt.UTC).date()

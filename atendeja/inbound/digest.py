@@ -1,0 +1,181 @@
+"""Digest: stored deliveries become events, in the order in which they arrived, each thing once.
+
+One digester at a time (a lease): two measurably invert messages of one contact. It takes the oldest deliveries that wait,
+parses them (pure), finds the tenant of each item, and writes each tenant's share in one transaction: contacts, conversations,
+events, opt-outs, statuses, echoes, when the contact is due. The deliveries are marked last, so a death in between means that
+the batch is taken again and changes nothing: the unique key of an event is the guard.
+
+An item that cannot be written although it was read would stop the lane; it is found by halving the batch in memory, noted on
+its delivery as unrouted, and its bytes stay in the delivery.
+"""
+
+import asyncio
+import datetime as dt
+from collections.abc import Sequence
+from functools import partial
+
+import structlog
+from msgspec import Struct
+
+from atendeja import failpoints, leases, queue
+from atendeja.db import Nothing, query
+from atendeja.errors import WireError
+from atendeja.inbound import events
+from atendeja.inbound.events import Arrived
+from atendeja.notify import notice
+from atendeja.numbers import Directory
+from atendeja.runtime import Runtime
+from atendeja.wa import delivery
+from atendeja.wa.events import Item
+
+log = structlog.get_logger(__name__)
+
+LEASE = "digest:0"
+MOST_DELIVERIES = 200
+MOST_BYTES = 2 * 1024 * 1024
+TENANTS_AT_ONCE = 4
+
+
+class Stored(Struct, frozen=True):
+    day: dt.date
+    seq: int
+    received_at: dt.datetime
+    body: bytes
+
+
+class Unrouted(Struct, frozen=True, omit_defaults=True):
+    """An item that became no event, as it is noted on its delivery."""
+
+    position: int
+    reason: str
+    phone_number_id: str | None = None
+    waba_id: str | None = None
+
+
+class Read(Struct):
+    """A delivery on its way: its items, or why it could not be read at all, and what became of no tenant."""
+
+    stored: Stored
+    items: list[Item]
+    quarantined: str | None
+    unrouted: list[Unrouted]
+
+
+class Backlog(Struct):
+    deliveries: int
+    oldest: dt.datetime | None
+
+
+STORED = query("inbound.stored", Stored)
+DIGESTED = query("inbound.digested", Nothing)
+BACKLOG = query("inbound.backlog", Backlog)
+
+
+class Digester:
+    """The resident loop's work. Holds the lease while it lives; `leased` is kept true by the worker's renewals."""
+
+    def __init__(self, rt: Runtime) -> None:
+        self._rt = rt
+        self._directory = Directory(rt.db)
+        self.leased = False
+
+    async def work(self) -> bool:
+        """Digest one batch. True when there may be more; False when nothing waits or the lane is another's."""
+        if not self.leased:
+            async with self._rt.db.session() as session:
+                self.leased = await leases.take(session, self._rt.who, LEASE)
+            if not self.leased:
+                return False
+        async with self._rt.db.session() as session:
+            stored = await session.all(STORED, most=MOST_DELIVERIES, most_bytes=MOST_BYTES)
+        if not stored:
+            return False
+        failpoints.reach("digest.claimed")
+        started = self._rt.monotonic()
+        await self._digest(stored)
+        self._rt.meter.count("deliveries_digested", len(stored))
+        self._rt.meter.observe("digest_seconds", self._rt.monotonic() - started)
+        return True
+
+    async def _digest(self, stored: Sequence[Stored]) -> None:
+        read = [_read(s) for s in stored]
+        for r in read:
+            if r.quarantined is not None:
+                notice(self._rt.meter, "delivery_quarantined", seq=r.stored.seq, reason=r.quarantined)
+        by_tenant = await self._route(read)
+        gate = asyncio.Semaphore(TENANTS_AT_ONCE)
+        broken = await asyncio.gather(*(self._write(gate, tenant_id, arrived) for tenant_id, arrived in by_tenant.items()))
+        _note_broken(read, [b for some in broken for b in some])
+        await self._mark(read)
+
+    async def _route(self, read: Sequence[Read]) -> dict[int, list[Arrived]]:
+        items = [(r, item) for r in read for item in r.items]
+        await self._directory.learn(
+            {i.phone_number_id for _, i in items if i.phone_number_id}, {i.waba_id for _, i in items if i.waba_id and not i.phone_number_id}
+        )
+        by_tenant: dict[int, list[Arrived]] = {}
+        for r, item in items:
+            by_number = item.phone_number_id is not None
+            route = self._directory.number(item.phone_number_id or "") if by_number else self._directory.waba(item.waba_id or "")
+            if route is None:
+                reason = "unknown_number" if by_number else "unknown_account"
+                r.unrouted.append(Unrouted(item.position, reason, item.phone_number_id, item.waba_id))
+                self._rt.meter.count("items_unrouted")
+                continue
+            by_tenant.setdefault(route.tenant_id, []).append(Arrived(item, r.stored.seq, r.stored.received_at, route))
+        return by_tenant
+
+    async def _write(self, gate: asyncio.Semaphore, tenant_id: int, arrived: list[Arrived]) -> list[tuple[Arrived, Exception]]:
+        """Write one tenant's share, and say which items could not be written even alone."""
+
+        async def write(some: Sequence[Arrived]) -> None:
+            wrote = await self._rt.db.transact(tenant_id, partial(events.write, rt=self._rt, arrived=some))
+            failpoints.reach("digest.after_commit")
+            self._announce(wrote)
+
+        async with gate:
+            return await queue.halve(arrived, write)
+
+    def _announce(self, wrote: events.Wrote) -> None:
+        self._rt.meter.count("events_recorded", wrote.events)
+        self._rt.meter.count("statuses_applied", wrote.statuses)
+        for number_id in wrote.released:
+            self._rt.bells.ring_number(number_id)
+        if wrote.due:
+            self._rt.bells.turn.ring()
+        for kind, ids in wrote.notices:
+            notice(self._rt.meter, kind, **ids)
+
+    async def _mark(self, read: Sequence[Read]) -> None:
+        """Last of all: these deliveries need not be looked at again. One statement a day they arrived on."""
+        async with self._rt.db.session() as session:
+            for day in {r.stored.day for r in read}:
+                some = [r for r in read if r.stored.day == day]
+                await session.run(
+                    DIGESTED, day=day, seqs=[r.stored.seq for r in some], reasons=[r.quarantined for r in some],
+                    unrouteds=[r.unrouted or None for r in some], at=self._rt.now(),
+                )  # fmt: skip
+
+
+def _read(stored: Stored) -> Read:
+    try:
+        return Read(stored, delivery.parse(stored.body), None, [])
+    except WireError as error:
+        return Read(stored, [], error.reason, [])
+
+
+def _note_broken(read: Sequence[Read], broken: Sequence[tuple[Arrived, Exception]]) -> None:
+    by_seq = {r.stored.seq: r for r in read}
+    for arrived, error in broken:
+        log.error("item_not_written", seq=arrived.arrival, position=arrived.item.position, error=type(error).__name__)
+        item = arrived.item
+        by_seq[arrived.arrival].unrouted.append(Unrouted(item.position, f"broken:{type(error).__name__}", item.phone_number_id, item.waba_id))
+
+
+async def load_backlog(rt: Runtime) -> Backlog:
+    """How many deliveries wait to be digested, and since when."""
+    async with rt.db.session() as session:
+        backlog = await session.one(BACKLOG)
+    assert backlog is not None
+    return backlog
+

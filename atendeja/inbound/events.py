@@ -1,0 +1,251 @@
+"""What a delivered item means for the tenant's tables, and the transaction that writes a batch of them.
+
+First the plan (`plan`, pure): each item is a message, a status, an echo, a preference or something to record only. Then the
+writing, in the order of locks: people, conversations, events, consents, echoes, due times, and last the statuses, which lock
+messages. Whatever depends on an event being new asks what the insert returned: a redelivery returns nothing.
+
+An opt-out word is read here, in the transaction that stores its event: no state of a flow, no person and no crash comes
+between a customer's SAIR and its effect.
+"""
+
+import datetime as dt
+import hashlib
+from collections.abc import Sequence
+from typing import Literal
+from uuid import UUID, uuid5
+
+import msgspec
+from msgspec import Struct
+
+from atendeja import consent, contacts, failpoints, ledger
+from atendeja.contacts import Person
+from atendeja.db import Tx
+from atendeja.flow import words
+from atendeja.ledger import Echo, NewEvent, Report
+from atendeja.notify import Kind
+from atendeja.numbers import Route
+from atendeja.runtime import Runtime
+from atendeja.wa import callback, messages
+from atendeja.wa import events as wa
+from atendeja.wa.events import Customer, Item
+
+WINDOW = dt.timedelta(hours=24)
+STATUSES = ("sent", "delivered", "read", "played", "failed")
+
+
+class Arrived(Struct, frozen=True):
+    """An item at its place: the delivery's seq, when it came, and whose it is."""
+
+    item: Item
+    arrival: int
+    received_at: dt.datetime
+    route: Route
+
+
+class Plan(Struct, frozen=True):
+    """One item, understood. `person` is None when no contact is concerned; `reason` says why no turn will answer it."""
+
+    arrived: Arrived
+    person: Person | None
+    sent_at: dt.datetime
+    kind: str
+    reason: str | None = None
+    talks: bool = False
+    """Belongs in a conversation's timeline."""
+    opts: Literal["in", "out"] | None = None
+    purpose: str = consent.MARKETING
+    echo: bool = False
+    moved_to: Person | None = None
+    """WhatsApp says that the person is known by this now."""
+    notice: Kind | None = None
+
+
+class Wrote(Struct):
+    """What the transaction did that others want to know after its COMMIT."""
+
+    events: int = 0
+    statuses: int = 0
+    due: bool = False
+    released: set[UUID] = set()
+    """Numbers of which a message left `sending` or `in_doubt`: a successor may go."""
+    notices: list[tuple[Kind, dict[str, object]]] = []
+
+
+# ── the plan: pure ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def plan(arrived: Arrived) -> Plan:
+    """What this item means. Statuses are not planned: see `report`."""
+    item = arrived.item
+    match item.event:
+        case wa.MessageReceived() as event:
+            return _plan_message(arrived, event)
+        case wa.MessageEchoed(customer=customer, sent_at=sent_at):
+            return Plan(arrived, _person(arrived, customer), sent_at, "echo", "echo", talks=True, echo=True)
+        case wa.HistoryReceived(customer=customer, sent_at=sent_at):
+            return Plan(arrived, _person(arrived, customer), sent_at, "history", "history", talks=True)
+        case wa.PreferenceChanged(customer=customer, category=category, value=value, at=at):
+            opts: Literal["in", "out"] | None = {"stop": "out", "resume": "in", "signup": "in"}.get(value)  # type: ignore[assignment]  # mypy widens the dict's values to str
+            purpose = consent.MARKETING if category == "marketing_messages" else category
+            return Plan(arrived, _person(arrived, customer), at or arrived.received_at, "preference", "preference", opts=opts, purpose=purpose)
+        case wa.UserIdChanged(customer=customer, previous=previous, current=current, at=at):
+            before = _known_as(arrived, previous, customer.phone)
+            return Plan(arrived, before, at or arrived.received_at, "user_id_changed", "identity", moved_to=_known_as(arrived, current, None))
+        case event:
+            kind = event.__struct_config__.tag
+            at = getattr(event, "at", None) or arrived.received_at
+            return Plan(arrived, None, at, str(kind), "recorded", notice="account" if item.phone_number_id is None or kind == "errors_reported" else None)
+
+
+def _plan_message(arrived: Arrived, event: wa.MessageReceived) -> Plan:
+    kind = str(event.content.__struct_config__.tag)
+    if event.group_id is not None:
+        return Plan(arrived, None, event.sent_at, kind, "group")
+    if isinstance(event.content, messages.System):
+        return _plan_system(arrived, event, event.content)
+    person = _person(arrived, event.customer)
+    if person is None:
+        return Plan(arrived, None, event.sent_at, kind, "nobody")
+    reason = None if event.starts_turn else "not_for_the_bot"
+    return Plan(arrived, person, event.sent_at, kind, reason, talks=True, opts="out" if opts_out(event.content) else None)
+
+
+def opts_out(content: messages.Inbound) -> bool:
+    """Whether the whole message is an opt-out word, typed or tapped on a template's button."""
+    said = content.body if isinstance(content, messages.Text) else content.text if isinstance(content, messages.Button) else ""
+    return words.reserved(said) == "opt_out"
+
+
+def _plan_system(arrived: Arrived, event: wa.MessageReceived, system: messages.System) -> Plan:
+    before = _known_as(arrived, system.previous_user_id or event.customer.user_id, event.customer.phone)
+    after = _known_as(arrived, system.user_id, system.wa_id)
+    return Plan(arrived, before, event.sent_at, "system", "system", moved_to=after if before else None)
+
+
+def _person(arrived: Arrived, customer: Customer) -> Person | None:
+    return _known_as(arrived, customer.user_id, customer.phone, customer.name, customer.username)
+
+
+def _known_as(arrived: Arrived, user_id: str | None, phone: str | None, name: str | None = None, username: str | None = None) -> Person | None:
+    portfolio_id = arrived.route.portfolio_id
+    if portfolio_id is None or (user_id is None and phone is None):
+        return None
+    return Person(portfolio_id, user_id, phone, name, username)
+
+
+def report(arrived: Arrived, keys: Sequence[bytes]) -> Report | None:
+    """The status as the ledger wants it; None for one that must change nothing (a group's, or a value we do not know)."""
+    event, number_id = arrived.item.event, arrived.route.number_id
+    if not isinstance(event, wa.StatusReported) or number_id is None or event.group_id is not None or event.status not in STATUSES:
+        return None
+    error = event.errors[0] if event.errors else None
+    detail = None if error is None else (error.error_data and error.error_data.details) or error.message or error.title
+    return Report(
+        number_id,
+        event.wamid,
+        callback.read(event.callback, keys) if event.callback else None,
+        event.status,  # type: ignore[arg-type]  # one of STATUSES, as checked
+        min(event.at, arrived.received_at),
+        error.code if error else None,
+        detail,
+        msgspec.json.encode(event.pricing) if event.pricing else None,
+    )
+
+
+# ── the writing ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def write(tx: Tx, rt: Runtime, arrived: Sequence[Arrived]) -> Wrote:
+    """Write these items of one tenant. Running it again with the same items changes nothing."""
+    wrote, now = Wrote(), rt.now()
+    plans = [plan(a) for a in arrived if not isinstance(a.item.event, wa.StatusReported)]
+    if plans:
+        await _write_plans(tx, rt, plans, wrote, now)
+    reports = [r for a in arrived if (r := report(a, rt.callback_keys)) is not None]
+    wrote.statuses = await ledger.apply_reports(tx, reports, now)
+    wrote.released = {r.number_id for r in reports}
+    failpoints.reach("digest.before_commit")
+    return wrote
+
+
+async def _write_plans(tx: Tx, rt: Runtime, plans: Sequence[Plan], wrote: Wrote, now: dt.datetime) -> None:
+    people = [p.person for p in plans if p.person is not None]
+    ids = iter(await contacts.lock_people(tx, people, now, rt.new_id)) if people else iter(())
+    contact_of = [next(ids) if p.person is not None else None for p in plans]
+    pairs = {(c, p.arrived.route.number_id) for p, c in zip(plans, contact_of, strict=True) if p.talks and c and p.arrived.route.number_id}
+    conversations = await contacts.ensure_conversations(tx, pairs, now, rt.new_id) if pairs else {}  # type: ignore[arg-type]  # None was left out
+    rows = [_row(rt, p, c, conversations.get((c, p.arrived.route.number_id))) for p, c in zip(plans, contact_of, strict=True)]  # type: ignore[arg-type]
+    events = _first_of_each([row for p, row in zip(plans, rows, strict=True) if not p.echo])
+    new = await ledger.record_events(tx, events)
+    fresh = [(p, row) for p, row in zip(plans, rows, strict=True) if row.id in new]
+    wrote.events = len(new)
+    wrote.notices = [(p.notice, {"event_id": str(row.id), "kind_of_event": p.kind}) for p, row in fresh if p.notice]
+    await consent.put(tx, [entry for p, row in fresh if (entry := _consent(rt, p, row)) is not None])
+    for p, row in fresh:
+        if p.moved_to is not None and row.contact_id is not None:
+            await contacts.readdress(tx, row.contact_id, p.moved_to)
+    await _take_over(tx, rt, [(p, row) for p, row in zip(plans, rows, strict=True) if p.echo and row.conversation_id])
+    wrote.due = await _set_due(tx, [row for _, row in fresh if row.reason is None], now)
+
+
+def _row(rt: Runtime, p: Plan, contact_id: UUID | None, conversation_id: UUID | None) -> NewEvent:
+    item = p.arrived.item
+    content = getattr(item.event, "content", item.event) if isinstance(item.event, wa.MessageReceived | wa.MessageEchoed) else item.event
+    return NewEvent(
+        rt.new_id(), p.arrived.route.number_id, contact_id, conversation_id if p.talks else None, wa.dedup_key(item), p.kind,
+        p.arrived.arrival, item.position, msgspec.json.encode(_keep(item.event, content)), p.sent_at, p.arrived.received_at, p.reason,
+    )  # fmt: skip
+
+
+def _keep(event: wa.Event, content: object) -> dict[str, object]:
+    """What the event's row holds: the content, and beside it what was said around it."""
+    around = {
+        name: value for name in ("context", "referral", "errors", "group_id") if isinstance(event, wa.MessageReceived) and (value := getattr(event, name))
+    }  # fmt: skip
+    return {"content": content, **around}
+
+
+def _first_of_each(rows: Sequence[NewEvent]) -> list[NewEvent]:
+    """The same message twice in one batch is one row: the first."""
+    first: dict[tuple[UUID | None, str], NewEvent] = {}
+    for row in rows:
+        first.setdefault((row.number_id, row.key), row)
+    return list(first.values())
+
+
+def _consent(rt: Runtime, p: Plan, row: NewEvent) -> consent.Entry | None:
+    if p.opts is None or row.contact_id is None:
+        return None
+    return consent.Entry(
+        rt.new_id(), row.contact_id, p.purpose, p.opts, "whatsapp" if p.kind == "preference" else "word",
+        {"event": str(row.id), "wamid": row.key}, row.arrival, row.position, p.sent_at,
+    )  # fmt: skip
+
+
+async def _take_over(tx: Tx, rt: Runtime, echoes: Sequence[tuple[Plan, NewEvent]]) -> None:
+    """A person wrote from the shop's telephone: shown as ours, and the bot is silent in that conversation."""
+    rows: dict[UUID, Echo] = {}
+    for p, row in echoes:
+        assert row.contact_id is not None and row.conversation_id is not None and row.number_id is not None
+        source_id = uuid5(row.number_id, row.key)
+        digest = hashlib.sha256(row.content).digest()
+        rows.setdefault(source_id, Echo(rt.new_id(), row.number_id, row.contact_id, row.conversation_id, source_id, row.key, row.content, digest, p.sent_at))
+    new = await ledger.record_echoes(tx, list(rows.values()))
+    if new:
+        latest = {echoed.conversation_id: echoed.at for echoed in sorted(new, key=lambda e: e.at)}
+        await tx.run(contacts.TAKE_OVER, ids=sorted(latest), ats=[latest[id_] for id_ in sorted(latest)])
+
+
+async def _set_due(tx: Tx, rows: Sequence[NewEvent], now: dt.datetime) -> bool:
+    """Open the 24-hour windows and ask for a turn, now."""
+    if not rows:
+        return False
+    until: dict[UUID, dt.datetime] = {}
+    for row in rows:
+        assert row.conversation_id is not None
+        end = min(row.sent_at, row.received_at) + WINDOW
+        until[row.conversation_id] = max(until.get(row.conversation_id, end), end)
+    due = sorted({row.contact_id for row in rows if row.contact_id is not None})
+    await tx.run(contacts.OPEN_WINDOW, ids=sorted(until), untils=[until[id_] for id_ in sorted(until)])
+    await tx.run(contacts.SET_DUE, ids=due, ats=[now] * len(due))
+    return True

@@ -1,0 +1,360 @@
+"""The ledger: events that came, messages that go, the attempts to send them, and what WhatsApp said of each.
+
+A state moves here and nowhere else, by `UPDATE … WHERE state …`. A status only lifts a message (`message_rank` in the
+schema; RANK here is the same line): out of order, doubled or before we knew the message, it comes to the same end.
+"""
+
+import datetime as dt
+from collections.abc import Callable, Iterable, Sequence
+from typing import Literal
+from uuid import UUID
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from atendeja.db import Nothing, Session, Tx, query
+
+RANK = {"queued": 0, "sending": 1, "in_doubt": 2, "unknown": 3, "withdrawn": 3, "accepted": 4, "sent": 5, "failed": 6, "delivered": 7, "read": 8, "played": 9}
+
+MAX_TRIES_ALONE = 3
+
+
+class NewEvent(Struct, frozen=True):
+    """A row of `event` to be. `state` is unhandled, or ignored with its reason."""
+
+    id: UUID
+    number_id: UUID | None
+    contact_id: UUID | None
+    conversation_id: UUID | None
+    key: str
+    kind: str
+    arrival: int
+    position: int
+    content: bytes
+    sent_at: dt.datetime
+    received_at: dt.datetime
+    reason: str | None
+
+    @property
+    def state(self) -> str:
+        return "unhandled" if self.reason is None else "ignored"
+
+
+class EventId(Struct):
+    id: UUID
+
+
+class Tried(Struct):
+    id: UUID
+    state: str
+
+
+class Unhandled(Struct, frozen=True):
+    id: UUID
+    contact_id: UUID
+    conversation_id: UUID
+    number_id: UUID
+    kind: str
+    key: str
+    arrival: int
+    position: int
+    content: bytes
+    sent_at: dt.datetime
+    received_at: dt.datetime
+    tries: int
+
+
+class Closing(Struct, frozen=True):
+    """How an event ended: handled by a turn, or ignored for a reason."""
+
+    id: UUID
+    turn_no: int | None
+    reason: str | None = None
+
+
+RECORD_EVENTS = query("ledger.record_events", EventId)
+UNHANDLED = query("ledger.unhandled", Unhandled)
+CLOSE_EVENTS = query("ledger.close_events", Nothing)
+COUNT_TRY = query("ledger.count_try", Tried)
+
+
+async def record_events(tx: Tx, events: Sequence[NewEvent]) -> set[UUID]:
+    """Insert these once and return the ids of those that are new; what came before is left alone."""
+    if not events:
+        return set()
+    rows = await tx.all(
+        RECORD_EVENTS,
+        ids=[e.id for e in events], number_ids=[e.number_id for e in events], contact_ids=[e.contact_id for e in events],
+        conversation_ids=[e.conversation_id for e in events], keys=[e.key for e in events], kinds=[e.kind for e in events],
+        arrivals=[e.arrival for e in events], positions=[e.position for e in events], contents=[e.content for e in events],
+        sent_ats=[e.sent_at for e in events], received_ats=[e.received_at for e in events], states=[e.state for e in events],
+        reasons=[e.reason for e in events],
+    )  # fmt: skip
+    return {row.id for row in rows}
+
+
+async def load_unhandled(tx: Tx, contact_ids: Sequence[UUID]) -> list[Unhandled]:
+    """What these contacts wait for an answer to, by contact and then in the order of arrival."""
+    return await tx.all(UNHANDLED, contact_ids=list(contact_ids))
+
+
+async def close_events(tx: Tx, closings: Sequence[Closing]) -> None:
+    if closings:
+        await tx.run(
+            CLOSE_EVENTS, ids=[c.id for c in closings], states=["handled" if c.reason is None else "ignored" for c in closings],
+            turn_nos=[c.turn_no if c.reason is None else None for c in closings], reasons=[c.reason for c in closings],
+        )  # fmt: skip
+
+
+async def count_try(tx: Tx, contact_id: UUID, reason: str) -> Tried | None:
+    """A turn that ran this contact alone failed: count it on the oldest event, `dead` at the third. None when nothing waits."""
+    return await tx.one(COUNT_TRY, contact_id=contact_id, reason=reason, most=MAX_TRIES_ALONE)
+
+
+# ── messages ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class NewMessage(Struct, frozen=True):
+    """A row of `message` to be, keyed by (source, source_id, source_no, ordinal)."""
+
+    id: UUID
+    number_id: UUID
+    contact_id: UUID
+    conversation_id: UUID
+    source: Literal["turn", "agent", "api", "campaign"]
+    source_id: UUID
+    source_no: int
+    ordinal: int
+    category: Literal["service", "utility", "authentication", "marketing"]
+    content: bytes
+    sha256: bytes
+    seq: int | None
+
+    @property
+    def policy(self) -> str:
+        """Only a service reply may ever be sent again when nobody knows whether it went out."""
+        return "at_least_once" if self.category == "service" else "at_most_once"
+
+
+class Echo(Struct, frozen=True):
+    """What a person sent from the shop's own telephone: already out, shown as ours."""
+
+    id: UUID
+    number_id: UUID
+    contact_id: UUID
+    conversation_id: UUID
+    source_id: UUID
+    wamid: str
+    content: bytes
+    sha256: bytes
+    at: dt.datetime
+
+
+class Echoed(Struct, frozen=True):
+    conversation_id: UUID
+    at: dt.datetime
+
+
+QUEUE_MESSAGES = query("ledger.queue_messages", Nothing)
+RECORD_ECHOES = query("ledger.record_echoes", Echoed)
+
+
+async def queue_messages(tx: Tx, messages: Sequence[NewMessage], now: dt.datetime) -> None:
+    """Write these as `queued`; one that exists under its key already is left alone."""
+    if messages:
+        await tx.run(
+            QUEUE_MESSAGES,
+            ids=[m.id for m in messages], number_ids=[m.number_id for m in messages], contact_ids=[m.contact_id for m in messages],
+            conversation_ids=[m.conversation_id for m in messages], sources=[m.source for m in messages], source_ids=[m.source_id for m in messages],
+            source_nos=[m.source_no for m in messages], ordinals=[m.ordinal for m in messages], categories=[m.category for m in messages],
+            policies=[m.policy for m in messages], contents=[m.content for m in messages], sha256s=[m.sha256 for m in messages],
+            seqs=[m.seq for m in messages], not_before=now, created_at=now,
+        )  # fmt: skip
+
+
+async def record_echoes(tx: Tx, echoes: Sequence[Echo]) -> list[Echoed]:
+    """Write these as accepted and say, for those that are new, which conversation a person stepped into and when."""
+    if not echoes:
+        return []
+    return await tx.all(
+        RECORD_ECHOES,
+        ids=[e.id for e in echoes], number_ids=[e.number_id for e in echoes], contact_ids=[e.contact_id for e in echoes],
+        conversation_ids=[e.conversation_id for e in echoes], source_ids=[e.source_id for e in echoes], contents=[e.content for e in echoes],
+        sha256s=[e.sha256 for e in echoes], ats=[e.at for e in echoes], wamids=[e.wamid for e in echoes],
+    )  # fmt: skip
+
+
+# ── statuses ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Report(Struct, frozen=True):
+    """What WhatsApp says of one message. `attempt_id` is ours, out of the callback data; None when it had none."""
+
+    number_id: UUID
+    wamid: str
+    attempt_id: UUID | None
+    status: Literal["sent", "delivered", "read", "played", "failed"]
+    at: dt.datetime
+    code: int | None = None
+    detail: str | None = None
+    pricing: bytes | None = None
+    """JSON, as WhatsApp gave it."""
+
+
+class Lift(Struct, frozen=True):
+    """All that a batch says of one message, reduced: the highest state and the first time of each."""
+
+    message_id: UUID
+    state: str = "accepted"
+    code: int | None = None
+    detail: str | None = None
+    pricing: bytes | None = None
+    """JSON, as WhatsApp gave it."""
+    accepted_at: dt.datetime | None = None
+    sent_at: dt.datetime | None = None
+    delivered_at: dt.datetime | None = None
+    read_at: dt.datetime | None = None
+    played_at: dt.datetime | None = None
+    failed_at: dt.datetime | None = None
+
+
+def reduce_reports(pairs: Iterable[tuple[UUID, Report]]) -> list[Lift]:
+    """(message, report) in any order and number → one Lift a message."""
+    lifts: dict[UUID, Lift] = {}
+    for message_id, report in pairs:
+        lifts[message_id] = _raise(lifts.get(message_id, Lift(message_id)), report)
+    return list(lifts.values())
+
+
+def _raise(lift: Lift, report: Report) -> Lift:
+    higher = RANK[report.status] > RANK[lift.state]
+    told = f"{report.status}_at"
+    first = min(getattr(lift, told) or report.at, report.at)
+    failed = report.status == "failed"
+    return replace(
+        lift,
+        state=report.status if higher else lift.state,
+        code=report.code if failed else lift.code,
+        detail=report.detail if failed else lift.detail,
+        pricing=lift.pricing or report.pricing,
+        accepted_at=min(lift.accepted_at or report.at, report.at),
+        **{told: first},
+    )
+
+
+class AttemptKey(Struct, frozen=True):
+    id: UUID
+    message_id: UUID
+    number_id: UUID
+    wamid: str | None
+
+
+class EchoKey(Struct, frozen=True):
+    id: UUID
+    number_id: UUID
+    wamid: str
+
+
+class MessageId(Struct, frozen=True):
+    id: UUID
+
+
+class Orphan(Struct, frozen=True):
+    number_id: UUID
+    content: bytes
+
+
+class OrphanKey(Struct, frozen=True):
+    tenant_id: int
+    number_id: UUID
+    wamid: str
+
+
+ATTEMPTS_BY_CALLBACK = query("ledger.attempts_by_callback", AttemptKey)
+ATTEMPTS_BY_WAMID = query("ledger.attempts_by_wamid", AttemptKey)
+ECHOES_BY_WAMID = query("ledger.echoes_by_wamid", EchoKey)
+LOCK_MESSAGES = query("ledger.lock_messages", MessageId)
+SETTLE_ATTEMPTS = query("ledger.settle_attempts", Nothing)
+LIFT = query("ledger.lift", Nothing)
+KEEP_ORPHANS = query("ledger.keep_orphans", Nothing)
+TAKE_ORPHANS = query("ledger.take_orphans", Orphan)
+KNOWN_ORPHANS = query("ledger.known_orphans", OrphanKey)
+DROP_ORPHANS = query("ledger.drop_orphans", Nothing)
+
+
+async def apply_reports(tx: Tx, reports: Sequence[Report], now: dt.datetime) -> int:
+    """Lift the messages these reports are about; keep the reports of messages we do not know. Returns how many were lifted.
+
+    A report with our callback data finds its attempt even before the answer of the POST was recorded.
+    """
+    if not reports:
+        return 0
+    found = await _find_attempts(tx, reports)
+    echoes = await _find_echoes(tx, [r for r in reports if r not in found])
+    pairs = [(found[r].message_id, r) for r in found] + list(echoes)
+    if pairs:
+        lifts = reduce_reports(pairs)
+        await tx.all(LOCK_MESSAGES, ids=sorted({lift.message_id for lift in lifts}))
+        unsettled = {a.id: r.wamid for r, a in found.items() if a.wamid is None}
+        if unsettled:
+            await tx.run(SETTLE_ATTEMPTS, ids=sorted(unsettled), wamids=[unsettled[id_] for id_ in sorted(unsettled)], at=now)
+        await _write_lifts(tx, lifts)
+    known = {r for _, r in pairs}
+    await _keep_orphans(tx, [r for r in reports if r not in known], now)
+    return len({message_id for message_id, _ in pairs})
+
+
+async def _find_attempts(tx: Tx, reports: Sequence[Report]) -> dict[Report, AttemptKey]:
+    ids = [r.attempt_id for r in reports if r.attempt_id is not None]
+    by_id = {a.id: a for a in await tx.all(ATTEMPTS_BY_CALLBACK, ids=ids)} if ids else {}
+    found = {r: a for r in reports if r.attempt_id is not None and (a := by_id.get(r.attempt_id)) is not None and a.number_id == r.number_id}
+    rest = [r for r in reports if r not in found]
+    if rest:
+        rows = await tx.all(ATTEMPTS_BY_WAMID, number_ids=[r.number_id for r in rest], wamids=[r.wamid for r in rest])
+        by_wamid = {(a.number_id, a.wamid): a for a in rows}
+        found |= {r: a for r in rest if (a := by_wamid.get((r.number_id, r.wamid))) is not None}
+    return found
+
+
+async def _find_echoes(tx: Tx, reports: Sequence[Report]) -> list[tuple[UUID, Report]]:
+    if not reports:
+        return []
+    rows = await tx.all(ECHOES_BY_WAMID, number_ids=[r.number_id for r in reports], wamids=[r.wamid for r in reports])
+    by_wamid = {(e.number_id, e.wamid): e.id for e in rows}
+    return [(id_, r) for r in reports if (id_ := by_wamid.get((r.number_id, r.wamid))) is not None]
+
+
+async def _write_lifts(tx: Tx, lifts: Sequence[Lift]) -> None:
+    await tx.run(
+        LIFT,
+        ids=[n.message_id for n in lifts], states=[n.state for n in lifts], codes=[n.code for n in lifts], details=[n.detail for n in lifts],
+        accepted_ats=[n.accepted_at for n in lifts], sent_ats=[n.sent_at for n in lifts], delivered_ats=[n.delivered_at for n in lifts],
+        read_ats=[n.read_at for n in lifts], played_ats=[n.played_at for n in lifts], failed_ats=[n.failed_at for n in lifts],
+        pricings=[n.pricing for n in lifts],
+    )  # fmt: skip
+
+
+async def _keep_orphans(tx: Tx, reports: Sequence[Report], now: dt.datetime) -> None:
+    if reports:
+        await tx.run(
+            KEEP_ORPHANS, number_ids=[r.number_id for r in reports], wamids=[r.wamid for r in reports], statuses=[r.status for r in reports],
+            participants=["" for _ in reports], ats=[r.at for r in reports], contents=[msgspec.json.encode(r) for r in reports], received_at=now,
+        )  # fmt: skip
+
+
+async def join_orphans(tx: Tx, keys: Sequence[tuple[UUID, str]], now: dt.datetime) -> int:
+    """Apply the statuses that came before their message was known, now that it is. Returns how many messages they lifted."""
+    taken = await tx.all(TAKE_ORPHANS, number_ids=[n for n, _ in keys], wamids=[w for _, w in keys])
+    return await apply_reports(tx, [msgspec.json.decode(o.content, type=Report) for o in taken], now)
+
+
+async def find_known_orphans(session: Session, most: int = 500) -> dict[int, list[tuple[UUID, str]]]:
+    """tenant → (number, wamid) of kept statuses whose message we know now."""
+    found: dict[int, list[tuple[UUID, str]]] = {}
+    for key in await session.all(KNOWN_ORPHANS, most=most):
+        found.setdefault(key.tenant_id, []).append((key.number_id, key.wamid))
+    return found
+
+
+NewId = Callable[[], UUID]

@@ -1,0 +1,17 @@
+"""Notices: what a person of the shop or the operator should know. Today a log line and a counter."""
+
+from typing import Literal
+
+import structlog
+
+from atendeja.runtime import Meter
+
+log = structlog.get_logger(__name__)
+
+Kind = Literal["handoff", "erasure_asked", "event_dead", "number_stopped", "message_failed", "flow_trouble", "delivery_quarantined", "account", "runaway"]
+
+
+def notice(meter: Meter, kind: Kind, **ids: object) -> None:
+    """Say it once, with ids and codes only: never a customer's words."""
+    meter.count("notices", label=kind)
+    log.warning("notice", kind=kind, **ids)

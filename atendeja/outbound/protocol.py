@@ -1,0 +1,116 @@
+"""The send protocol's decisions, pure: may this message go now, and what does an answer make of it.
+
+A POST has no idempotency key and nobody can be asked afterwards. So: the intent is committed before the POST (claim), a
+claim older than the fence is not posted, each claim is posted once, and an answer that is lost leaves the message in doubt
+until a status with our callback data settles it or the time is up.
+"""
+
+import datetime as dt
+from typing import Literal
+from uuid import UUID
+
+from msgspec import Struct
+
+from atendeja.wa.reply import Accepted, Misconfigured, Throttled, Unavailable, Undeliverable, Unsettled, Verdict
+
+FENCE_S = 2.0
+"""A claim is posted within this of its commit or given back: whoever took over may count on it."""
+DOUBT_HOLDS_S = 10.0
+"""A message in doubt holds its successor in the conversation this long: then order gives way to life."""
+BACKOFF_S = (1, 2, 4, 8, 16, 32, 60)
+GIVE_UP_AFTER = dt.timedelta(hours=24)
+NUMBER_STOP_S = 60
+"""After a refusal that concerns the number the next message is tried this much later, as a probe."""
+
+
+class Candidate(Struct, frozen=True):
+    """A queued message that is due, locked, with the facts that decide whether it may go."""
+
+    id: UUID
+    conversation_id: UUID
+    contact_id: UUID
+    source: str
+    category: str
+    content: bytes
+    created_at: dt.datetime
+    attempt_no: int
+    not_before: dt.datetime
+    phone: str | None
+    user_id: str | None
+    taken_at: dt.datetime | None
+    window_until: dt.datetime | None
+
+
+WithdrawalReason = Literal["human", "newer_message", "opted_out", "cancelled", "window_closed", "stale", "operator"]
+
+
+def withdrawal(message: Candidate, now: dt.datetime) -> WithdrawalReason | None:
+    """Why this message must not go any more; None when it may.
+
+    A bot's reply is withdrawn when a person took the conversation over after it was written. A free-form message is
+    withdrawn when the 24 hours are over.
+    """
+    if message.source == "turn" and message.taken_at is not None and message.taken_at >= message.created_at:
+        return "human"
+    if message.category == "service" and (message.window_until is None or message.window_until <= now):
+        return "window_closed"
+    return None
+
+
+class Settlement(Struct, frozen=True):
+    """What an answer makes of the attempt, the message, the recipient and the number."""
+
+    attempt: Literal["accepted", "refused", "not_sent", "abandoned", "unknown"]
+    message: Literal["accepted", "queued", "in_doubt", "failed"]
+    code: int | None = None
+    detail: str | None = None
+    wamid: str | None = None
+    held: bool = False
+    retry_s: float | None = None
+    """Seconds until the message may be claimed again."""
+    slow_number_s: float | None = None
+    """The whole number pauses this long."""
+    stop_number: bool = False
+    """The number cannot send until something about it changes: a notice, and probes."""
+    slow_pair: bool = False
+
+
+def abandon() -> Settlement:
+    """The fence came down before the POST: nothing left us, and the message goes back in its place."""
+    return Settlement("abandoned", "queued", retry_s=0.0)
+
+
+def settle(verdict: Verdict, message: Candidate, now: dt.datetime, jitter: float) -> Settlement:
+    """What this verdict means for this message at its attempt `message.attempt_no + 1`. `jitter` is 0 to 1.
+
+    A definite refusal that may pass is tried again after 1, 2, 4 … 60 s until a day has passed; then it has failed with
+    its code. What left us and was not answered is in doubt, never tried again here.
+    """
+    match verdict:
+        case Accepted(wamid=wamid, held=held):
+            return Settlement("accepted", "accepted", wamid=wamid, held=held)
+        case Unsettled(reason=reason, code=code):
+            return Settlement("unknown", "in_doubt", code, reason)
+        case Undeliverable(code=code, detail=detail):
+            return Settlement("refused", "failed", code, detail)
+        case Misconfigured(scope="number", code=code, detail=detail):
+            return Settlement("refused", "queued", code, detail, retry_s=float(NUMBER_STOP_S), stop_number=True)
+        case Misconfigured(code=code, detail=detail):
+            return Settlement("refused", "failed", code, detail)
+        case Unavailable(reason=reason, code=code):
+            attempt: Literal["refused", "not_sent"] = "not_sent" if code is None else "refused"
+            return _again(Settlement(attempt, "queued", code, reason), message, now, jitter)
+        case Throttled(scope="pair", code=code):
+            return _again(Settlement("refused", "queued", code, "pair", slow_pair=True), message, now, jitter)
+        case Throttled(code=code):
+            return _again(Settlement("refused", "queued", code, "number", slow_number_s=1.0 + jitter), message, now, jitter)
+
+
+def _again(settlement: Settlement, message: Candidate, now: dt.datetime, jitter: float) -> Settlement:
+    if now - message.created_at >= GIVE_UP_AFTER:
+        return Settlement(settlement.attempt, "failed", settlement.code, settlement.detail)
+    wait_s = BACKOFF_S[min(message.attempt_no, len(BACKOFF_S) - 1)] * (0.75 + jitter / 2)
+    return Settlement(
+        settlement.attempt, "queued", settlement.code, settlement.detail, retry_s=wait_s,
+        slow_number_s=settlement.slow_number_s, slow_pair=settlement.slow_pair,
+    )  # fmt: skip

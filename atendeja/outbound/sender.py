@@ -1,0 +1,365 @@
+"""The sender of a number: one in all processes, by lease. Claims what is due, posts each claim once, records what came of it.
+
+One transaction a cycle does both halves: it records the outcomes that have come in since the last and claims the next
+messages, among them the successors those outcomes released. So at a high rate a transaction carries many messages, and at a
+low one a message costs two. Claims are made with a free place in the pace in hand, so nothing waits between commit and POST.
+"""
+
+import asyncio
+import datetime as dt
+from collections.abc import Sequence
+from uuid import UUID
+
+import msgspec
+import structlog
+from msgspec import Struct
+
+from atendeja import failpoints, ledger, leases, numbers, queue, tenants
+from atendeja.cloud import Outcome
+from atendeja.db import Nothing, Tx, query
+from atendeja.errors import Refused, Unavailable
+from atendeja.notify import notice
+from atendeja.numbers import Number
+from atendeja.outbound import protocol
+from atendeja.outbound.protocol import Candidate, Settlement
+from atendeja.pacing import Pair, Window
+from atendeja.queue import Bell
+from atendeja.runtime import Runtime
+from atendeja.tenants import Tenant
+from atendeja.wa import callback, request
+from atendeja.wa.content import Content, Recipient
+
+log = structlog.get_logger(__name__)
+
+MOST_A_CLAIM = 100
+MOST_OPEN_POSTS = 200
+RETRY_S = 0.5
+RECENT = dt.timedelta(seconds=60)
+
+_content = msgspec.json.Decoder(Content)
+
+
+class Recent(Struct):
+    contact_id: UUID
+    claimed_at: dt.datetime
+
+
+class DueNumber(Struct, frozen=True):
+    tenant_id: int
+    number_id: UUID
+
+
+DUE = query("outbound.due", DueNumber)
+CLAIMABLE = query("outbound.claimable", Candidate)
+RECENT_ATTEMPTS = query("outbound.recent", Recent)
+CLAIM_ATTEMPTS = query("ledger.claim_attempts", Nothing)
+MOVE_TO_SENDING = query("ledger.move_to_sending", Nothing)
+WITHDRAW = query("ledger.withdraw", Nothing)
+DEFER = query("ledger.defer", Nothing)
+END_ATTEMPTS = query("ledger.end_attempts", Nothing)
+MOVE_FROM_SENDING = query("ledger.move_from_sending", Nothing)
+DOUBT_NUMBER = query("ledger.doubt_number", Nothing)
+
+
+class Claim(Struct, frozen=True):
+    """A message on its way: committed as `sending`, to be posted once."""
+
+    attempt_id: UUID
+    message: Candidate
+
+    @property
+    def n(self) -> int:
+        return self.message.attempt_no + 1
+
+
+class Done(Struct, frozen=True):
+    """What came of a claim, waiting to be recorded."""
+
+    claim: Claim
+    settlement: Settlement
+    first_byte_at: dt.datetime | None
+
+
+class Sender:
+    """Sends for one number as long as `leased` is true. Outcomes stay here until they are recorded, whatever the database does."""
+
+    def __init__(self, rt: Runtime, tenant: Tenant, number: Number, token: str, bell: Bell) -> None:
+        self._rt, self._tenant_id, self._number, self._token, self._bell = rt, tenant.id, number, token, bell
+        self._window = Window(number.rate)
+        self._pairs: dict[UUID, Pair] = {}
+        self._flights: set[asyncio.Task[None]] = set()
+        self._done: list[Done] = []
+        self._taken_over = False
+        self._stopped = number.stopped_code is not None
+        self.leased = True
+
+    async def run(self) -> None:
+        """Until the lease is lost, or, when told to stop, until everything in flight is recorded."""
+        if not self._taken_over:
+            await self._take_over()
+        while self.leased and not self._finished():
+            self._bell.clear()
+            if not await self._cycle():
+                await self._bell.wait(queue.SWEEP_S)
+
+    def _finished(self) -> bool:
+        return self._rt.stopping.is_set() and not self._flights and not self._done
+
+    async def _take_over(self) -> None:
+        """We have nothing on the wire, so what is `sending` is in doubt; and the pace goes on where the last sender left it."""
+
+        async def work(tx: Tx) -> list[Recent]:
+            await tx.run(DOUBT_NUMBER, number_id=self._number.id, now=self._rt.now())
+            return await tx.all(RECENT_ATTEMPTS, number_id=self._number.id, since=self._rt.now() - RECENT)
+
+        recent = await self._rt.db.transact(self._tenant_id, work)
+        offset = self._rt.monotonic() - self._rt.now().timestamp()
+        for row in recent:
+            at = row.claimed_at.timestamp() + offset
+            self._window.take(at, 1)
+            self._pairs.setdefault(row.contact_id, Pair()).take(at)
+        self._taken_over = True
+
+    # ── a cycle: record, claim, post ─────────────────────────────────────────────────────────────────────────────────
+
+    async def _cycle(self) -> bool:
+        """True when there is surely more to do at once."""
+        done, budget = self._done[:], self._budget()
+        if not done and budget <= 0:
+            self._bell.ring_in(self._window.wait_s(self._rt.monotonic()))
+            return False
+        failpoints.reach("send.before_claim")
+        claims, asked, committed = await self._record_and_claim(done, budget)
+        self._done = self._done[len(done) :]
+        failpoints.reach("send.after_claim" if claims else "send.after_record")
+        for claim in claims:
+            flight = asyncio.get_running_loop().create_task(self._post(claim, committed))
+            self._flights.add(flight)
+            flight.add_done_callback(self._flights.discard)
+        self._follow_up(done)
+        return bool(self._done) or (asked > 0 and len(claims) >= asked)
+
+    def _budget(self) -> int:
+        if self._rt.stopping.is_set() or not self.leased:
+            return 0
+        return min(self._window.free(self._rt.monotonic()), MOST_OPEN_POSTS - len(self._flights), MOST_A_CLAIM)
+
+    async def _record_and_claim(self, done: Sequence[Done], budget: int) -> tuple[list[Claim], int, float]:
+        """(claims, how many were looked at, when they were committed): one transaction."""
+
+        async def work(tx: Tx) -> tuple[list[Claim], int, float]:
+            if done:
+                await self._record(tx, done)
+            candidates = await self._candidates(tx, budget) if budget > 0 else []
+            claims = await self._claim(tx, candidates)
+            return claims, len(candidates) if len(candidates) >= budget else 0, self._rt.monotonic()
+
+        return await self._rt.db.transact(self._tenant_id, work)
+
+    async def _candidates(self, tx: Tx, budget: int) -> list[Candidate]:
+        """Service first; marketing with what is left of the budget."""
+        now = self._rt.now()
+        doubt_before = now - dt.timedelta(seconds=protocol.DOUBT_HOLDS_S)
+        found: list[Candidate] = []
+        for marketing in (False, True):
+            if len(found) < budget:
+                found += await tx.all(
+                    CLAIMABLE, number_id=self._number.id, now=now, marketing=marketing, doubt_before=doubt_before, most=budget - len(found)
+                )
+        return found
+
+    async def _claim(self, tx: Tx, candidates: Sequence[Candidate]) -> list[Claim]:
+        now, instant = self._rt.now(), self._rt.monotonic()
+        withdrawn = {m.id: reason for m in candidates if (reason := protocol.withdrawal(m, now)) is not None}
+        waits = {m.id: wait_s for m in candidates if m.id not in withdrawn and (wait_s := self._pair(m.contact_id).wait_s(instant)) > 0}
+        claims = []
+        for message in candidates:
+            if message.id not in withdrawn and message.id not in waits:
+                pair = self._pair(message.contact_id)
+                if (wait_s := pair.wait_s(instant)) > 0:
+                    waits[message.id] = wait_s
+                    continue
+                pair.take(instant)
+                claims.append(Claim(self._rt.new_attempt_id(), message))
+        self._window.take(instant, len(claims))
+        await self._write_claims(tx, claims, withdrawn, waits, now)
+        return claims
+
+    async def _write_claims(
+        self, tx: Tx, claims: Sequence[Claim], withdrawn: dict[UUID, protocol.WithdrawalReason], waits: dict[UUID, float], now: dt.datetime
+    ) -> None:
+        if withdrawn:
+            await tx.run(WITHDRAW, ids=list(withdrawn), reasons=list(withdrawn.values()))
+            for reason in withdrawn.values():
+                self._rt.meter.count("messages_withdrawn", label=reason)
+        if waits:
+            await tx.run(DEFER, ids=list(waits), ats=[now + dt.timedelta(seconds=s) for s in waits.values()])
+            self._bell.ring_in(min(waits.values()))
+        if claims:
+            ids, ns = [c.message.id for c in claims], [c.n for c in claims]
+            await tx.run(MOVE_TO_SENDING, ids=ids, ns=ns)
+            await tx.run(
+                CLAIM_ATTEMPTS, ids=[c.attempt_id for c in claims], message_ids=ids, number_ids=[self._number.id] * len(claims),
+                contact_ids=[c.message.contact_id for c in claims], ns=ns, boot=self._rt.who.boot, now=now,
+            )  # fmt: skip
+
+    async def _post(self, claim: Claim, committed: float) -> None:
+        """One POST of one claim, or none when the fence has come down."""
+        message = claim.message
+        started = self._rt.monotonic()
+        if started - committed > protocol.FENCE_S:
+            outcome, settlement = None, protocol.abandon()
+        else:
+            body = request.build(_content.decode(message.content), Recipient(message.phone, message.user_id), callback=self._mark(claim))
+            outcome = await self._rt.cloud.call_messages(self._number.phone_number_id, self._token, msgspec.json.encode(body))
+            settlement = protocol.settle(outcome.verdict, message, self._rt.now(), self._rt.dice.random())
+            self._rt.meter.observe("post_seconds", self._rt.monotonic() - started)
+        failpoints.reach("send.after_post")
+        self._learn(claim, settlement)
+        self._done.append(Done(claim, settlement, outcome.first_byte_at if outcome else None))
+        self._log(claim, settlement, outcome)
+        self._bell.ring()
+
+    def _mark(self, claim: Claim) -> str:
+        return callback.make(claim.attempt_id, self._rt.callback_keys[0])
+
+    # ── what an answer changes ───────────────────────────────────────────────────────────────────────────────────────
+
+    async def _record(self, tx: Tx, done: Sequence[Done]) -> None:
+        failpoints.reach("send.before_record")
+        now = self._rt.now()
+        await tx.all(ledger.LOCK_MESSAGES, ids=sorted({d.claim.message.id for d in done}))
+        await tx.run(
+            END_ATTEMPTS, ids=[d.claim.attempt_id for d in done], states=[d.settlement.attempt for d in done], codes=[d.settlement.code for d in done],
+            details=[d.settlement.detail for d in done], wamids=[d.settlement.wamid for d in done], first_byte_ats=[d.first_byte_at for d in done], now=now,
+        )  # fmt: skip
+        await tx.run(
+            MOVE_FROM_SENDING, ids=[d.claim.message.id for d in done], ns=[d.claim.n for d in done], states=[d.settlement.message for d in done],
+            codes=[d.settlement.code for d in done], details=[d.settlement.detail for d in done], helds=[d.settlement.held for d in done],
+            not_befores=[_retry_at(d.settlement, now) for d in done], now=now,
+        )  # fmt: skip
+        await self._record_number(tx, done, now)
+
+    async def _record_number(self, tx: Tx, done: Sequence[Done], now: dt.datetime) -> None:
+        stop = next((d.settlement for d in done if d.settlement.stop_number), None)
+        if stop is not None:
+            await tx.run(numbers.STOP, id=self._number.id, until=now + dt.timedelta(seconds=protocol.NUMBER_STOP_S), code=stop.code)
+        elif self._stopped and any(d.settlement.attempt == "accepted" for d in done):
+            await tx.run(numbers.GO_ON, id=self._number.id)
+
+    def _learn(self, claim: Claim, settlement: Settlement) -> None:
+        """What the pace takes from an answer at once, before it is recorded."""
+        instant = self._rt.monotonic()
+        if settlement.slow_number_s is not None:
+            self._window.shut(instant + settlement.slow_number_s)
+        if settlement.stop_number:
+            self._window.shut(instant + protocol.NUMBER_STOP_S)
+        if settlement.slow_pair:
+            self._pair(claim.message.contact_id).refused(instant)
+        elif settlement.attempt == "accepted":
+            self._pair(claim.message.contact_id).accepted()
+
+    def _follow_up(self, done: Sequence[Done]) -> None:
+        """Look again when something recorded wants it, tell people when the number stopped, and forget idle recipients."""
+        for d in done:
+            if d.settlement.message == "in_doubt":
+                self._bell.ring_in(protocol.DOUBT_HOLDS_S + 0.05)
+            elif d.settlement.retry_s is not None:
+                self._bell.ring_in(d.settlement.retry_s)
+        stop = next((d.settlement for d in done if d.settlement.stop_number), None)
+        if stop is not None and not self._stopped:
+            notice(self._rt.meter, "number_stopped", tenant_id=self._tenant_id, number_id=str(self._number.id), code=stop.code)
+        if stop is not None or any(d.settlement.attempt == "accepted" for d in done):
+            self._stopped = stop is not None
+        if len(self._pairs) > 10_000:
+            instant = self._rt.monotonic()
+            self._pairs = {contact_id: pair for contact_id, pair in self._pairs.items() if not pair.idle(instant)}
+
+    def _pair(self, contact_id: UUID) -> Pair:
+        pair = self._pairs.get(contact_id)
+        if pair is None:
+            pair = self._pairs[contact_id] = Pair()
+        return pair
+
+    def _log(self, claim: Claim, settlement: Settlement, outcome: Outcome | None) -> None:
+        self._rt.meter.count("posts", label=settlement.attempt)
+        if settlement.message == "failed":
+            notice(self._rt.meter, "message_failed", tenant_id=self._tenant_id, message_id=str(claim.message.id), code=settlement.code)
+        log.info(
+            "message_posted", tenant_id=self._tenant_id, message_id=str(claim.message.id), attempt=claim.n, outcome=settlement.attempt,
+            code=settlement.code, wamid=settlement.wamid, sent=outcome is not None and outcome.first_byte_at is not None,
+        )  # fmt: skip
+
+
+def _retry_at(settlement: Settlement, now: dt.datetime) -> dt.datetime | None:
+    return None if settlement.retry_s is None else now + dt.timedelta(seconds=settlement.retry_s)
+
+
+class Senders:
+    """The resident loop's work of the send stage: for every number with something due, see that it has a sender somewhere."""
+
+    def __init__(self, rt: Runtime) -> None:
+        self._rt = rt
+        self._senders: dict[UUID, Sender] = {}
+        self._tasks: dict[UUID, asyncio.Task[None]] = {}
+
+    async def work(self) -> bool:
+        """Start a sender for each due number whose lease we can have. Always False: nothing is left over."""
+        if self._rt.stopping.is_set():
+            return False
+        async with self._rt.db.session() as session:
+            due = await session.all(DUE, at=self._rt.now())
+        for wanted in due:
+            if wanted.number_id in self._senders:
+                self._rt.bells.ring_number(wanted.number_id)
+            else:
+                await self._start(wanted)
+        return False
+
+    def leases(self) -> set[str]:
+        """The leases that must be renewed for the senders of this process."""
+        return {lease_name(number_id) for number_id in self._senders}
+
+    def lost(self, kept: set[str]) -> None:
+        """Senders whose lease somebody else has now stop; what they have in flight they still record."""
+        for number_id, sender in list(self._senders.items()):
+            if lease_name(number_id) not in kept:
+                sender.leased = False
+                self._rt.bells.numbers.pop(number_id, None)
+                del self._senders[number_id]
+                log.warning("sender_lost_lease", number_id=str(number_id))
+
+    async def drain(self) -> None:
+        """Wait until every sender has recorded what it had in flight."""
+        for bell in self._rt.bells.numbers.values():
+            bell.ring()
+        if self._tasks:
+            await asyncio.wait(self._tasks.values())
+
+    async def _start(self, wanted: DueNumber) -> None:
+        async with self._rt.db.session() as session:
+            if not await leases.take(session, self._rt.who, lease_name(wanted.number_id)):
+                return
+            owner = await session.all(tenants.BY_IDS, ids=[wanted.tenant_id])
+        async with self._rt.db.tenant(wanted.tenant_id) as tx:
+            found = await numbers.load(tx, [wanted.number_id])
+        try:
+            token = numbers.read_token(owner[0], found[0], self._rt.config.secret_keys)
+        except Refused as error:
+            notice(self._rt.meter, "number_stopped", tenant_id=wanted.tenant_id, number_id=str(wanted.number_id), why=str(error))
+            return
+        bell = self._rt.bells.numbers.setdefault(wanted.number_id, Bell())
+        sender = Sender(self._rt, owner[0], found[0], token, bell)
+        self._senders[wanted.number_id] = sender
+        self._tasks[wanted.number_id] = asyncio.get_running_loop().create_task(self._keep(sender))
+
+    async def _keep(self, sender: Sender) -> None:
+        """A sender that fails goes on with what it holds: outcomes are in its memory until they are recorded."""
+        while (error := await queue.outcome(sender.run())) is not None:
+            self._rt.meter.count("loops_ended", label="send")
+            log.warning("sender_failed", error=type(error).__name__, exc_info=None if isinstance(error, Unavailable) else error)
+            await asyncio.sleep(RETRY_S)
+
+
+def lease_name(number_id: UUID) -> str:
+    return f"send:{number_id}"

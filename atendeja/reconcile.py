@@ -1,0 +1,91 @@
+"""The reconciler: messages that a death or a lost answer left without an end.
+
+`sending` whose sender's lease has ended becomes `in_doubt`; what is in doubt for T becomes `unknown`, and a late status still
+lifts it. T runs only while our intake is healthy: after an outage Meta's repeats are still on their way, and giving up then
+would be giving up on statuses that wait at our door. Statuses that came before their message was known are joined here too.
+"""
+
+import datetime as dt
+from uuid import UUID
+
+import structlog
+from msgspec import Struct
+
+from atendeja import ledger
+from atendeja.db import Nothing, Tx, query
+from atendeja.runtime import Runtime
+
+log = structlog.get_logger(__name__)
+
+EVERY_S = 5.0
+MOST = 500
+BEHIND_S = 5.0
+"""A delivery that waits longer than this to be digested means that our intake is not healthy."""
+
+
+class Unsettled(Struct, frozen=True):
+    tenant_id: int
+    message_id: UUID
+
+
+class Oldest(Struct):
+    deliveries: int
+    oldest: dt.datetime | None
+
+
+UNSETTLED = query("ledger.unsettled", Unsettled)
+DOUBT = query("ledger.doubt", Nothing)
+GIVE_UP = query("ledger.give_up", Nothing)
+BACKLOG = query("inbound.backlog", Oldest)
+
+
+class Reconciler:
+    """Runs every 5 s in each worker process; two at once do no harm."""
+
+    def __init__(self, rt: Runtime) -> None:
+        self._rt = rt
+        self._healthy_since = rt.now()
+
+    async def work(self) -> bool:
+        """One look. Always False: what is left waits for the next."""
+        now = self._rt.now()
+        async with self._rt.db.session() as session:
+            await self._check_health(await session.one(BACKLOG), now)
+            unsettled = await session.all(UNSETTLED, doubt_before=self._doubt_before(now), most=MOST)
+            orphans = await ledger.find_known_orphans(session)
+        by_tenant: dict[int, list[UUID]] = {}
+        for row in unsettled:
+            by_tenant.setdefault(row.tenant_id, []).append(row.message_id)
+        for tenant_id, ids in by_tenant.items():
+            await self._settle(tenant_id, sorted(ids), now)
+        for tenant_id, keys in orphans.items():
+            await self._join(tenant_id, keys, now)
+        return False
+
+    async def _check_health(self, backlog: Oldest | None, now: dt.datetime) -> None:
+        if backlog is not None and backlog.oldest is not None and now - backlog.oldest > dt.timedelta(seconds=BEHIND_S):
+            self._healthy_since = now
+
+    def _doubt_before(self, now: dt.datetime) -> dt.datetime:
+        """Doubts older than this may be given up: T ago, and never while T has not run whole in good health."""
+        limit = dt.timedelta(seconds=self._rt.config.in_doubt_s)
+        return now - limit if now - self._healthy_since >= limit else dt.datetime.min.replace(tzinfo=dt.UTC)
+
+    async def _settle(self, tenant_id: int, ids: list[UUID], now: dt.datetime) -> None:
+        async def work(tx: Tx) -> tuple[int, int]:
+            await tx.all(ledger.LOCK_MESSAGES, ids=ids)
+            gone = await tx.run(GIVE_UP, ids=ids, doubt_before=self._doubt_before(now))
+            return await tx.run(DOUBT, ids=ids, now=now), gone
+
+        doubted, unknown = await self._rt.db.transact(tenant_id, work)
+        self._rt.meter.count("messages_doubted", doubted)
+        self._rt.meter.count("messages_unknown", unknown)
+        if doubted or unknown:
+            log.warning("messages_unsettled", tenant_id=tenant_id, in_doubt=doubted, unknown=unknown)
+
+    async def _join(self, tenant_id: int, keys: list[tuple[UUID, str]], now: dt.datetime) -> None:
+        async def work(tx: Tx) -> int:
+            return await ledger.join_orphans(tx, keys, now)
+
+        joined = await self._rt.db.transact(tenant_id, work)
+        log.info("statuses_joined", tenant_id=tenant_id, messages=joined)

@@ -1,0 +1,105 @@
+"""What every entry point is given (`rt`): configuration, database, network, bells, time, ids, randomness, counters.
+
+The only module that reads the clock and draws random numbers; everything else gets them as arguments, so that a test or a
+replay decides what time it is.
+"""
+
+import asyncio
+import datetime as dt
+import random
+import secrets
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from uuid import UUID
+
+from atendeja import vault
+from atendeja.cloud import Cloud
+from atendeja.config import Config
+from atendeja.db import Database
+from atendeja.ids import uuid7
+from atendeja.leases import Identity
+from atendeja.queue import Bell
+
+
+def fresh_id() -> UUID:
+    """A UUIDv7 of now, for what is named before there is a Runtime."""
+    return uuid7(time.time_ns() // 1_000_000, secrets.randbits(74))
+
+
+@dataclass
+class Meter:
+    """Counters and durations of this process. `metrics.py` says which exist and what they mean."""
+
+    counts: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """(name, label value) → how many."""
+    spans: dict[str, list[float]] = field(default_factory=dict)
+    """name → [count, sum of seconds, bucket counts …] over BUCKETS_S."""
+
+    BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+    def count(self, name: str, n: int = 1, label: str = "") -> None:
+        self.counts[name, label] += n
+
+    def observe(self, name: str, seconds: float) -> None:
+        span = self.spans.get(name)
+        if span is None:
+            span = self.spans[name] = [0.0] * (2 + len(self.BUCKETS_S))
+        span[0] += 1
+        span[1] += seconds
+        for i, bound in enumerate(self.BUCKETS_S):
+            if seconds <= bound:
+                span[2 + i] += 1
+                break
+
+
+class Bells:
+    """One bell a stage, and one for every number that has a sender in this process."""
+
+    def __init__(self) -> None:
+        self.digest = Bell()
+        self.turn = Bell()
+        self.send = Bell()
+        self.numbers: dict[UUID, Bell] = {}
+
+    def ring_number(self, number_id: UUID) -> None:
+        """There is something to send for this number: its sender's bell, or the one that starts senders."""
+        self.numbers.get(number_id, self.send).ring()
+
+
+@dataclass
+class Runtime:
+    config: Config
+    db: Database
+    cloud: Cloud
+    who: Identity
+    bells: Bells = field(default_factory=Bells)
+    meter: Meter = field(default_factory=Meter)
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    beats: dict[str, float] = field(default_factory=dict)
+    """Loop → when it last came round, on the monotonic clock."""
+    clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC)
+    monotonic: Callable[[], float] = time.monotonic
+    dice: random.Random = field(default_factory=lambda: random.Random(secrets.randbits(128)))  # noqa: S311  (ids and jitter; secrets come from `secrets`)
+
+    def now(self) -> dt.datetime:
+        """The time of day, UTC."""
+        return self.clock()
+
+    def new_id(self) -> UUID:
+        """A UUIDv7 of now."""
+        return uuid7(int(self.clock().timestamp() * 1000), self.dice.getrandbits(74))
+
+    def new_attempt_id(self) -> UUID:
+        """128 random bits that nobody can guess: they travel in the callback data."""
+        return UUID(bytes=secrets.token_bytes(16))
+
+    def nonce(self) -> bytes:
+        return secrets.token_bytes(vault.NONCE_BYTES)
+
+    @cached_property
+    def callback_keys(self) -> list[bytes]:
+        """MAC keys of the callback data: the first signs, all are accepted."""
+        return [vault.derive(key, "callback") for key in self.config.secret_keys]

@@ -1,0 +1,296 @@
+"""Taking turns: the contacts that are due, many in one transaction, each under its lock.
+
+Lock, then load in later statements (what committed while we waited is seen), decide without I/O, write once per table.
+A contact whose turn fails by a bug is found by halving the batch in memory; alone it counts a try, and after three its oldest
+event is `dead` with a notice, so that the conversation goes on and nobody else waits.
+"""
+
+import asyncio
+import datetime as dt
+from collections.abc import Sequence
+from uuid import UUID
+
+import msgspec
+import structlog
+from msgspec import Struct
+
+from atendeja import consent, contacts, failpoints, flows, ledger, outbound, queue, tenants
+from atendeja.db import Nothing, Session, Tx, query
+from atendeja.flow import session as flow
+from atendeja.flow.engine import Program
+from atendeja.flows import Programs, Published
+from atendeja.ledger import Unhandled
+from atendeja.notify import notice
+from atendeja.outbound import Outgoing
+from atendeja.runtime import Runtime
+from atendeja.tenants import Tenant
+from atendeja.turn.decide import Decision, Situation, Talk, Verdict, decide
+
+log = structlog.get_logger(__name__)
+
+MOST_DUE = 400
+MOST_A_TURN = 100
+TENANTS_AT_ONCE = 4
+LATELY = dt.timedelta(seconds=60)
+
+
+class DueContact(Struct, frozen=True):
+    tenant_id: int
+    contact_id: UUID
+
+
+class FactRow(Struct, frozen=True):
+    id: UUID
+    contact_id: UUID
+    number_id: UUID
+    state: str
+    owner: str
+    queue: str | None
+    human_at: dt.datetime | None
+    turn_no: int
+    seq: int
+    window_until: dt.datetime | None
+    name: str | None
+    phone: str | None
+    language: str | None
+    tags: list[str]
+    fields: bytes
+    business_phone: str
+    session_id: UUID | None
+    flow_version_id: UUID | None
+    memory: bytes | None
+    session_due_at: dt.datetime | None
+
+
+class Lately(Struct):
+    contact_id: UUID
+    messages: int
+
+
+DUE = query("turn.due", DueContact)
+FACTS = query("turn.facts", FactRow)
+SAVE_SESSIONS = query("turn.save_sessions", Nothing)
+APPEND_STEPS = query("turn.append_steps", Nothing)
+SENT_LATELY = query("turn.sent_lately", Lately)
+
+_session = msgspec.json.Decoder(flow.Session)
+_fields = msgspec.json.Decoder(dict[str, object])
+
+
+class Turns:
+    """The resident loop's work of the turn stage."""
+
+    def __init__(self, rt: Runtime) -> None:
+        self._rt = rt
+        self._programs = Programs()
+        self._tenants: dict[int, Tenant] = {}
+
+    async def work(self) -> bool:
+        """Answer a batch of due contacts. True when there may be more."""
+        async with self._rt.db.session() as session:
+            due = await session.all(DUE, at=self._rt.now(), most=MOST_DUE)
+            await self._learn_tenants(session, {d.tenant_id for d in due})
+        if not due:
+            return False
+        failpoints.reach("turn.claimed")
+        by_tenant: dict[int, list[UUID]] = {}
+        for d in due:
+            by_tenant.setdefault(d.tenant_id, []).append(d.contact_id)
+        gate = asyncio.Semaphore(TENANTS_AT_ONCE)
+        chunks = [(t, sorted(ids)[i : i + MOST_A_TURN]) for t, ids in by_tenant.items() for i in range(0, len(ids), MOST_A_TURN)]
+        answered = await asyncio.gather(*(self._take_batch(gate, tenant_id, ids) for tenant_id, ids in chunks))
+        return any(answered)
+
+    async def _learn_tenants(self, session: Session, ids: set[int]) -> None:
+        if missing := ids - self._tenants.keys():
+            self._tenants |= {t.id: t for t in await session.all(tenants.BY_IDS, ids=sorted(missing))}
+
+    async def _take_batch(self, gate: asyncio.Semaphore, tenant_id: int, contact_ids: list[UUID]) -> int:
+        """Answer these contacts of a tenant; those that fail alone are counted. Returns how many were ours to answer."""
+        answered = 0
+
+        async def take_some(some: Sequence[UUID]) -> None:
+            nonlocal answered
+            answered += await self.take(tenant_id, some)
+
+        async with gate:
+            for contact_id, error in await queue.halve(contact_ids, take_some):
+                await self._count_failure(tenant_id, contact_id, error)
+                answered += 1
+        return answered
+
+    async def take(self, tenant_id: int, contact_ids: Sequence[UUID]) -> int:
+        """Answer these contacts: everything unanswered so far, in one commit. Returns how many were due and not locked."""
+        rt, started = self._rt, self._rt.monotonic()
+
+        async def work(tx: Tx) -> list[Verdict]:
+            locked = [row.id for row in await tx.all(contacts.LOCK_DUE, ids=list(contact_ids), now=rt.now())]
+            if not locked:
+                return []
+            situations = await self._load(tx, locked)
+            failpoints.reach("turn.loaded")
+            verdicts = [decide(s, rt.now(), rt.new_id) for s in situations]
+            await apply(tx, rt, verdicts)
+            failpoints.reach("turn.before_commit")
+            return verdicts
+
+        verdicts = await rt.db.transact(tenant_id, work)
+        failpoints.reach("turn.after_commit")
+        self._announce(tenant_id, verdicts)
+        rt.meter.observe("turn_seconds", rt.monotonic() - started)
+        return len(verdicts)
+
+    async def _load(self, tx: Tx, contact_ids: list[UUID]) -> list[Situation]:
+        """The facts of these contacts, in statements that began after the lock was ours."""
+        now = self._rt.now()
+        rows = await tx.all(FACTS, contact_ids=contact_ids)
+        waiting = await ledger.load_unhandled(tx, contact_ids)
+        lately = {r.contact_id: r.messages for r in await tx.all(SENT_LATELY, contact_ids=contact_ids, since=now - LATELY)}
+        published = await flows.load_published(tx)
+        pinned = [r.flow_version_id for r in rows if r.flow_version_id is not None]
+        programs = await self._programs.load(tx, [*pinned, *(p.version_id for p in published)])
+        by_talk: dict[UUID, list[Unhandled]] = {}
+        for event in waiting:
+            by_talk.setdefault(event.conversation_id, []).append(event)
+        tenant = self._tenants[tx.tenant_id]
+        talks: dict[UUID, list[FactRow]] = {id_: [] for id_ in contact_ids}
+        for row in rows:
+            talks[row.contact_id].append(row)
+        return [
+            Situation(id_, _facts(tenant, mine, lately.get(id_, 0)), [_talk(row, published, programs, by_talk.get(row.id, [])) for row in mine])
+            for id_, mine in talks.items()
+        ]
+
+    def _announce(self, tenant_id: int, verdicts: Sequence[Verdict]) -> None:
+        """After the COMMIT: ring the senders, say what people should know, and look again when something is due."""
+        rt = self._rt
+        decisions = [d for v in verdicts for d in v.decisions]
+        for number_id in {d.talk.number_id for d in decisions if d.says}:
+            rt.bells.ring_number(number_id)
+        for d in decisions:
+            for kind, detail in d.notices:
+                notice(rt.meter, kind, tenant_id=tenant_id, conversation_id=str(d.talk.id), detail=detail)  # type: ignore[arg-type]  # kinds of notify.Kind, from decide
+            if d.turn_no is not None:
+                log.info("turn_taken", tenant_id=tenant_id, conversation_id=str(d.talk.id), turn_no=d.turn_no, events=len(d.closings), replies=len(d.says))
+        rt.meter.count("turns_taken", sum(d.turn_no is not None for d in decisions))
+        rt.meter.count("replies_queued", sum(len(d.says) for d in decisions))
+        now = rt.now()
+        for v in verdicts:
+            if v.due_at is not None and v.due_at - now < dt.timedelta(seconds=queue.SWEEP_S):
+                rt.bells.turn.ring_in((v.due_at - now).total_seconds())
+
+    async def _count_failure(self, tenant_id: int, contact_id: UUID, error: Exception) -> None:
+        reason = f"turn failed: {type(error).__name__}"
+        log.error("turn_failed", tenant_id=tenant_id, contact_id=str(contact_id), exc_info=error)
+
+        async def work(tx: Tx) -> ledger.Tried | None:
+            await tx.all(contacts.LOCK, ids=[contact_id])
+            tried = await ledger.count_try(tx, contact_id, reason)
+            later = None if tried is None else self._rt.now() + dt.timedelta(seconds=0 if tried.state == "dead" else 1)
+            await tx.run(contacts.LEAVE, ids=[contact_id], due_ats=[later], tags=[None])
+            return tried
+
+        tried = await self._rt.db.transact(tenant_id, work)
+        if tried is not None and tried.state == "dead":
+            notice(self._rt.meter, "event_dead", tenant_id=tenant_id, event_id=str(tried.id), reason=reason)
+        self._rt.bells.turn.ring_in(1.0)
+
+
+def _facts(tenant: Tenant, rows: Sequence[FactRow], recent_out: int) -> flow.Facts:
+    row = rows[0] if rows else None
+    return flow.Facts(
+        name=(row and row.name) or "",
+        phone=(row and row.phone) or "",
+        language=(row and row.language) or "",
+        tags=row.tags if row else [],
+        fields=_fields.decode(row.fields) if row else {},
+        business_name=tenant.name,
+        business_phone=row.business_phone if row else "",
+        timezone=tenant.timezone,
+        recent_out=recent_out,
+    )
+
+
+def _talk(row: FactRow, published: Sequence[Published], programs: dict[UUID, Program], waiting: Sequence[Unhandled]) -> Talk:
+    book = [programs[p.version_id] for p in published if p.number_id in (None, row.number_id)]
+    session = _session.decode(row.memory) if row.memory is not None else None
+    pinned = programs.get(row.flow_version_id) if row.flow_version_id is not None else None
+    return Talk(
+        row.id, row.contact_id, row.number_id, row.state, row.owner, row.queue, row.human_at, row.turn_no, row.seq, session, pinned, book, waiting
+    )  # fmt: skip
+
+
+# ── writing a turn: every effect has its place here ──────────────────────────────────────────────────────────────────────
+
+
+async def apply(tx: Tx, rt: Runtime, verdicts: Sequence[Verdict]) -> None:
+    """Write these decisions, once per table, in the order of locks: conversation, flow session, step, message, events, contact."""
+    now = rt.now()
+    decisions = [d for v in verdicts for d in v.decisions]
+    taken = [d for d in decisions if d.turn_no is not None]
+    messages = [m for d in taken for m in _messages(d)]
+    await _save_conversations(tx, taken)
+    await _save_sessions(tx, taken, now)
+    await _append_steps(tx, rt, taken, now)
+    await consent.put(tx, await _consents(tx, rt, taken, now))
+    await outbound.put(tx, messages, now, rt.new_id)
+    await ledger.close_events(tx, [c for d in decisions for c in d.closings])
+    await tx.run(contacts.LEAVE, ids=[v.contact_id for v in verdicts], due_ats=[v.due_at for v in verdicts], tags=[v.tags for v in verdicts])
+
+
+def _messages(d: Decision) -> list[Outgoing]:
+    """The turn's replies; each draws its place among the conversation's service messages."""
+    assert d.turn_no is not None
+    talk, made = d.talk, []
+    for ordinal, say in enumerate(d.says):
+        d.seq += 1
+        made.append(Outgoing(talk.number_id, talk.contact_id, talk.id, "turn", talk.id, d.turn_no, ordinal, say.content, d.seq))
+    return made
+
+
+async def _save_conversations(tx: Tx, taken: Sequence[Decision]) -> None:
+    if taken:
+        await tx.run(
+            contacts.SAVE_CONVERSATIONS, ids=[d.talk.id for d in taken], states=[d.state for d in taken], owners=[d.owner for d in taken],
+            queues=[d.queue for d in taken], human_ats=[d.human_at for d in taken], turn_nos=[d.turn_no for d in taken], seqs=[d.seq for d in taken],
+        )  # fmt: skip
+
+
+async def _save_sessions(tx: Tx, taken: Sequence[Decision], now: dt.datetime) -> None:
+    rows = [(d.talk.id, s) for d in taken for s in d.sessions.values()]
+    if rows:
+        await tx.run(
+            SAVE_SESSIONS,
+            ids=[UUID(s.id) for _, s in rows], conversation_ids=[c for c, _ in rows], flow_version_ids=[UUID(s.version_id) for _, s in rows],
+            states=[s.state for _, s in rows], nodes=[s.node for _, s in rows], due_ats=[s.due_at for _, s in rows],
+            memories=[msgspec.json.encode(s) for _, s in rows], started_ats=[s.started_at for _, s in rows],
+            ended_ats=[None if s.live else now for _, s in rows],
+        )  # fmt: skip
+
+
+async def _append_steps(tx: Tx, rt: Runtime, taken: Sequence[Decision], now: dt.datetime) -> None:
+    rows = [(d, t) for d in taken for t in d.traces]
+    if rows:
+        await tx.run(
+            APPEND_STEPS,
+            ids=[rt.new_id() for _ in rows], session_ids=[t.session_id for _, t in rows], conversation_ids=[d.talk.id for d, _ in rows],
+            turn_nos=[d.turn_no for d, _ in rows], step_nos=[t.row.step for _, t in rows], nodes=[t.row.node for _, t in rows],
+            traces=[msgspec.json.encode(t.row) for _, t in rows], at=now,
+        )  # fmt: skip
+
+
+async def _consents(tx: Tx, rt: Runtime, taken: Sequence[Decision], now: dt.datetime) -> list[consent.Entry]:
+    """What flows asked to record; what stands already (an opt-out that digest wrote) is not written twice."""
+    asked = [(d, c, event, version) for d in taken for c, event, version in d.consents]
+    if not asked:
+        return []
+    standing = await consent.load(tx, [d.talk.contact_id for d, *_ in asked])
+    return [
+        consent.Entry(
+            rt.new_id(), d.talk.contact_id, c.purpose, c.state, "flow",
+            {"wamid": event.key if event else None, "text": c.text, "flow_version": version},
+            event.arrival if event else 0, event.position if event else 0, now,
+        )
+        for d, c, event, version in asked
+        if standing.get((d.talk.contact_id, c.purpose)) != c.state
+    ]  # fmt: skip

@@ -1,0 +1,139 @@
+"""The worker half of a process: the resident loops of the stages, lease renewal, the reconciler, Procrastinate, each supervised."""
+
+import asyncio
+import contextlib
+import datetime as dt
+from collections.abc import Awaitable, Callable, Coroutine
+
+import structlog
+from msgspec import Struct
+from procrastinate import App
+
+from atendeja import leases, ledger, queue, reconcile, tenants
+from atendeja.db import Tx, query
+from atendeja.inbound import digest
+from atendeja.inbound.digest import Digester
+from atendeja.outbound.sender import Senders
+from atendeja.queue import Bell
+from atendeja.runtime import Runtime
+from atendeja.turn.take import Turns
+
+log = structlog.get_logger(__name__)
+
+DELIVERY_DAYS_AHEAD = 3
+DELIVERY_DAYS_KEPT = 30
+ORPHANS_KEPT = dt.timedelta(days=30)
+
+
+class Made(Struct):
+    made: int
+
+
+class Dropped(Struct):
+    dropped: int
+
+
+DAYS_AHEAD = query("inbound.days_ahead", Made)
+DAYS_BEHIND = query("inbound.days_behind", Dropped)
+
+
+class Worker:
+    """Everything that works on what is stored. `run` returns when told to stop and all in flight is recorded."""
+
+    def __init__(self, rt: Runtime) -> None:
+        self._rt = rt
+        self._digester = Digester(rt)
+        self._turns = Turns(rt)
+        self._senders = Senders(rt)
+        self._reconciler = reconcile.Reconciler(rt)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Start the loops; each looks at once, which is the sweep at start."""
+        bells = self._rt.bells
+        self._keep("digest", bells.digest, self._digester.work)
+        self._keep("turn", bells.turn, self._turns.work)
+        self._keep("send", bells.send, self._senders.work)
+        self._keep("reconcile", Bell(), self._reconciler.work, reconcile.EVERY_S)
+        self._keep("renew", Bell(), self._renew, leases.RENEW_EVERY_S)
+        self._supervise("jobs", self._run_jobs)
+
+    async def stop(self) -> None:
+        """No new claims; POSTs in flight finish and are recorded; leases go back, so that another process goes on at once."""
+        for bell in (self._rt.bells.digest, self._rt.bells.turn, self._rt.bells.send):
+            bell.ring()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._senders.drain(), self._rt.config.shutdown_grace_s)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        async with self._rt.db.session() as session:
+            await leases.release(session, self._rt.who)
+
+    def _keep(self, name: str, bell: Bell, work: Callable[[], Awaitable[bool]], every_s: float = queue.SWEEP_S) -> None:
+        async def beat() -> bool:
+            more = await work()
+            self._rt.beats[name] = self._rt.monotonic()
+            return more
+
+        self._supervise(name, lambda: queue.resident(bell, beat, self._rt.stopping, sweep_s=every_s))
+
+    def _supervise(self, name: str, run: Callable[[], Coroutine[object, object, None]]) -> None:
+        self._rt.beats[name] = self._rt.monotonic()
+        watched = queue.supervise(name, run, self._rt.stopping, lambda loop: self._rt.meter.count("loops_ended", label=loop))
+        self._tasks.append(asyncio.get_running_loop().create_task(watched, name=name))
+
+    async def _renew(self) -> bool:
+        """Renew what this process holds. What has gone to another is let go at once."""
+        held = self._senders.leases() | ({digest.LEASE} if self._digester.leased else set())
+        if held:
+            async with self._rt.db.session() as session:
+                kept = await leases.renew(session, self._rt.who, held)
+            self._digester.leased = digest.LEASE in kept
+            self._senders.lost(kept)
+        return False
+
+    async def _run_jobs(self) -> None:
+        """Procrastinate's worker: wake-ups, and what has to be done by the clock."""
+        url = self._rt.config.database_url.reveal()
+        app = queue.build_app(
+            url,
+            {"wake": self._wake},
+            {
+                "rescue_stalled_jobs": ("* * * * *", lambda timestamp: self._rescue(app)),
+                "keep_delivery_days": ("7 * * * *", lambda timestamp: self._keep_days()),
+                "drop_old_orphans": ("17 3 * * *", lambda timestamp: self._drop_orphans()),
+            },
+        )
+        async with app.open_async():
+            await queue.rescue_stalled(app)
+            await self._keep_days()
+            await app.run_worker_async(
+                name="atendeja", concurrency=4, install_signal_handlers=False, delete_jobs="successful", shutdown_graceful_timeout=5
+            )
+
+    async def _wake(self, stage: queue.Stage) -> None:
+        bells = self._rt.bells
+        {"digest": bells.digest, "turn": bells.turn, "send": bells.send}[stage].ring()
+
+    async def _rescue(self, app: App) -> None:
+        await queue.rescue_stalled(app)
+
+    async def _keep_days(self) -> None:
+        async with self._rt.db.session() as session:
+            await session.one(DAYS_AHEAD, ahead=DELIVERY_DAYS_AHEAD)
+            dropped = await session.one(DAYS_BEHIND, keep=DELIVERY_DAYS_KEPT)
+        if dropped is not None and dropped.dropped:
+            log.info("delivery_days_dropped", days=dropped.dropped)
+
+    async def _drop_orphans(self) -> None:
+        before = self._rt.now() - ORPHANS_KEPT
+        async with self._rt.db.session() as session:
+            everyone = await session.all(tenants.EVERYONE)
+        for tenant in everyone:
+
+            async def work(tx: Tx) -> int:
+                return await tx.run(ledger.DROP_ORPHANS, before=before)
+
+            await self._rt.db.transact(tenant.id, work)
+

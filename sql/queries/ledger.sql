@@ -1,0 +1,149 @@
+-- name: record_events
+-- Insert once; a key seen before returns no row, and that is how we know. Sorted by the unique key: unsorted batches deadlock.
+INSERT INTO event (tenant_id, id, number_id, contact_id, conversation_id, key, kind, arrival, position, content, sent_at, received_at, state, reason)
+SELECT :tenant_id, e.* FROM unnest(:ids::uuid[], :number_ids::uuid[], :contact_ids::uuid[], :conversation_ids::uuid[], :keys::text[], :kinds::text[],
+       :arrivals::bigint[], :positions::int[], :contents::jsonb[], :sent_ats::timestamptz[], :received_ats::timestamptz[], :states::text[], :reasons::text[])
+  AS e (id, number_id, contact_id, conversation_id, key, kind, arrival, position, content, sent_at, received_at, state, reason)
+ORDER BY e.number_id, e.key ON CONFLICT (tenant_id, number_id, key) DO NOTHING RETURNING id;
+
+-- name: unhandled
+-- What these contacts are waiting for an answer to, in the order of arrival here.
+SELECT id, contact_id, conversation_id, number_id, kind, key, arrival, position, content, sent_at, received_at, tries FROM event
+WHERE tenant_id = :tenant_id AND contact_id = ANY (:contact_ids::uuid[]) AND state = 'unhandled' ORDER BY contact_id, arrival, position;
+
+-- name: close_events
+UPDATE event e SET state = n.state, turn_no = n.turn_no, reason = n.reason
+FROM unnest(:ids::uuid[], :states::text[], :turn_nos::bigint[], :reasons::text[]) AS n (id, state, turn_no, reason)
+WHERE e.tenant_id = :tenant_id AND e.id = n.id AND e.state = 'unhandled';
+
+-- name: count_try
+-- Counts only a contact that was run alone; the third failure of its oldest event ends it.
+UPDATE event SET tries = tries + 1, state = CASE WHEN tries + 1 >= :most THEN 'dead' ELSE state END, reason = CASE WHEN tries + 1 >= :most THEN :reason END
+WHERE tenant_id = :tenant_id AND id = (SELECT id FROM event WHERE tenant_id = :tenant_id AND contact_id = :contact_id AND state = 'unhandled'
+                                       ORDER BY arrival, position LIMIT 1)
+RETURNING id, state;
+
+-- name: queue_messages
+-- The key is (source, its id, its number, ordinal): putting the same twice adds nothing.
+INSERT INTO message (tenant_id, id, number_id, contact_id, conversation_id, source, source_id, source_no, ordinal, category, policy, content, content_sha256,
+                     seq, state, not_before, created_at)
+SELECT :tenant_id, m.*, 'queued', :not_before::timestamptz, :created_at::timestamptz
+FROM unnest(:ids::uuid[], :number_ids::uuid[], :contact_ids::uuid[], :conversation_ids::uuid[], :sources::text[], :source_ids::uuid[], :source_nos::bigint[],
+            :ordinals::int[], :categories::text[], :policies::text[], :contents::jsonb[], :sha256s::bytea[], :seqs::bigint[])
+  AS m (id, number_id, contact_id, conversation_id, source, source_id, source_no, ordinal, category, policy, content, content_sha256, seq)
+ORDER BY m.source, m.source_id, m.source_no, m.ordinal
+ON CONFLICT (tenant_id, source, source_id, source_no, ordinal) DO NOTHING;
+
+-- name: record_echoes
+-- What a person sent from the shop's telephone has gone out already.
+INSERT INTO message (tenant_id, id, number_id, contact_id, conversation_id, source, source_id, source_no, ordinal, category, policy, content, content_sha256,
+                     state, not_before, created_at, accepted_at, wamid)
+SELECT :tenant_id, m.id, m.number_id, m.contact_id, m.conversation_id, 'echo', m.source_id, 0, 0, 'service', 'at_most_once', m.content, m.sha256,
+       'accepted', m.at, m.at, m.at, m.wamid
+FROM unnest(:ids::uuid[], :number_ids::uuid[], :contact_ids::uuid[], :conversation_ids::uuid[], :source_ids::uuid[], :contents::jsonb[], :sha256s::bytea[],
+            :ats::timestamptz[], :wamids::text[]) AS m (id, number_id, contact_id, conversation_id, source_id, content, sha256, at, wamid)
+ORDER BY m.source_id ON CONFLICT (tenant_id, source, source_id, source_no, ordinal) DO NOTHING RETURNING conversation_id, created_at AS at;
+
+-- name: attempts_by_callback
+SELECT id, message_id, number_id, wamid FROM attempt WHERE tenant_id = :tenant_id AND id = ANY (:ids::uuid[]);
+
+-- name: attempts_by_wamid
+SELECT a.id, a.message_id, a.number_id, a.wamid FROM unnest(:number_ids::uuid[], :wamids::text[]) AS w (number_id, wamid)
+JOIN attempt a ON a.tenant_id = :tenant_id AND a.number_id = w.number_id AND a.wamid = w.wamid;
+
+-- name: echoes_by_wamid
+SELECT m.id, m.number_id, m.wamid FROM unnest(:number_ids::uuid[], :wamids::text[]) AS w (number_id, wamid)
+JOIN message m ON m.tenant_id = :tenant_id AND m.number_id = w.number_id AND m.wamid = w.wamid;
+
+-- name: lock_messages
+-- Sorted, before anything of them is changed: statuses, senders and the reconciler meet here.
+SELECT id FROM message WHERE tenant_id = :tenant_id AND id = ANY (:ids::uuid[]) ORDER BY id FOR NO KEY UPDATE;
+
+-- name: settle_attempts
+-- A status proves that WhatsApp has the message, whatever we heard or did not hear.
+UPDATE attempt a SET state = 'accepted', wamid = n.wamid, ended_at = coalesce(a.ended_at, :at)
+FROM unnest(:ids::uuid[], :wamids::text[]) AS n (id, wamid)
+WHERE a.tenant_id = :tenant_id AND a.id = n.id AND a.wamid IS NULL;
+
+-- name: lift
+-- Up, never down; the times and the price are kept even when a higher status came first.
+UPDATE message m SET
+    state = CASE WHEN message_rank(n.state) > message_rank(m.state) THEN n.state ELSE m.state END,
+    reason = CASE WHEN message_rank(n.state) > message_rank(m.state) THEN NULL ELSE m.reason END,
+    code = CASE WHEN n.state = 'failed' AND message_rank('failed') > message_rank(m.state) THEN n.code ELSE m.code END,
+    detail = CASE WHEN n.state = 'failed' AND message_rank('failed') > message_rank(m.state) THEN n.detail ELSE m.detail END,
+    held = m.held AND n.state = 'accepted',
+    accepted_at = coalesce(m.accepted_at, n.accepted_at),
+    sent_at = coalesce(m.sent_at, n.sent_at), delivered_at = coalesce(m.delivered_at, n.delivered_at),
+    read_at = coalesce(m.read_at, n.read_at), played_at = coalesce(m.played_at, n.played_at), failed_at = coalesce(m.failed_at, n.failed_at),
+    pricing = coalesce(m.pricing, n.pricing)
+FROM unnest(:ids::uuid[], :states::text[], :codes::int[], :details::text[], :accepted_ats::timestamptz[], :sent_ats::timestamptz[], :delivered_ats::timestamptz[],
+            :read_ats::timestamptz[], :played_ats::timestamptz[], :failed_ats::timestamptz[], :pricings::jsonb[])
+  AS n (id, state, code, detail, accepted_at, sent_at, delivered_at, read_at, played_at, failed_at, pricing)
+WHERE m.tenant_id = :tenant_id AND m.id = n.id;
+
+-- name: keep_orphans
+INSERT INTO status_orphan (tenant_id, number_id, wamid, status, participant, at, content, received_at)
+SELECT :tenant_id, o.*, :received_at::timestamptz FROM unnest(:number_ids::uuid[], :wamids::text[], :statuses::text[], :participants::text[], :ats::timestamptz[], :contents::jsonb[])
+  AS o (number_id, wamid, status, participant, at, content)
+ORDER BY o.number_id, o.wamid, o.status, o.participant ON CONFLICT DO NOTHING;
+
+-- name: take_orphans
+DELETE FROM status_orphan o USING unnest(:number_ids::uuid[], :wamids::text[]) AS w (number_id, wamid)
+WHERE o.tenant_id = :tenant_id AND o.number_id = w.number_id AND o.wamid = w.wamid RETURNING o.number_id, o.content;
+
+-- name: known_orphans
+SELECT tenant_id, number_id, wamid FROM known_orphans(:most::int);
+
+-- name: drop_orphans
+DELETE FROM status_orphan WHERE tenant_id = :tenant_id AND received_at < :before;
+
+-- name: claim_attempts
+INSERT INTO attempt (tenant_id, id, message_id, number_id, contact_id, n, boot, state, claimed_at)
+SELECT :tenant_id, a.*, :boot::uuid, 'claimed', :now::timestamptz
+FROM unnest(:ids::uuid[], :message_ids::uuid[], :number_ids::uuid[], :contact_ids::uuid[], :ns::int[]) AS a (id, message_id, number_id, contact_id, n);
+
+-- name: move_to_sending
+UPDATE message m SET state = 'sending', attempt_no = n.n FROM unnest(:ids::uuid[], :ns::int[]) AS n (id, n)
+WHERE m.tenant_id = :tenant_id AND m.id = n.id AND m.state = 'queued';
+
+-- name: withdraw
+UPDATE message m SET state = 'withdrawn', reason = n.reason FROM unnest(:ids::uuid[], :reasons::text[]) AS n (id, reason)
+WHERE m.tenant_id = :tenant_id AND m.id = n.id AND m.state = 'queued';
+
+-- name: defer
+UPDATE message m SET not_before = n.at FROM unnest(:ids::uuid[], :ats::timestamptz[]) AS n (id, at)
+WHERE m.tenant_id = :tenant_id AND m.id = n.id AND m.state = 'queued';
+
+-- name: end_attempts
+-- What is known of an attempt is never discarded, even when its message has moved on.
+UPDATE attempt a SET state = n.state, code = n.code, detail = n.detail, wamid = coalesce(a.wamid, n.wamid), first_byte_at = n.first_byte_at, ended_at = :now
+FROM unnest(:ids::uuid[], :states::text[], :codes::int[], :details::text[], :wamids::text[], :first_byte_ats::timestamptz[])
+  AS n (id, state, code, detail, wamid, first_byte_at)
+WHERE a.tenant_id = :tenant_id AND a.id = n.id AND a.state <> 'accepted';
+
+-- name: move_from_sending
+-- Only the attempt that is the message's latest may move it, and never down from what a status has shown.
+UPDATE message m SET state = n.state, code = n.code, detail = n.detail, held = n.held, not_before = coalesce(n.not_before, m.not_before),
+    accepted_at = CASE WHEN n.state = 'accepted' THEN coalesce(m.accepted_at, :now) ELSE m.accepted_at END,
+    failed_at = CASE WHEN n.state = 'failed' THEN :now ELSE m.failed_at END,
+    doubt_at = CASE WHEN n.state = 'in_doubt' THEN coalesce(m.doubt_at, :now) END
+FROM unnest(:ids::uuid[], :ns::int[], :states::text[], :codes::int[], :details::text[], :helds::bool[], :not_befores::timestamptz[])
+  AS n (id, n, state, code, detail, held, not_before)
+WHERE m.tenant_id = :tenant_id AND m.id = n.id AND m.attempt_no = n.n AND m.state IN ('sending', 'in_doubt', 'unknown')
+  AND (m.state <> 'unknown' OR n.state = 'accepted');
+
+-- name: doubt_number
+-- We have just taken this number's lease and have nothing on the wire: what is `sending` is somebody's who died.
+UPDATE message SET state = 'in_doubt', doubt_at = :now WHERE tenant_id = :tenant_id AND number_id = :number_id AND state = 'sending';
+
+-- name: doubt
+-- The sender's lease ended and nobody has taken it.
+UPDATE message SET state = 'in_doubt', doubt_at = :now WHERE tenant_id = :tenant_id AND id = ANY (:ids::uuid[]) AND state = 'sending';
+
+-- name: give_up
+-- Nobody can know any more; a late status still lifts it.
+UPDATE message SET state = 'unknown' WHERE tenant_id = :tenant_id AND id = ANY (:ids::uuid[]) AND state = 'in_doubt' AND doubt_at <= :doubt_before;
+
+-- name: unsettled
+SELECT tenant_id, message_id FROM unsettled_messages(:doubt_before, :most::int);

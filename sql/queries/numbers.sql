@@ -1,0 +1,32 @@
+-- name: claim_route
+-- One row an id of Meta's: a second tenant that asks for the same WABA or portfolio changes nothing and is told by `routes`.
+INSERT INTO number_route (kind, meta_id, tenant_id, number_id, portfolio_id)
+VALUES (:kind, :meta_id, :owner_id, :number_id, :portfolio_id) ON CONFLICT (kind, meta_id) DO NOTHING;
+
+-- name: routes
+-- Who owns these ids of Meta's. The primary key answers.
+SELECT kind, meta_id, tenant_id, number_id, portfolio_id FROM number_route
+WHERE (kind = 'number' AND meta_id = ANY (:phone_number_ids::text[])) OR (kind = 'waba' AND meta_id = ANY (:waba_ids::text[]))
+   OR (kind = 'portfolio' AND meta_id = ANY (:portfolio_ids::text[]));
+
+-- name: save
+-- Adding a number again changes its token, rate and display, never its owner or its account.
+INSERT INTO number (tenant_id, id, phone_number_id, waba_id, portfolio_id, display_number, token, rate, created_at)
+VALUES (:tenant_id, :id, :phone_number_id, :waba_id, :portfolio_id, :display_number, :token, :rate, :created_at)
+ON CONFLICT (tenant_id, phone_number_id) DO UPDATE
+SET display_number = excluded.display_number, token = excluded.token, rate = excluded.rate, stopped_until = NULL, stopped_code = NULL;
+
+-- name: everyone
+SELECT id, phone_number_id, waba_id, portfolio_id, display_number, token, rate, stopped_until, stopped_code
+FROM number WHERE tenant_id = :tenant_id ORDER BY created_at, id;
+
+-- name: by_ids
+SELECT id, phone_number_id, waba_id, portfolio_id, display_number, token, rate, stopped_until, stopped_code
+FROM number WHERE tenant_id = :tenant_id AND id = ANY (:ids::uuid[]);
+
+-- name: stop
+-- A refusal that concerns the number: sending waits, the queue is kept, the next try after `until` is the probe.
+UPDATE number SET stopped_until = :until, stopped_code = :code WHERE tenant_id = :tenant_id AND id = :id;
+
+-- name: go_on
+UPDATE number SET stopped_until = NULL, stopped_code = NULL WHERE tenant_id = :tenant_id AND id = :id AND stopped_code IS NOT NULL;

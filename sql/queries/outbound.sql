@@ -1,0 +1,30 @@
+-- name: due
+SELECT tenant_id, number_id FROM due_messages(:at);
+
+-- name: claimable
+-- Service before marketing, oldest first. Only the lowest unfinished place of a conversation may go; what is in doubt for
+-- longer than :doubt_before lets its successor pass. Facts come with the lock: SKIP LOCKED never waits, so nothing is stale.
+SELECT m.id, m.conversation_id, m.contact_id, m.source, m.category, m.content, m.created_at, m.attempt_no, m.not_before,
+       coalesce(c.wa_id, c.phone, w.wa_id, w.phone) AS phone, coalesce(c.user_id, w.user_id) AS user_id, v.taken_at, v.window_until
+FROM message m
+JOIN contact c ON c.tenant_id = m.tenant_id AND c.id = m.contact_id
+LEFT JOIN contact w ON w.tenant_id = c.tenant_id AND w.id = c.merged_into
+JOIN conversation v ON v.tenant_id = m.tenant_id AND v.id = m.conversation_id
+WHERE m.tenant_id = :tenant_id AND m.number_id = :number_id AND m.state = 'queued' AND m.not_before <= :now AND (m.category = 'marketing') = :marketing
+  AND NOT EXISTS (SELECT FROM hold h WHERE h.tenant_id = m.tenant_id AND h.source = m.source AND h.source_id = m.source_id)
+  AND (m.seq IS NULL OR NOT EXISTS (
+        SELECT FROM message p WHERE p.tenant_id = m.tenant_id AND p.conversation_id = m.conversation_id AND p.seq < m.seq
+        AND (p.state IN ('queued', 'sending') OR (p.state = 'in_doubt' AND p.doubt_at > :doubt_before))))
+ORDER BY m.not_before, m.id LIMIT :most
+FOR NO KEY UPDATE OF m SKIP LOCKED;
+
+-- name: recent
+-- Rebuilds the pace after a change of hands: what went out in the last minute, to whom.
+SELECT contact_id, claimed_at FROM attempt WHERE tenant_id = :tenant_id AND number_id = :number_id AND claimed_at > :since
+AND state NOT IN ('abandoned', 'not_sent') ORDER BY claimed_at;
+
+-- name: place_hold
+INSERT INTO hold (tenant_id, source, source_id, reason, placed_at) VALUES (:tenant_id, :source, :source_id, :reason, :now) ON CONFLICT DO NOTHING;
+
+-- name: lift_hold
+DELETE FROM hold WHERE tenant_id = :tenant_id AND source = :source AND source_id = :source_id;

@@ -1,0 +1,31 @@
+-- name: due
+SELECT tenant_id, contact_id FROM due_contacts(:at, :most::int);
+
+-- name: facts
+-- After the lock, in a statement of its own: what committed while we waited is seen.
+SELECT v.id, v.contact_id, v.number_id, v.state, v.owner, v.queue, v.human_at, v.turn_no, v.seq, v.window_until,
+       c.name, coalesce(c.wa_id, c.phone) AS phone, c.language, c.tags, c.fields, n.display_number AS business_phone,
+       s.id AS session_id, s.flow_version_id, s.memory, s.due_at AS session_due_at
+FROM contact c
+JOIN conversation v ON v.tenant_id = c.tenant_id AND v.contact_id = c.id
+JOIN number n ON n.tenant_id = c.tenant_id AND n.id = v.number_id
+LEFT JOIN flow_session s ON s.tenant_id = c.tenant_id AND s.conversation_id = v.id AND s.state IN ('active', 'waiting')
+WHERE c.tenant_id = :tenant_id AND c.id = ANY (:contact_ids::uuid[]);
+
+-- name: save_sessions
+INSERT INTO flow_session AS s (tenant_id, id, conversation_id, flow_version_id, state, node, due_at, memory, started_at, ended_at)
+SELECT :tenant_id, n.* FROM unnest(:ids::uuid[], :conversation_ids::uuid[], :flow_version_ids::uuid[], :states::text[], :nodes::text[], :due_ats::timestamptz[],
+       :memories::jsonb[], :started_ats::timestamptz[], :ended_ats::timestamptz[])
+  AS n (id, conversation_id, flow_version_id, state, node, due_at, memory, started_at, ended_at)
+ORDER BY n.ended_at NULLS LAST, n.id
+ON CONFLICT (tenant_id, id) DO UPDATE SET state = excluded.state, node = excluded.node, due_at = excluded.due_at, memory = excluded.memory, ended_at = excluded.ended_at;
+
+-- name: append_steps
+INSERT INTO step (tenant_id, id, flow_session_id, conversation_id, turn_no, step_no, node, trace, at)
+SELECT :tenant_id, n.*, :at::timestamptz FROM unnest(:ids::uuid[], :session_ids::uuid[], :conversation_ids::uuid[], :turn_nos::bigint[], :step_nos::int[],
+       :nodes::text[], :traces::jsonb[]) AS n (id, flow_session_id, conversation_id, turn_no, step_no, node, trace);
+
+-- name: sent_lately
+-- Messages of the flows to a contact in the last minute: the runaway guard.
+SELECT contact_id, count(*)::int AS messages FROM message WHERE tenant_id = :tenant_id AND contact_id = ANY (:contact_ids::uuid[]) AND source = 'turn'
+AND created_at > :since GROUP BY contact_id;

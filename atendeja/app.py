@@ -45,7 +45,7 @@ async def wait_for_database(config: Config) -> Database:
     while True:
         try:
             if config.migrate == "auto":
-                await migrate.run(config.admin_url.reveal(), login=_login(config))
+                await migrate.run(config.admin_url.reveal(), login=serving_login(config))
             return await _connect_ready(config)
         except Unavailable as error:
             left_s = deadline - loop.time()
@@ -74,7 +74,7 @@ async def _pending(database: Database) -> list[str]:
         return [f"{m.version:04d}_{m.name}" for m in migrate.pending(known, await migrate.applied(connection))]
 
 
-def _login(config: Config) -> str | None:
+def serving_login(config: Config) -> str | None:
     """The user of DATABASE_URL, who must be allowed to become atendeja_app."""
     user = urlsplit(config.database_url.reveal()).username
     return unquote(user) if user else None

@@ -10,7 +10,7 @@ from base64 import b64decode
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_origin
 from urllib.parse import urlsplit
 
 import msgspec
@@ -169,7 +169,9 @@ def load(environ: Mapping[str, str], dotenv: Path | None = None) -> Config:
 
     Raises Refused with one line for each setting that is missing or wrong, all at once, none showing a secret.
     """
-    given = {name: text.strip() for name, text in (_read_dotenv(dotenv) | dict(environ)).items() if name in FIELDS and text.strip()}
+    given = {
+        name: text.strip() for name, text in (_read_dotenv(dotenv) | dict(environ)).items() if name in FIELDS and text.strip(" ,")
+    }
     values: dict[str, Any] = {}  # Any: each field has a type of its own, and Config is built from them below
     faults = []
     for name, field in FIELDS.items():
@@ -219,6 +221,8 @@ def _read(name: str, text: str) -> object:
     if check := CHECKS.get(name):
         for part in value if isinstance(value, list) else [text]:
             check(part)
+    if get_origin(field.type) is Literal and value not in (choices := get_args(field.type)):
+        raise ValueError(f"it must be one of {', '.join(choices)}, not {text!r}")
     if name in ("WA_API_BASE", "PUBLIC_URL"):
         value = text.rstrip("/")
     try:

@@ -1,7 +1,6 @@
 """Published flows: immutable versions, a pointer to the one that answers, and the compiled programs kept in memory."""
 
 import datetime as dt
-import hashlib
 from collections.abc import Callable, Iterable
 from uuid import UUID
 
@@ -9,8 +8,9 @@ from msgspec import Struct
 
 from atendeja.db import Nothing, Tx, query
 from atendeja.errors import Refused
-from atendeja.flow import check, model
-from atendeja.flow.engine import Program, compile_flow
+from atendeja.flow import check, document, engine
+from atendeja.flow.engine import Program
+from atendeja.flow.model import Flow
 
 
 class Locked(Struct):
@@ -63,7 +63,7 @@ class Publication(Struct, frozen=True):
 
 
 async def publish(
-    tx: Tx, flow: model.Flow, *, number_id: UUID | None, author: str, now: dt.datetime, new_id: Callable[[], UUID], note: str | None = None
+    tx: Tx, flow: Flow, *, number_id: UUID | None, author: str, now: dt.datetime, new_id: Callable[[], UUID], note: str | None = None
 ) -> Publication:
     """Make this flow the one that opens, as a new version; the same definition again changes nothing.
 
@@ -71,8 +71,7 @@ async def publish(
     """
     if faults := [str(p) for p in check.check(flow) if p.severity == "error"]:
         raise Refused("flow_invalid", "\n".join([f"the flow {flow.key} cannot be published:", *faults]))
-    definition = model.canonical(flow)
-    sha256 = hashlib.sha256(definition).hexdigest()
+    sha256 = document.sha256(flow)
     await tx.run(INSERT_FLOW, id=new_id(), key=flow.key, number_id=number_id, created_at=now)
     row = await tx.one(LOCK_FLOW, key=flow.key, number_id=number_id)
     assert row is not None
@@ -80,7 +79,7 @@ async def publish(
     if latest is not None and latest.sha256 == sha256 and row.published_version_id == latest.id:
         return Publication(latest.n, sha256, new=False)
     version_id, n = new_id(), (latest.n if latest else 0) + 1
-    await tx.run(INSERT_VERSION, id=version_id, flow_id=row.id, n=n, spec=flow.spec, sha256=sha256, definition=definition, author=author, note=note, now=now)
+    await tx.run(INSERT_VERSION, id=version_id, flow_id=row.id, n=n, spec=flow.spec, sha256=sha256, definition=document.canonical(flow), author=author, note=note, now=now)
     await tx.run(RETIRE, flow_id=row.id, keep_id=version_id)
     await tx.run(POINT, flow_id=row.id, version_id=version_id)
     return Publication(n, sha256, new=True)
@@ -102,7 +101,7 @@ class Programs:
                 self._compiled.clear()
                 missing = wanted
             for row in await tx.all(DEFINITIONS, ids=sorted(missing)):
-                self._compiled[row.id] = compile_flow(model.decode(row.definition), str(row.id))
+                self._compiled[row.id] = engine.compile(document.load(row.definition.decode(), str(row.id)), str(row.id))
         return {id_: self._compiled[id_] for id_ in wanted if id_ in self._compiled}
 
 

@@ -6,6 +6,7 @@ class, never local variables and never the error's own text, which may quote wha
 """
 
 import io
+import json
 import logging
 import sys
 import traceback
@@ -42,7 +43,7 @@ class Lines:
     def write(self, line: str) -> None:
         """Write one line and flush it."""
         try:
-            self._stream.write(line + "\n")
+            self._stream.write(line.encode(errors="backslashreplace").decode() + "\n")
             self._stream.flush()
         except (OSError, ValueError):
             return
@@ -118,7 +119,10 @@ def mask_phones(_logger: WrappedLogger, _method: str, event: EventDict) -> Event
 
 
 def _to_json(line: EventDict, **_: object) -> str:
-    return msgspec.json.encode(line, enc_hook=str).decode()
+    try:
+        return msgspec.json.encode(line, enc_hook=str).decode()
+    except UnicodeEncodeError:  # half a surrogate pair, which json escapes
+        return json.dumps(line, default=str)
 
 
 def _mask_value(value: object) -> object:
@@ -127,7 +131,7 @@ def _mask_value(value: object) -> object:
     if isinstance(value, _SAFE):
         return mask(str(value)) if type(value) is int and abs(value) >= 10**9 else value
     if isinstance(value, Mapping):
-        return {str(key): item if key in READABLE else _mask_value(item) for key, item in value.items()}
+        return {mask(str(key)): item if key in READABLE else _mask_value(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [_mask_value(item) for item in value]
     return type(value).__qualname__ if isinstance(value, BaseException) else mask(str(value))

@@ -24,6 +24,11 @@ from atendeja.leases import Identity
 from atendeja.queue import Bell
 
 
+def utc_now() -> dt.datetime:
+    """The time of day, for what runs without a Runtime."""
+    return dt.datetime.now(dt.UTC)
+
+
 def fresh_id() -> UUID:
     """A UUIDv7 of now, for what is named before there is a Runtime."""
     return uuid7(time.time_ns() // 1_000_000, secrets.randbits(74))
@@ -80,7 +85,7 @@ class Runtime:
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     beats: dict[str, float] = field(default_factory=dict)
     """Loop → when it last came round, on the monotonic clock."""
-    clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC)
+    clock: Callable[[], dt.datetime] = utc_now
     monotonic: Callable[[], float] = time.monotonic
     dice: random.Random = field(default_factory=lambda: random.Random(secrets.randbits(128)))  # noqa: S311  (ids and jitter; secrets come from `secrets`)
 

@@ -97,6 +97,8 @@ def settle(verdict: Verdict, message: Candidate, now: dt.datetime, jitter: float
             return Settlement("refused", "queued", code, detail, retry_s=float(NUMBER_STOP_S), stop_number=True)
         case Misconfigured(code=code, detail=detail):
             return Settlement("refused", "failed", code, detail)
+        case Unavailable(reason=reason, code=code, tries=tries) if tries is not None and message.attempt_no >= tries:
+            return Settlement("refused", "failed", code, reason)
         case Unavailable(reason=reason, code=code):
             attempt: Literal["refused", "not_sent"] = "not_sent" if code is None else "refused"
             return _again(Settlement(attempt, "queued", code, reason), message, now, jitter)

@@ -1,0 +1,183 @@
+"""Commands about tenants, numbers and conversations."""
+
+import asyncio
+import sys
+from typing import Annotated
+from uuid import UUID
+
+from cyclopts import App, Parameter
+
+from atendeja import contacts, numbers, reporting, tenants
+from atendeja.cli.open import load_config, open_database
+from atendeja.cloud import Cloud
+from atendeja.config import Config
+from atendeja.db import Database, Tx
+from atendeja.errors import Refused
+from atendeja.numbers import NewNumber
+from atendeja.runtime import fresh_id, utc_now
+from atendeja.tenants import Tenant
+
+tenant_app = App(name="tenant", help="The businesses on this installation.")
+number_app = App(name="number", help="WhatsApp numbers.")
+conversation_app = App(name="conversation", help="Conversations.")
+
+
+def add_to(app: App) -> None:
+    app.command(tenant_app)
+    app.command(number_app)
+    app.command(conversation_app)
+    app.command(explain)
+
+
+async def find_tenant(db: Database, slug: str) -> Tenant:
+    async with db.session() as session:
+        return await tenants.find(session, slug)
+
+
+@tenant_app.command(name="add")
+def add_tenant(*, slug: str, name: str, timezone: str = "America/Sao_Paulo", language: str = "pt-BR") -> int:
+    """Add a business.
+
+    Parameters
+    ----------
+    slug: its short name in commands: a–z, 0–9 and -
+    name: its name as customers know it
+    timezone: where it is, like America/Sao_Paulo
+    language: pt-BR, en or es
+    """
+    return asyncio.run(_add_tenant(load_config(), slug, name, timezone, language))
+
+
+async def _add_tenant(settings: Config, slug: str, name: str, timezone: str, language: str) -> int:
+    async def work(tx: Tx) -> int:
+        return await tenants.add(tx, settings.secret_keys, slug=slug, name=name, timezone=timezone, language=language, now=utc_now())
+
+    async with open_database(settings) as db:
+        tenant_id = await db.transact(None, work)
+    print(f"tenant {slug} is {tenant_id}; next: atendeja number add --tenant {slug} …")
+    return 0
+
+
+@tenant_app.command(name="list")
+def list_tenants() -> int:
+    """Show all businesses."""
+    return asyncio.run(_list_tenants(load_config()))
+
+
+async def _list_tenants(settings: Config) -> int:
+    async with open_database(settings) as db, db.session() as session:
+        everyone = await session.all(tenants.EVERYONE)
+    for t in everyone:
+        print(f"{t.id}  {t.slug}  {t.name}  {t.timezone}  {t.language}")
+    if not everyone:
+        print("no tenant yet: atendeja tenant add --slug S --name N")
+    return 0
+
+
+@number_app.command(name="add")
+def add_number(
+    *,
+    tenant: str,
+    phone_number_id: str,
+    waba_id: str,
+    portfolio_id: str,
+    display_number: str,
+    token: str | None = None,
+    token_stdin: Annotated[bool, Parameter(negative=())] = False,
+    rate: int = 80,
+    verify: bool = True,
+) -> int:
+    """Add a number, or change the token, rate and display of one.
+
+    Parameters
+    ----------
+    tenant: whose it is
+    phone_number_id: Meta's id of the number (API setup page)
+    waba_id: Meta's id of the WhatsApp Business Account
+    portfolio_id: Meta's id of the business portfolio
+    display_number: the telephone number, like +5511999990000
+    token: a system user's access token; better through --token-stdin, which leaves no trace in the shell's history
+    token_stdin: read the token from standard input
+    rate: messages a second that Meta allows this number
+    verify: ask Meta whether the number and the token fit; --no-verify does not
+    """
+    if token_stdin == (token is not None):
+        raise Refused("token", "give the token with --token T or with --token-stdin, one of the two")
+    secret = sys.stdin.readline().strip() if token is None else token
+    return asyncio.run(_add_number(load_config(), tenant, NewNumber(phone_number_id, waba_id, portfolio_id, display_number, secret, rate), verify=verify))
+
+
+async def _add_number(settings: Config, slug: str, new: NewNumber, *, verify: bool) -> int:
+    if wrong := numbers.problems(new):
+        raise Refused("number_invalid", "; ".join(wrong))
+    async with open_database(settings) as db:
+        tenant = await find_tenant(db, slug)
+        if verify:
+            await _verify(settings, new)
+        number_id = await db.transact(tenant.id, lambda tx: numbers.add(tx, tenant, settings.secret_keys, new, fresh_id(), utc_now()))
+    print(f"number {new.display_number} is {number_id}; next: atendeja flow publish FILE --tenant {slug}")
+    return 0
+
+
+async def _verify(settings: Config, new: NewNumber) -> None:
+    cloud = Cloud(settings.wa_api_base, settings.wa_api_version)
+    try:
+        known = await cloud.fetch_number(new.phone_number_id, new.token)
+    finally:
+        await cloud.close()
+    print(f"Meta knows it as {known.get('display_phone_number')} ({known.get('verified_name')})")
+
+
+@number_app.command(name="list")
+def list_numbers(*, tenant: str) -> int:
+    """Show the numbers of a business."""
+    return asyncio.run(_list_numbers(load_config(), tenant))
+
+
+async def _list_numbers(settings: Config, slug: str) -> int:
+    async with open_database(settings) as db:
+        tenant = await find_tenant(db, slug)
+        async with db.tenant(tenant.id) as tx:
+            found = await tx.all(numbers.EVERYONE)
+    for n in found:
+        stopped = f"  stopped by code {n.stopped_code}" if n.stopped_code is not None else ""
+        print(f"{n.id}  {n.display_number}  phone_number_id {n.phone_number_id}  WABA {n.waba_id}  portfolio {n.portfolio_id}  {n.rate}/s{stopped}")
+    if not found:
+        print(f"no number yet: atendeja number add --tenant {slug} …")
+    return 0
+
+
+@conversation_app.command(name="release")
+def release(conversation_id: UUID) -> int:
+    """Give a conversation that a person has back to the bot."""
+    return asyncio.run(_release(load_config(), conversation_id))
+
+
+async def _release(settings: Config, conversation_id: UUID) -> int:
+    async with open_database(settings) as db:
+        async with db.session() as session:
+            everyone = await session.all(tenants.EVERYONE)
+        for tenant in everyone:
+            if await db.transact(tenant.id, lambda tx: contacts.release(tx, conversation_id)):
+                print(f"conversation {conversation_id} of {tenant.slug} is the bot's again")
+                return 0
+    raise Refused("conversation_not_human", f"no conversation {conversation_id} is in a person's hands")
+
+
+def explain(wanted: str) -> int:
+    """Say what happened to a message or an event, with the rows that prove it.
+
+    Parameters
+    ----------
+    wanted: the id of a message, an event or an attempt, or a wamid
+    """
+    return asyncio.run(_explain(load_config(), wanted))
+
+
+async def _explain(settings: Config, wanted: str) -> int:
+    async with open_database(settings) as db:
+        lines = await reporting.explain(db, wanted)
+    if not lines:
+        raise Refused("unknown_id", f"nothing is known as {wanted}", hint="give the id of a message, an event or an attempt, or a wamid")
+    print("\n".join(lines))
+    return 0

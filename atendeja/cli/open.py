@@ -1,0 +1,27 @@
+"""What commands open: the settings of the environment and `.env`, and the database as the application sees it."""
+
+import contextlib
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from atendeja import app, config, log
+from atendeja.config import Config
+from atendeja.db import Database
+
+
+def load_config() -> Config:
+    """The settings, and the log set up by them. Raises Refused with a line for each that is missing or wrong."""
+    settings = config.load(os.environ, Path(".env"))
+    log.configure(settings.log_level, settings.log_format)
+    return settings
+
+
+@contextlib.asynccontextmanager
+async def open_database(settings: Config) -> AsyncIterator[Database]:
+    """The database, migrated when MIGRATE is auto, for the time of a command."""
+    database = await app.wait_for_database(settings)
+    try:
+        yield database
+    finally:
+        await database.close()

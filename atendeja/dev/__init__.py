@@ -1,0 +1,1 @@
+"""What only a developer's machine needs: an embedded PostgreSQL, and `atendeja dev`."""

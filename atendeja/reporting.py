@@ -1,0 +1,181 @@
+"""Why a thing happened: the rows that prove it, from the event that came to the message that went."""
+
+import datetime as dt
+from uuid import UUID
+
+import msgspec
+from msgspec import Struct
+
+from atendeja.db import Database, Tx, query
+from atendeja.tenants import EVERYONE
+
+
+class EventRow(Struct, frozen=True):
+    id: UUID
+    key: str
+    kind: str
+    state: str
+    reason: str | None
+    turn_no: int | None
+    tries: int
+    arrival: int
+    position: int
+    sent_at: dt.datetime
+    received_at: dt.datetime
+    conversation_id: UUID | None
+
+
+class MessageRow(Struct, frozen=True):
+    id: UUID
+    source: str
+    source_no: int
+    ordinal: int
+    category: str
+    policy: str
+    seq: int | None
+    state: str
+    reason: str | None
+    code: int | None
+    detail: str | None
+    held: bool
+    attempt_no: int
+    not_before: dt.datetime
+    created_at: dt.datetime
+    accepted_at: dt.datetime | None
+    sent_at: dt.datetime | None
+    delivered_at: dt.datetime | None
+    read_at: dt.datetime | None
+    played_at: dt.datetime | None
+    failed_at: dt.datetime | None
+    conversation_id: UUID
+
+
+class AttemptRow(Struct, frozen=True):
+    message_id: UUID
+    id: UUID
+    n: int
+    state: str
+    code: int | None
+    detail: str | None
+    wamid: str | None
+    claimed_at: dt.datetime
+    first_byte_at: dt.datetime | None
+    ended_at: dt.datetime | None
+
+
+class StepRow(Struct, frozen=True):
+    step_no: int
+    node: str
+    trace: bytes
+
+
+class ConversationRow(Struct, frozen=True):
+    id: UUID
+    state: str
+    owner: str
+    queue: str | None
+    human_at: dt.datetime | None
+    window_until: dt.datetime | None
+    turn_no: int
+    contact_id: UUID
+    number_id: UUID
+
+
+class Unfinished(Struct, frozen=True):
+    state: str
+    messages: int
+
+
+EVENTS = query("reporting.events", EventRow)
+MESSAGES = query("reporting.messages", MessageRow)
+ATTEMPTS = query("reporting.attempts", AttemptRow)
+STEPS = query("reporting.steps", StepRow)
+CONVERSATION = query("reporting.conversation", ConversationRow)
+UNFINISHED = query("reporting.unfinished", Unfinished)
+
+_NOBODY = UUID(int=0)
+
+
+async def explain(db: Database, wanted: str) -> list[str]:
+    """Lines that tell the way of an event or a message, named by its id, its wamid or an attempt's id; empty when nobody has it."""
+    try:
+        id_ = UUID(wanted)
+    except ValueError:
+        id_ = _NOBODY
+    async with db.session() as session:
+        everyone = await session.all(EVERYONE)
+    for tenant in everyone:
+        async with db.tenant(tenant.id) as tx:
+            if lines := await _explain(tx, id_, wanted):
+                return [f"tenant {tenant.slug}", *lines]
+    return []
+
+
+async def _explain(tx: Tx, id_: UUID, key: str) -> list[str]:
+    events = await tx.all(EVENTS, id=id_, key=key, conversation_id=None, turn_no=None)
+    messages = [] if events else await tx.all(MESSAGES, id=id_, key=key, conversation_id=None, turn_no=None)
+    talk = next((x.conversation_id for x in [*events, *messages] if x.conversation_id is not None), None)
+    turn_no = events[0].turn_no if events else messages[0].source_no if messages and messages[0].source == "turn" else None
+    if talk is not None and turn_no is not None:
+        events = await tx.all(EVENTS, id=id_, key=key, conversation_id=talk, turn_no=turn_no)
+        messages = await tx.all(MESSAGES, id=id_, key=key, conversation_id=talk, turn_no=turn_no)
+    lines = [_event_line(e) for e in events]
+    if talk is not None:
+        lines += await _turn_lines(tx, talk, turn_no)
+    attempts = await tx.all(ATTEMPTS, message_ids=[m.id for m in messages])
+    for message in messages:
+        lines += [_message_line(message), *(_attempt_line(a) for a in attempts if a.message_id == message.id), *_status_lines(message)]
+    return lines
+
+
+async def _turn_lines(tx: Tx, talk: UUID, turn_no: int | None) -> list[str]:
+    row = await tx.one(CONVERSATION, id=talk)
+    assert row is not None
+    window = "never opened" if row.window_until is None else f"open until {_at(row.window_until)}"
+    owner = row.owner if row.queue is None else f"{row.owner} (queue {row.queue})"
+    lines = [f"conversation {row.id} {row.state}, owner {owner}, window {window}"]
+    if turn_no is not None:
+        lines.append(f"turn {turn_no}")
+        lines += [f"  step {s.step_no} {_step(s)}" for s in await tx.all(STEPS, conversation_id=talk, turn_no=turn_no)]
+    return lines
+
+
+def _step(row: StepRow) -> str:
+    trace = msgspec.json.decode(row.trace, type=dict[str, object])
+    test, took = trace.get("test"), trace.get("took")
+    return row.node + (f": {test}" if test else "") + (f" → {took}" if took else "")
+
+
+def _event_line(e: EventRow) -> str:
+    end = f"{e.state} ({e.reason})" if e.reason else e.state + (f" by turn {e.turn_no}" if e.turn_no is not None else "")
+    return f"event {e.id} {e.kind} {e.key}: sent {_at(e.sent_at)}, arrived {_at(e.received_at)} as {e.arrival}.{e.position}, {end}" + (
+        f", {e.tries} failed tries" if e.tries else ""
+    )
+
+
+def _message_line(m: MessageRow) -> str:
+    why = f" ({m.reason})" if m.reason else f" ({m.code}: {m.detail})" if m.code is not None else ""
+    return f"message {m.id} {m.category} of {m.source} {m.source_no}.{m.ordinal}, queued {_at(m.created_at)}: {m.state}{why}" + (
+        ", held for quality assessment" if m.held else ""
+    )
+
+
+def _attempt_line(a: AttemptRow) -> str:
+    took = "" if a.ended_at is None else f" after {(a.ended_at - a.claimed_at).total_seconds() * 1000:.0f} ms"
+    why = f" ({a.code}: {a.detail})" if a.code is not None else f" ({a.detail})" if a.detail else ""
+    left = "" if a.first_byte_at else ", no byte left us"
+    return f"  attempt {a.n} {a.id} claimed {_at(a.claimed_at)}: {a.state}{took}{why}{left}" + (f", {a.wamid}" if a.wamid else "")
+
+
+def _status_lines(m: MessageRow) -> list[str]:
+    told = (("accepted", m.accepted_at), ("sent", m.sent_at), ("delivered", m.delivered_at), ("read", m.read_at), ("played", m.played_at), ("failed", m.failed_at))
+    return [f"  {name} {_at(at)}" for name, at in told if at is not None]
+
+
+def _at(at: dt.datetime) -> str:
+    return at.astimezone(dt.UTC).isoformat(sep=" ", timespec="milliseconds").replace("+00:00", "Z")
+
+
+async def load_unfinished(tx: Tx) -> dict[str, int]:
+    """state → messages of the transaction's tenant that have no end yet."""
+    return {row.state: row.messages for row in await tx.all(UNFINISHED)}

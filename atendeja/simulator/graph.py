@@ -1,0 +1,125 @@
+"""The Graph API's side: the paths the app calls, and the ways in which an answer can be spoiled."""
+
+import asyncio
+import socket
+import struct
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+from starlette.types import Receive, Scope, Send
+
+from atendeja.simulator import answers
+from atendeja.simulator.answers import Answer
+from atendeja.simulator.faults import Fault
+from atendeja.simulator.server import transport_of
+from atendeja.simulator.switchboard import Switchboard
+
+HTML = b"<!DOCTYPE html><html><head><title>Error</title></head><body>Sorry, something went wrong.</body></html>"
+LINGER_ZERO = struct.pack("ii", 1, 0)
+
+
+class Cut(Response):
+    """No answer, or a part of one, and then the end of the connection: a reset, or a quiet close."""
+
+    def __init__(self, part: bytes = b"", *, reset: bool = False, after_s: float = 0) -> None:
+        super().__init__(part, media_type="application/json")
+        self._reset = reset
+        self._after_s = after_s
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the part under a Content-Length twice as large, if there is one; then end the connection."""
+        if self.body:
+            length = (b"content-length", b"%d" % (2 * len(self.body)))
+            await send({"type": "http.response.start", "status": 200, "headers": [length, (b"content-type", b"application/json")]})
+            await send({"type": "http.response.body", "body": self.body, "more_body": True})
+        await asyncio.sleep(self._after_s)
+        transport = transport_of(scope)
+        if self._reset:
+            transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_ZERO)
+            transport.abort()
+        else:
+            transport.close()
+        while (await receive())["type"] != "http.disconnect":
+            """The server wants to know the connection gone before we return without an answer."""
+
+
+class Graph:
+    """Endpoints of `/{version}/…`."""
+
+    def __init__(self, board: Switchboard) -> None:
+        self._board = board
+
+    @property
+    def hot_route(self) -> BaseRoute:
+        """The path of nearly every request: to be matched first."""
+        return Route("/{version}/{phone_number_id}/messages", self.messages, methods=["POST"])
+
+    @property
+    def routes(self) -> list[BaseRoute]:
+        """The others, to be matched last: they would match nearly everything."""
+        return [Route("/{version}/{phone_number_id}", self.phone_number, methods=["GET"])]
+
+    async def messages(self, request: Request) -> Response:
+        """Send a message, or mark one as read."""
+        raw = await request.body()
+        phone_number_id = request.path_params["phone_number_id"]
+        fault: Fault | None = None
+        if self._known_token(request):
+            answer, fault = await self._board.send(phone_number_id, raw)
+        else:
+            answer = answers.wrong_token()
+        if self._board.settings.latency_s:
+            await asyncio.sleep(self._board.settings.latency_s)
+        response = _json(answer) if fault is None else await _spoiled(answer, fault)
+        spoiled = isinstance(response, Cut)
+        self._board.feed.exchange(
+            "graph",
+            f"POST {request.scope['path']}",
+            raw,
+            None if spoiled else response.status_code,
+            None if spoiled else bytes(response.body),
+        )
+        return response
+
+    async def phone_number(self, request: Request) -> Response:
+        """What is known of a number; `fields` chooses."""
+        phone_number_id = request.path_params["phone_number_id"]
+        number = self._board.world.number(phone_number_id)
+        if not self._known_token(request):
+            return _json(answers.wrong_token())
+        if number is None:
+            return _json(answers.unknown_number(phone_number_id, "get"))
+        status, known = answers.phone_number(number)
+        fields = request.query_params.get("fields", "display_phone_number,verified_name,quality_rating").split(",")
+        return _json((status, {name: value for name, value in known.items() if name in (*fields, "id")}))
+
+    def _known_token(self, request: Request) -> bool:
+        tokens = self._board.settings.tokens
+        return not tokens or request.headers.get("authorization", "").removeprefix("Bearer ") in tokens
+
+
+async def _spoiled(answer: Answer, fault: Fault) -> Response:
+    """The answer as the fault wants it."""
+    match fault.do:
+        case "delay":
+            await asyncio.sleep(fault.value or 1)
+            return _json(answer)
+        case "drop_answer":
+            return Cut(after_s=fault.value or 0)
+        case "rst_before" | "rst_after":
+            return Cut(reset=True)
+        case "5xx_before" | "5xx_after":
+            return Response(status_code=int(fault.value or 500))
+        case "html":
+            return Response(HTML, status_code=int(fault.value or 200), media_type="text/html")
+        case "truncate":
+            whole = answers.encode(answer[1])
+            return Cut(whole[: len(whole) // 2])
+        case "code" | "failed":
+            return _json(answer)
+
+
+def _json(answer: Answer) -> Response:
+    status, body = answer
+    return Response(answers.encode(body), status_code=status, media_type="application/json")

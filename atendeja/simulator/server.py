@@ -1,0 +1,81 @@
+"""uvicorn inside our own loop: no signal handlers, and endpoints that can reach their connection."""
+
+import asyncio
+import socket
+from collections.abc import Generator
+from contextlib import contextmanager
+
+import uvicorn
+from starlette.types import ASGIApp, Scope
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from atendeja.errors import Refused
+
+EXTENSION = "atendeja.transport"
+
+
+def transport_of(scope: Scope) -> asyncio.Transport:
+    """The connection on which this request came. Raises KeyError under a server that is not ours."""
+    transport: asyncio.Transport = scope["extensions"][EXTENSION]["transport"]
+    return transport
+
+
+class ReachableProtocol(HttpToolsProtocol):
+    """Shows its transport to the application: how a reset is sent is no part of ASGI."""
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.scope["extensions"] = {EXTENSION: {"transport": self.transport}}
+
+
+class Server(uvicorn.Server):
+    """Serves one app until it is stopped; signals are the business of whoever runs the loop."""
+
+    def __init__(self, app: ASGIApp, host: str, port: int) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                http=ReachableProtocol,
+                ws="none",
+                proxy_headers=False,
+                server_header=False,
+                lifespan="off",
+                log_level="warning",
+                log_config=None,
+                access_log=False,
+                timeout_graceful_shutdown=1,
+            )
+        )
+        self._socket = _bind(host, port)
+        self.port: int = self._socket.getsockname()[1]
+        self._task: asyncio.Task[None] | None = None
+        self._listening = asyncio.Event()
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        """Leave the process's signal handlers alone."""
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """uvicorn's: open the listeners."""
+        await super().startup(sockets)
+        self._listening.set()
+
+    async def start(self) -> None:
+        """Listen, and return when connections are accepted."""
+        self._task = asyncio.create_task(self.serve(sockets=[self._socket]))
+        await self._listening.wait()
+
+    async def stop(self) -> None:
+        """Close every connection after at most a second."""
+        self.should_exit = True
+        if self._task is not None:
+            await self._task
+        self._socket.close()
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    try:
+        return socket.create_server((host, port), backlog=2048)
+    except OSError as error:
+        raise Refused("port_taken", f"the simulator cannot listen on {host}:{port}: {error.strerror}") from error

@@ -12,7 +12,7 @@ import sys
 import traceback
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Literal, TextIO
+from typing import Literal, Protocol
 from uuid import UUID
 
 import msgspec
@@ -34,10 +34,17 @@ _UUID_CHARS = 36
 _SAFE = (int, float, bool, type(None), UUID, datetime)
 
 
+class Stream(Protocol):
+    """What lines are written to; every text file is one."""
+
+    def write(self, text: str, /) -> object: ...
+    def flush(self) -> object: ...
+
+
 class Lines:
     """Where finished lines go. A stream that cannot take one (disk full, pipe closed) loses it: logging never stops the work."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: Stream) -> None:
         self._stream = stream
 
     def write(self, line: str) -> None:
@@ -62,7 +69,7 @@ class _Handler(logging.Handler):
         self._lines.write(self.format(record))
 
 
-def configure(level: str = "INFO", format: Format = "json", stream: TextIO | None = None) -> None:  # noqa: A002  (logging's own word)
+def configure(level: str = "INFO", format: Format = "json", stream: Stream | None = None) -> None:  # noqa: A002  (logging's own word)
     """Send every log line of this process to `stream` (default: standard error), from `level` up. May be called again."""
     head: list[Processor] = [
         structlog.contextvars.merge_contextvars,

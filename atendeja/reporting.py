@@ -86,12 +86,18 @@ class Unfinished(Struct, frozen=True):
     messages: int
 
 
+class WamidState(Struct, frozen=True):
+    wamid: str
+    state: str
+
+
 EVENTS = query("reporting.events", EventRow)
 MESSAGES = query("reporting.messages", MessageRow)
 ATTEMPTS = query("reporting.attempts", AttemptRow)
 STEPS = query("reporting.steps", StepRow)
 CONVERSATION = query("reporting.conversation", ConversationRow)
 UNFINISHED = query("reporting.unfinished", Unfinished)
+STATES = query("reporting.states", WamidState)
 
 _NOBODY = UUID(int=0)
 
@@ -179,3 +185,8 @@ def _at(at: dt.datetime) -> str:
 async def load_unfinished(tx: Tx) -> dict[str, int]:
     """state → messages of the transaction's tenant that have no end yet."""
     return {row.state: row.messages for row in await tx.all(UNFINISHED)}
+
+
+async def load_states(tx: Tx, wamids: list[str]) -> dict[str, str]:
+    """wamid → state, for those of the transaction's tenant."""
+    return {row.wamid: row.state for row in await tx.all(STATES, wamids=wamids)}

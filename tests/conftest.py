@@ -6,7 +6,6 @@ update       True when golden files are to be rewritten
 no_blocking  inside it a blocking call of ours in an event loop is an error
 """
 
-import io
 import os
 import secrets
 import shutil
@@ -28,12 +27,19 @@ from tests import canary, server, world
 ALLOWED_SKIPS = ("chromium is not installed", "needs root", "needs Linux")
 """The only reasons for which a test may be skipped; any other fails the run."""
 
+MAY_BLOCK = {
+    "asyncpg/connect_utils.py": {"_parse_connect_arguments"},  # looks for the user's certificates and password file
+    "atendeja/log.py": {"write"},  # a line, as every logger
+    "atendeja/failpoints.py": {"_pass"},  # blocks on purpose
+}
+"""Where a blocking call inside an event loop is known and taken: file and functions."""
+
 LOG_DIR = pytest.StashKey[Path]()
 SKIPS = pytest.StashKey[list[str]]()
 FAULTS = pytest.StashKey[list[str]]()
 
 
-class Both(io.TextIOBase):
+class Both:
     """A stream into the log file and, for the report of a test that fails, into what is standard error at the moment."""
 
     def __init__(self, file: TextIO) -> None:
@@ -110,7 +116,10 @@ def update(pytestconfig: pytest.Config) -> bool:
 @pytest.fixture
 def no_blocking() -> Iterator[None]:
     """Make a blocking call (sleep, file, socket, lock) of our code inside an event loop an error."""
-    with blockbuster_ctx("atendeja"):
+    with blockbuster_ctx("atendeja") as watched:
+        for function in watched.functions.values():
+            for file, names in MAY_BLOCK.items():
+                function.can_block_in(file, names)
         yield
 
 
@@ -153,10 +162,13 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     return report
 
 
-def pytest_collectreport(report: pytest.CollectReport) -> None:
-    """Nothing is skipped while collecting: a skip belongs to a test."""
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Note a file that is skipped as a whole."""
+    report = yield
     if report.skipped:
-        raise pytest.UsageError(f"{report.nodeid} is skipped as a whole: {_reason(report)}")
+        collector.config.stash[SKIPS].append(_reason(report))
+    return report
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -174,7 +186,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     skips = config.stash[SKIPS]
     if skips:
         terminalreporter.line(f"skipped {len(skips)}; allowed reasons: {', '.join(ALLOWED_SKIPS)}")
-    for fault in config.stash[FAULTS]:
+    for fault in dict.fromkeys([*config.stash[FAULTS]]):
         terminalreporter.line(f"RUN FAILED: {fault}", red=True)
 
 

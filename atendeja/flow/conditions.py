@@ -15,7 +15,8 @@ OPERATORS = ("eq", "ne", "lt", "lte", "gt", "gte", "in_", "has", "empty", "match
 
 class VarIs(Grammar, rename={"in_": "in"}):
     """`var: Path` and one operator: `eq ne lt lte gt gte` (a Value), `in` (a list of Values), `has` (a Value that a list or a
-    text contains), `empty` (true or false), `matches_any_word` (a list of words). Comparing a number with a text goes to `on_error`."""
+    text contains), `empty` (true or false), `matches_any_word` (a list of words). Comparing a number with a text goes
+    to `on_error`."""
 
     var: Path
     eq: Value | UnsetType = UNSET

@@ -190,7 +190,7 @@ def _scalar(event: yaml.Event) -> object:
     if not isinstance(event, yaml.ScalarEvent):
         raise DocumentError(f"this cannot be read{_at(event.start_mark)}")
     text = str(event.value)
-    if event.style is not None or not (text == "" or _JSON_SCALAR.fullmatch(text)):
+    if event.style or not (text == "" or _JSON_SCALAR.fullmatch(text)):
         return text
     if text == "":
         return None

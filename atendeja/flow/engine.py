@@ -19,8 +19,10 @@ from .session import Answer, Consent, Effect, Erasure, Facts, Handoff, Input, No
 from .types import duration, in_language
 from .walk import Program, Walk
 
+__all__ = ["Program", "answer", "compile"]
 
-def compile(flow: Flow, version_id: str) -> Program:
+
+def compile(flow: Flow, version_id: str) -> Program:  # noqa: A001 it is the word for it
     """The program of a checked flow. Its texts and words are parsed on first use and remembered."""
     return Program(flow, version_id)
 
@@ -29,7 +31,7 @@ def answer(
     book: Sequence[Program],
     session: Session | None,
     program: Program | None,
-    input: Input,
+    input: Input,  # noqa: A002 it is the word of the language
     facts: Facts,
     now: datetime,
     new_session_id: str,
@@ -40,27 +42,28 @@ def answer(
     pinned to. The session given is not changed: the answer holds its successor, which is to be written even when it is over;
     when another one opens, the one that expired is over without a trace. A live session whose program is gone goes to a person.
     """
+    heard = input
     live = session if session is not None and session.live else None
-    if input.kind == "timeout":
-        return _timer(live, program, input, facts, now)
-    if wish := _wish(input, live, now):
-        return _reserved(wish, book, live, program, input, facts)
+    if heard.kind == "timeout":
+        return _timer(live, program, heard, facts, now)
+    if wish := _wish(heard, live, now):
+        return _reserved(wish, book, live, program, heard, facts)
     if facts.owner == "human":
         return Answer(session, outcome="human")
     if live is not None and live.expires_at > now:
-        return _resume(live, program, input, facts, now)
-    return _open(book, input, facts, now, new_session_id)
+        return _resume(live, program, heard, facts, now)
+    return _open(book, heard, facts, now, new_session_id)
 
 
-def _wish(input: Input, live: Session | None, now: datetime) -> words.Reserved | None:
-    if input.kind != "text":
+def _wish(heard: Input, live: Session | None, now: datetime) -> words.Reserved | None:
+    if heard.kind != "text":
         return None
     waits = live is not None and live.expires_at > now
-    return "opt_out" if not waits and words.cancels(input.text) else words.reserved(input.text)
+    return "opt_out" if not waits and words.cancels(heard.text) else words.reserved(heard.text)
 
 
 def _reserved(
-    wish: words.Reserved, book: Sequence[Program], live: Session | None, program: Program | None, input: Input, facts: Facts
+    wish: words.Reserved, book: Sequence[Program], live: Session | None, program: Program | None, heard: Input, facts: Facts
 ) -> Answer:
     """Opting out ends the session; asking for erasure leaves it as it is. Each is confirmed once, in the flow's words or ours."""
     effects: list[Effect] = [Consent("marketing", "out") if wish == "opt_out" else Erasure()]
@@ -73,7 +76,7 @@ def _reserved(
     if wish == "opt_out":
         kept.state, kept.wait = "ended", None
     labels = [label(effect, index) for index, effect in enumerate(effects)]
-    return Answer(kept, effects, [TraceRow(kept.step_no, kept.node, input.event_id, wish, effects=labels)])
+    return Answer(kept, effects, [TraceRow(kept.step_no, kept.node, heard.event_id, wish, effects=labels)])
 
 
 def _receipt(wish: words.Reserved, flow: Flow | None, language: str) -> str:
@@ -84,7 +87,7 @@ def _receipt(wish: words.Reserved, flow: Flow | None, language: str) -> str:
     return in_language(own, (language, flow.language))
 
 
-def _timer(live: Session | None, program: Program | None, input: Input, facts: Facts, now: datetime) -> Answer:
+def _timer(live: Session | None, program: Program | None, heard: Input, facts: Facts, now: datetime) -> Answer:
     """A timer that is not due, or of a session that is over or with a person, changes nothing."""
     if live is None or live.due_at is None or live.due_at > now or facts.owner == "human":
         return Answer(live)
@@ -92,15 +95,15 @@ def _timer(live: Session | None, program: Program | None, input: Input, facts: F
     if live.expires_at <= now:
         kept.state, kept.wait = "expired", None
         return Answer(kept)
-    return _gone(kept) if program is None else Walk(program, kept, facts, input, now).go(Walk.time_out)
+    return _gone(kept) if program is None else Walk(program, kept, facts, heard, now).go(Walk.time_out)
 
 
-def _resume(live: Session, program: Program | None, input: Input, facts: Facts, now: datetime) -> Answer:
+def _resume(live: Session, program: Program | None, heard: Input, facts: Facts, now: datetime) -> Answer:
     kept = _copy(live)
     if program is None:
         return _gone(kept)
     kept.expires_at = now + duration(program.flow.defaults.expires)
-    return Walk(program, kept, facts, input, now).go(Walk.hear)
+    return Walk(program, kept, facts, heard, now).go(Walk.hear)
 
 
 def _gone(kept: Session) -> Answer:
@@ -108,15 +111,15 @@ def _gone(kept: Session) -> Answer:
     return Answer(kept, [Notice("flow_error", f"{kept.flow}: its version is gone"), Handoff("safety", "flow_error")])
 
 
-def _open(book: Iterable[Program], input: Input, facts: Facts, now: datetime, new_session_id: str) -> Answer:
-    said = words.fold(input.text)
-    program = next((each for each in book if any(start.opens(input, said) for start in each.flow.starts)), None)
+def _open(book: Iterable[Program], heard: Input, facts: Facts, now: datetime, new_session_id: str) -> Answer:
+    said = words.fold(heard.text)
+    program = next((each for each in book if any(start.opens(heard, said) for start in each.flow.starts)), None)
     if program is None:
         return Answer(None, outcome="no_flow")
     flow = program.flow
     expires_at = now + duration(flow.defaults.expires)
     session = Session(new_session_id, flow.key, program.version_id, flow.start, now, expires_at)
-    return Walk(program, session, facts, input, now).go(Walk.open)
+    return Walk(program, session, facts, heard, now).go(Walk.open)
 
 
 def _copy(session: Session) -> Session:

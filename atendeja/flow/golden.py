@@ -82,8 +82,8 @@ class Sent(Grammar):
 
 
 class Expected(Grammar):
-    """At least one of `contains: text`, `equals: text`, `kind: text | buttons | list`, `buttons: [Id]` (ids of buttons or rows): what the
-    next message must be. Messages before the first that fits are skipped."""
+    """At least one of `contains: text`, `equals: text`, `kind: text | buttons | list`, `buttons: [Id]` (ids of buttons or
+    rows): what the next message must be. Messages before the first that fits are skipped."""
 
     later = ("template",)
     contains: str | UnsetType = UNSET

@@ -5,13 +5,13 @@ msgspec alone would stop at the first mistake and cannot tell apart structs with
 """
 
 import types
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from functools import cache
 from typing import Annotated, Any, ClassVar, Final, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 import msgspec
-from msgspec import Meta, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from .words import fold
 
@@ -272,3 +272,46 @@ def _said(raw: object) -> str:
         case _:
             text = str(raw)
             return f"`{text[:40]}{'…' if len(text) > 40 else ''}`"
+
+
+class Leaf(Struct, frozen=True):
+    """A value at the end of a path in a struct, with the type its key declares."""
+
+    path: str
+    kind: Any  # a type as `typing` hands it out
+    value: object
+
+
+def leaves(made: Struct, path: str = "") -> Iterator[Leaf]:
+    """Every value in a struct, however deep; lists and maps of texts are taken apart, maps whose type is one value are not."""
+    for key in keys(type(made)).values():
+        value = getattr(made, key.name)
+        if value is not UNSET:
+            yield from _leaves(key.type, value, f"{path}.{key.written}" if path else key.written)
+
+
+def _leaves(kind: object, value: object, path: str) -> Iterator[Leaf]:
+    parts = members(strip(kind)[0])
+    if isinstance(value, Struct):
+        yield from leaves(value, path)
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            yield from _leaves(_item(parts, index), item, f"{path}[{index}]")
+    elif isinstance(value, dict) and str not in parts and any(get_origin(part) is dict for part in parts):
+        inside = next(get_args(part)[1] for part in parts if get_origin(part) is dict)
+        for name, item in value.items():
+            yield from _leaves(inside, item, f"{path}.{name}")
+    else:
+        yield Leaf(path, parts[0] if len(parts) == 1 else kind, value)
+
+
+def _item(parts: tuple[object, ...], index: int) -> object:
+    """The type of an item of a list or a tuple; of a plain value's list, any."""
+    for part in parts:
+        if get_origin(part) is list:
+            return get_args(part)[0]
+        if get_origin(part) is tuple:
+            return get_args(part)[index]
+        if get_origin(part) is Annotated:
+            return _item(members(get_args(part)[0]), index)
+    return object

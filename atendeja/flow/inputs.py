@@ -40,13 +40,13 @@ class Taker(Protocol):
         """The value read if the test holds, else None. Raises FlowError where a value has the wrong type."""
 
 
-def value_of_input(input: Input) -> object:
+def value_of_input(heard: Input) -> object:
     """What `save` keeps where the test reads nothing more special: an id, the text, or what came with it."""
-    if input.kind in ("button", "list"):
-        return input.id
-    if input.kind in MEDIA:
-        return {"id": (input.data or {}).get("id"), "kind": input.kind}
-    return input.text[:LONGEST_TEXT] if input.kind == "text" else input.data
+    if heard.kind in ("button", "list"):
+        return heard.id
+    if heard.kind in MEDIA:
+        return {"id": (heard.data or {}).get("id"), "kind": heard.kind}
+    return heard.text[:LONGEST_TEXT] if heard.kind == "text" else heard.data
 
 
 class Case(Grammar):
@@ -82,7 +82,8 @@ class Button(Case, kw_only=True):
 
 
 class AnyWord(Case, kw_only=True):
-    """`any_word: [text]`: one of these words or phrases stands in the text. Case, accents, emoji and repeated letters do not count."""
+    """`any_word: [text]`: one of these words or phrases stands in the text. Case, accents, emoji and repeated letters
+    do not count."""
 
     any_word: list[str]
 

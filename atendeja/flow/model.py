@@ -1,4 +1,4 @@
-"""A flow as a value: nodes, waits, routes, defaults, starts, intents. The whole grammar of this release; its tests are in `golden`."""
+"""A flow as a value: nodes, waits, routes, defaults, starts, intents. The tests that a flow carries are in `golden`."""
 
 from typing import Annotated, Literal
 
@@ -70,8 +70,9 @@ class Node(Grammar, rename={"else_": "else"}):
 
 
 class Defaults(Grammar):
-    """`{after_tries: Id, on_error: Id?, tries: int = 2, expires: Dur = 20h}`: where to go after too many tries (best to a person) and
-    after a type error (`after_tries` if not given); `expires` counts from the last input, then the run ends silently."""
+    """`{after_tries: Id, on_error: Id?, tries: int = 2, expires: Dur = 20h}`: where to go after too many tries (best
+    to a person) and after a type error (`after_tries` if not given); `expires` counts from the last input, then the run ends
+    silently."""
 
     after_tries: Id
     on_error: Id | UnsetType = UNSET
@@ -80,8 +81,8 @@ class Defaults(Grammar):
 
 
 class Start(Grammar):
-    """Exactly one of `any: true`, `any_word: [text]`, `phrase: text`, `payload: Id` (of a template's button), `referral: true | ad id`
-    (the customer came by an ad): what opens the flow when no run is live."""
+    """Exactly one of `any: true`, `any_word: [text]`, `phrase: text`, `payload: Id` (of a template's button), `referral: true` or
+    an ad's id (the customer came by an ad): what opens the flow when no run is live."""
 
     later = ("numbers",)
     any: Literal[True] | UnsetType = UNSET
@@ -95,21 +96,21 @@ class Start(Grammar):
         given = [name for name in self.__struct_fields__ if getattr(self, name) is not UNSET]
         return None if len(given) == 1 else f"a start has exactly one of {', '.join(self.__struct_fields__)}"
 
-    def opens(self, input: Input, words: str) -> bool:
+    def opens(self, heard: Input, words: str) -> bool:
         """Whether this input, whose text is `words` when folded, opens the flow."""
         if self.any_word:
             return any(has_phrase(words, word) for word in self.any_word)
         if self.phrase:
             return has_phrase(words, self.phrase)
         if self.payload is not UNSET:
-            return input.id == self.payload
+            return heard.id == self.payload
         if self.referral is not UNSET:
-            return _came_by(input, self.referral)
+            return _came_by(heard, self.referral)
         return self.any is True
 
 
-def _came_by(input: Input, referral: Literal[True] | str) -> bool:
-    found = (input.data or {}).get("referral")
+def _came_by(heard: Input, referral: Literal[True] | str) -> bool:
+    found = (heard.data or {}).get("referral")
     return isinstance(found, dict) and (referral is True or found.get("source_id") == referral)
 
 
@@ -131,10 +132,11 @@ class IntentTexts(Grammar):
 
 
 class Intents(Grammar):
-    """`{atendente: Id?, menu: Id?, voltar: bool = true, words?, texts?}`: three wishes that work at every question as a whole message.
+    """`{atendente: Id?, menu: Id?, voltar: bool = true, words?, texts?}`: three wishes that work at every question, as whole
+    messages.
 
-    `atendente` leads to a person (`after_tries` if not given), `menu` to a node (`start` if not given), `voltar` back to the question
-    before. Opting out and erasure have no key: they cannot be moved or turned off."""
+    `atendente` leads to a person (`after_tries` if not given), `menu` to a node (`start` if not given), `voltar` back to the
+    question before. Opting out and erasure have no key: they cannot be moved or turned off."""
 
     atendente: Id | UnsetType = UNSET
     menu: Id | UnsetType = UNSET
@@ -144,8 +146,8 @@ class Intents(Grammar):
 
 
 class Flow(Grammar, kw_only=True):
-    """A business's conversation. `spec: 1`, `key: Id`, `language`, `start: Id`, `nodes: {Id: Node}`, `defaults`, and optionally `starts`
-    (`[{any: true}]`), `vars: {Id: type}`, `intents`, `tests`, `ui` (kept, ignored)."""
+    """A business's conversation. `spec: 1`, `key: Id`, `language`, `start: Id`, `nodes: {Id: Node}`, `defaults`, and optionally
+    `starts` (`[{any: true}]` if not given), `vars: {Id: type}`, `intents`, `tests`, `ui` (kept, ignored)."""
 
     later = ("returns", "debounce")
     spec: Literal[1]

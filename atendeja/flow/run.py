@@ -40,10 +40,10 @@ class Run:
     """One turn of one session. Its session is the caller's own copy; effects and rows are in order."""
 
     def __init__(
-        self, session: Session, languages: tuple[str, ...], types: Mapping[str, VarType], facts: Facts, input: Input, now: datetime
+        self, session: Session, languages: tuple[str, ...], types: Mapping[str, VarType], facts: Facts, heard: Input, now: datetime
     ) -> None:
         self.session = session
-        self.scope = Scope(session, facts, input, now, languages)
+        self.scope = Scope(session, facts, heard, now, languages)
         self.effects: list[Effect] = []
         self.trace: list[TraceRow] = []
         self.shown: list[tuple[str, str]] = []

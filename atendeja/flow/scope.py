@@ -30,12 +30,12 @@ def first_name(name: str) -> str:
 class Scope:
     """The values at one moment of one run. Unknown paths are None; nothing raises."""
 
-    def __init__(self, session: Session, facts: Facts, input: Input, now: datetime, languages: tuple[str, ...]) -> None:
+    def __init__(self, session: Session, facts: Facts, heard: Input, now: datetime, languages: tuple[str, ...]) -> None:
         self.vars = session.vars
         self.tags = list(facts.tags)
         self.languages = languages
         """The contact's language first, then the flow's."""
-        self.input = input
+        self.input = heard
         self._session = session
         self._facts = facts
         self._now = now

@@ -117,12 +117,12 @@ class _Play:
             owner="human" if self._queue else "bot",
         )
 
-    def _answer(self, input: Input) -> None:
+    def _answer(self, heard: Input) -> None:
         self._turns += 1
         if self._saved and self._session is not None:
             self._session = msgspec.json.decode(msgspec.json.encode(self._session), type=Session)
         found = engine.answer(
-            [self._program], self._session, self._program, input, self._facts(), self._now, f"session-{self._turns}"
+            [self._program], self._session, self._program, heard, self._facts(), self._now, f"session-{self._turns}"
         )
         if found.outcome != "no_flow":
             self._session = found.session or self._session

@@ -1,6 +1,6 @@
-"""One turn's walk through a flow: reading the input at the node that waits, then from node to node until the next wait or the end."""
+"""One turn's walk through a flow: an input is read at the node that waits, then it goes from node to node until the next wait."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 
 import msgspec
@@ -9,14 +9,14 @@ from msgspec import UNSET, Struct
 from atendeja.wa import content as wa
 
 from . import inputs, words
-from .actions.say import Message, Say, content
-from .grammar import name_of
+from .actions.say import Fill, Say, content
+from .grammar import Grammar, name_of
 from .inputs import Taker, Took
 from .model import Flow, Node
 from .run import Run, Trip
 from .session import LARGEST_SESSION, Answer, Facts, Handoff, Input, Notice, Session, State, TraceRow, Waiting
 from .text import render, shorten
-from .types import LONGEST_TEXT, FlowError, duration
+from .types import LONGEST_TEXT, FlowError, Text, duration
 
 LONGEST_TRAIL = 20
 """Questions that `voltar` can go back through."""
@@ -32,12 +32,12 @@ class Program(Struct, frozen=True):
 class Walk:
     """A turn of one session, which it changes. `go` runs one of the three beginnings and gives the answer."""
 
-    def __init__(self, program: Program, session: Session, facts: Facts, input: Input, now: datetime) -> None:
+    def __init__(self, program: Program, session: Session, facts: Facts, heard: Input, now: datetime) -> None:
         self.flow = program.flow
         self.session = session
         self.now = now
         languages = tuple(dict.fromkeys(filter(None, (facts.language, self.flow.language))))
-        self.bench = Run(session, languages, self.flow.vars, facts, input, now)
+        self.bench = Run(session, languages, self.flow.vars, facts, heard, now)
 
     def go(self, begin: "Callable[[Walk], None]") -> Answer:
         """The answer after beginning so. A type error goes to `on_error`, a second one or a cap to a person."""
@@ -76,8 +76,8 @@ class Walk:
         flow, node = self.flow, self.flow.nodes[self.flow.start]
         row = self.bench.step(flow.start)
         if node.wait is not UNSET and node.wait.reply and self.bench.scope.input.kind in node.wait.reply:
-            found = next(self._held(case for case in node.route if names(case)), None)
-            if found:
+            cases = [case for case in node.route if isinstance(case, inputs.InputCase) and not isinstance(case, inputs.Any)]
+            if found := next(self._held(cases), None):
                 return self._take(row, node, *found)
         if self._intent() == "atendente":
             return self._follow(row, "atendente", flow.intent_node("atendente"))
@@ -127,7 +127,7 @@ class Walk:
                 self.bench.scope.input = Input(kind, label, choice, heard.data, heard.event_id)
                 return
 
-    def _held(self, cases: "Iterator[inputs.AnyCase] | list[inputs.AnyCase]") -> Iterator[tuple[inputs.AnyCase, Took]]:
+    def _held(self, cases: Iterable[Taker]) -> Iterator[tuple[Taker, Took]]:
         for case in cases:
             took = case.take(self.bench.scope)
             if took is not None:
@@ -138,7 +138,7 @@ class Walk:
         for name in (node.save, case.save):
             if name is not UNSET:
                 self.bench.set(name, took.value)
-        return self._follow(row, name_of(type(case)), case.to)
+        return self._follow(row, test_name(case), case.to)
 
     def _follow(self, row: TraceRow, test: str, to: str) -> None:
         row.test, row.took = test, to
@@ -168,7 +168,8 @@ class Walk:
         if (retry is not None or (notice and otherwise is UNSET)) and session.tries < allowed:
             session.tries += 1
             parts = [self._not_understood_kind()] if notice else []
-            return self._retry(node, "\n".join([*parts, *([render(retry, self.bench.scope)] if retry is not None else [])]))
+            parts += [render(retry, self.bench.scope)] if retry is not None else []
+            return self._retry(node, "\n".join(parts))
         row.took = self._after_tries(node)
         return self._enter(row.took)
 
@@ -185,8 +186,9 @@ class Walk:
 
     def _retry(self, node: Node, body: str) -> None:
         """Say this, with the question's buttons once more, and wait again."""
-        question = next((message for message in asked(node) if message.buttons is not UNSET or message.list is not UNSET), None)
-        said = wa.Text(shorten(body, LONGEST_TEXT)) if question is None else content(question, self.bench.scope, body)
+        said = repeated(
+            node, lambda text, limit: shorten(text, limit) if text is body else render(text, self.bench.scope, limit), body
+        )
         shown = self.session.wait.shown if self.session.wait else []
         self.bench.say(said)
         self._wait(node, self.bench.shown or shown)
@@ -217,7 +219,7 @@ class Walk:
         """Where a node without a wait leads, and by which test."""
         found = next(self._held(case for case in node.route if not hears(case)), None)
         if found:
-            return name_of(type(found[0])), found[0].to
+            return test_name(found[0]), found[0].to
         if node.else_ is not UNSET and node.else_.to is not UNSET:
             return "else", node.else_.to
         raise FlowError("no case holds, and there is no `else`")
@@ -238,16 +240,23 @@ class Walk:
         return node
 
 
+def test_name(case: Taker) -> str:
+    """How the trace names a case: by its key."""
+    return name_of(type(case)) if isinstance(case, Grammar) else type(case).__name__
+
+
 def names(case: Taker) -> bool:
-    """Whether a case names what the customer did, so that it goes before the intents: every input test but `any`."""
-    return isinstance(case, inputs.InputCase) and not isinstance(case, inputs.Any)
+    """Whether a case names what was said, so that it goes before the intents: every input test but `any` and `kind`."""
+    return isinstance(case, inputs.InputCase) and not isinstance(case, inputs.Any | inputs.OfKind)
 
 
 def hears(case: Taker) -> bool:
     """Whether a case needs an input or a timer, which a node without a wait does not have; `any: true` is always true."""
-    return names(case) or isinstance(case, inputs.Timeout)
+    return isinstance(case, inputs.InputCase | inputs.Timeout) and not isinstance(case, inputs.Any)
 
 
-def asked(node: Node) -> Iterator[Message]:
-    """The messages a node says, the last first."""
-    return (action.say for action in reversed(node.do) if isinstance(action, Say))
+def repeated(node: Node, fill: Fill, body: Text) -> wa.Text | wa.Buttons | wa.Options:
+    """A text with the buttons or the list of the node's question, the last one if there are several."""
+    messages = [action.say for action in node.do if isinstance(action, Say)]
+    question = next((each for each in reversed(messages) if each.buttons is not UNSET or each.list is not UNSET), None)
+    return wa.Text(fill(body, LONGEST_TEXT)) if question is None else content(question, fill, body)

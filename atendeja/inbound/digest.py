@@ -14,6 +14,7 @@ import datetime as dt
 from collections.abc import Sequence
 from functools import partial
 
+import msgspec
 import structlog
 from msgspec import Struct
 
@@ -153,7 +154,7 @@ class Digester:
                 some = [r for r in read if r.stored.day == day]
                 await session.run(
                     DIGESTED, day=day, seqs=[r.stored.seq for r in some], reasons=[r.quarantined for r in some],
-                    unrouteds=[r.unrouted or None for r in some], at=self._rt.now(),
+                    unrouteds=[msgspec.json.encode(r.unrouted) if r.unrouted else None for r in some], at=self._rt.now(),
                 )  # fmt: skip
 
 

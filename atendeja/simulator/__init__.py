@@ -7,12 +7,16 @@ alone took 0.25 ms a webhook, which is why `post.py` exists).
 
 import asyncio
 import contextlib
+import os
 import signal
+import sys
+from os import PathLike
 
 import uvloop
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
+from atendeja.errors import Refused
 from atendeja.simulator.control import Control
 from atendeja.simulator.graph import Graph
 from atendeja.simulator.phone import Phone
@@ -20,7 +24,7 @@ from atendeja.simulator.server import Server
 from atendeja.simulator.settings import Number, Settings
 from atendeja.simulator.switchboard import Incoming, Switchboard
 
-__all__ = ["Incoming", "Number", "Settings", "Simulator", "serve"]
+__all__ = ["Incoming", "Number", "Settings", "Simulator", "main", "serve"]
 
 
 class Simulator:
@@ -69,6 +73,17 @@ def serve(settings: Settings) -> None:
     """Run a simulator until SIGINT or SIGTERM. Raises Refused when the port is taken."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner, contextlib.suppress(KeyboardInterrupt):
         runner.run(_run(settings))
+
+
+def main(*, port: int, webhook: str | None = None, log: str | PathLike[str] | None = None) -> int:
+    """The command `simulator`: serve until stopped; 1 and a line when refused. WA_APP_SECRET signs the webhooks."""
+    secret = os.environ.get("WA_APP_SECRET", Settings().app_secret).split(",")[0]
+    try:
+        serve(Settings(port=port, webhook_url=webhook, log=None if log is None else str(log), app_secret=secret))
+    except (Refused, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
 
 
 async def _run(settings: Settings) -> None:

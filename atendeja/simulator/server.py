@@ -1,6 +1,7 @@
 """uvicorn inside our own loop: no signal handlers, and endpoints that can reach their connection."""
 
 import asyncio
+import os
 import socket
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -75,7 +76,13 @@ class Server(uvicorn.Server):
 
 
 def _bind(host: str, port: int) -> socket.socket:
+    """A socket on this address. It names its protocol, without which asyncio would not set TCP_NODELAY: 40 ms an answer."""
+    family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    listener = socket.socket(family, kind, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        return socket.create_server((host, port), backlog=2048)
+        listener.bind(address)
     except OSError as error:
-        raise Refused("port_taken", f"the simulator cannot listen on {host}:{port}: {error.strerror}") from error
+        listener.close()
+        raise Refused("port_taken", f"the simulator cannot listen on {host}:{port}: {os.strerror(error.errno or 0)}") from error
+    return listener

@@ -21,7 +21,7 @@ from atendeja.wa import signature
 HELD_BACK_S = 0.3
 """A webhook out of order, or a second copy, comes up to this much later."""
 GATHER_S = 0.02
-"""How long the first of a batch waits for others."""
+"""How long the first update of a shared body waits for others."""
 
 Probability = Annotated[float, Meta(ge=0, le=1)]
 
@@ -34,7 +34,7 @@ class Disorder(Struct, frozen=True, forbid_unknown_fields=True):
     reorder: Probability = 0
     """Chance that an update is held back while later ones pass."""
     batch: Annotated[int, Meta(ge=1, le=1000)] = 1
-    """Updates in one body at most."""
+    """Updates in one body at most: those that come within 20 ms share it."""
     delay_s: Annotated[float, Meta(ge=0)] = 0
     """Every update waits this long."""
     seed: int = 0
@@ -75,6 +75,7 @@ class Webhooks:
         self._queue: asyncio.Queue[Parcel] = asyncio.Queue()
         self._tasks: list[asyncio.Task[None]] = []
         self._epoch = 0
+        self._open: Parcel | None = None
         self.counts = Counts()
         self.arrange(Disorder())
 
@@ -111,8 +112,26 @@ class Webhooks:
     def _enqueue(self, parcel: Parcel, wait_s: float) -> None:
         self.counts.waiting += len(parcel.changes)
         if wait_s > 0:
-            asyncio.get_running_loop().call_later(wait_s, self._queue.put_nowait, parcel)
+            asyncio.get_running_loop().call_later(wait_s, self._admit, parcel)
         else:
+            self._admit(parcel)
+
+    def _admit(self, parcel: Parcel) -> None:
+        """Let it be posted: at once, or in a body shared with those that come shortly after."""
+        if self.disorder.batch == 1 or parcel.body:
+            self._queue.put_nowait(parcel)
+        elif self._open is None or self._open.epoch != parcel.epoch:
+            self._open = parcel
+            asyncio.get_running_loop().call_later(GATHER_S, self._shut, parcel)
+        else:
+            self._open.changes += parcel.changes
+            self._open.done += parcel.done
+            if len(self._open.changes) >= self.disorder.batch:
+                self._shut(self._open)
+
+    def _shut(self, parcel: Parcel) -> None:
+        if self._open is parcel:
+            self._open = None
             self._queue.put_nowait(parcel)
 
     async def _run(self) -> None:
@@ -129,32 +148,17 @@ class Webhooks:
                 if connection is None or connection.url != url:
                     connection = Connection(url)
                 if not parcel.body:
-                    await self._pack(parcel)
+                    self._pack(parcel)
                 await self._post(connection, parcel)
         finally:
             if connection is not None:
                 connection.close()
 
-    async def _pack(self, parcel: Parcel) -> None:
-        """Write the body, with what else is waiting if bodies are to be shared; perhaps order a second copy."""
-        if self.disorder.batch > 1:
-            await asyncio.sleep(GATHER_S)
-            self._gather(parcel)
+    def _pack(self, parcel: Parcel) -> None:
+        """Write the body, and perhaps order a second copy."""
         parcel.body = msgspec.json.encode(envelope(parcel.changes))
         if self.disorder.duplicate and self._random.random() < self.disorder.duplicate:
             self._enqueue(Parcel(parcel.changes, parcel.epoch, body=parcel.body), self._random.uniform(0, HELD_BACK_S))
-
-    def _gather(self, parcel: Parcel) -> None:
-        passed: list[Parcel] = []
-        while len(parcel.changes) < self.disorder.batch and not self._queue.empty():
-            other = self._queue.get_nowait()
-            if other.body or other.epoch != parcel.epoch:
-                passed.append(other)
-            else:
-                parcel.changes.extend(other.changes)
-                parcel.done.extend(other.done)
-        for other in passed:
-            self._queue.put_nowait(other)
 
     async def _post(self, connection: Connection, parcel: Parcel) -> None:
         settings = self._world.settings

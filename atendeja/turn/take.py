@@ -235,7 +235,8 @@ async def apply(tx: Tx, rt: Runtime, verdicts: Sequence[Verdict]) -> None:
     await consent.put(tx, await _consents(tx, rt, taken, now))
     await outbound.put(tx, messages, now, rt.new_id)
     await ledger.close_events(tx, [c for d in decisions for c in d.closings])
-    await tx.run(contacts.LEAVE, ids=[v.contact_id for v in verdicts], due_ats=[v.due_at for v in verdicts], tags=[v.tags for v in verdicts])
+    tags = [None if v.tags is None else msgspec.json.encode(v.tags) for v in verdicts]
+    await tx.run(contacts.LEAVE, ids=[v.contact_id for v in verdicts], due_ats=[v.due_at for v in verdicts], tags=tags)
 
 
 def _messages(d: Decision) -> list[Outgoing]:

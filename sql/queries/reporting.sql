@@ -21,3 +21,8 @@ SELECT id, state, owner, queue, human_at, window_until, turn_no, contact_id, num
 
 -- name: unfinished
 SELECT state, count(*)::int AS messages FROM message WHERE tenant_id = :tenant_id AND state IN ('queued', 'sending', 'in_doubt') GROUP BY state ORDER BY state;
+
+-- name: states
+-- What became of the messages with these wamids.
+SELECT a.wamid, m.state FROM attempt a JOIN message m ON m.tenant_id = a.tenant_id AND m.id = a.message_id
+WHERE a.tenant_id = :tenant_id AND a.wamid = ANY (:wamids::text[]);

@@ -91,17 +91,17 @@ class Api:
     url: str
     session: aiohttp.ClientSession
 
-    async def send(self, to: str = f"+{ANA}", *, number: str = NUMBER, token: str = "t", **body: object) -> tuple[int, Json]:  # noqa: S107
+    async def send(self, to: str = f"+{ANA}", *, number: str = NUMBER, token: str = "t", **body: object) -> tuple[int, Json]:
         """POST a message, a text unless `type` says otherwise; JSON answers only."""
         whole: Json = {"messaging_product": "whatsapp", "to": to, "type": "text", "text": {"body": "Olá"}} | body
         return await self.post_raw({key: value for key, value in whole.items() if value is not None}, number=number, token=token)
 
-    async def post_raw(self, body: object, *, number: str = NUMBER, token: str = "t") -> tuple[int, Json]:  # noqa: S107
+    async def post_raw(self, body: object, *, number: str = NUMBER, token: str = "t") -> tuple[int, Json]:
         headers = {"Authorization": f"Bearer {token}"}
         async with self.session.post(f"{self.url}/v24.0/{number}/messages", json=body, headers=headers) as response:
             return response.status, await response.json()
 
-    async def sim(self, name: str, **body: object) -> Json:
+    async def sim(self, name: str, /, **body: object) -> Json:
         """POST to the control side; it must agree."""
         status, answer = await self.sim_raw(name, body)
         assert status == 200, answer

@@ -34,7 +34,10 @@ def test_the_special_errors_have_metas_keys() -> None:
     assert token["error"] | {"fbtrace_id": ""} == sample("error-190-expired-token")["error"] | {"fbtrace_id": ""}
 
 
-@pytest.mark.parametrize(("code", "status"), [(100, 400), (131000, 500), (133004, 503), (132001, 404), (368, 403), (130429, 429), (190, 401)])
+STATUSES = {100: 400, 131000: 500, 133004: 503, 132001: 404, 368: 403, 130429: 429, 190: 401, 999: 400}
+
+
+@pytest.mark.parametrize(("code", "status"), STATUSES.items())
 def test_the_status_is_the_references(code: int, status: int) -> None:
     assert answers.error(code)[0] == status
 

@@ -87,7 +87,10 @@ def test_the_ninth_digit_makes_no_second_person(came_as: str, sent_to: str) -> N
     assert bia.wa_id == came_as
 
 
-@pytest.mark.parametrize(("digits", "same"), [("551140000001", "551140000001"), ("351912345678", "351912345678"), ("553190000002", "5531990000002")])
+CANONICAL = {"551140000001": "551140000001", "351912345678": "351912345678", "553190000002": "5531990000002"}
+
+
+@pytest.mark.parametrize(("digits", "same"), CANONICAL.items())
 def test_only_brazilian_mobiles_get_a_ninth_digit(digits: str, same: str) -> None:
     assert canonical(digits) == same
 

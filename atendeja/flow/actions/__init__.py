@@ -11,6 +11,8 @@ from .say import Say
 from .set import Set
 from .tag import Tag, Untag
 
+__all__ = ["ENDS", "Action", "AnyAction", "Close", "Consent", "End", "Handoff", "Say", "Set", "Tag", "Untag"]
+
 AnyAction = Say | Set | Tag | Untag | Consent | Handoff | Close | End
 Action = Annotated[
     AnyAction,

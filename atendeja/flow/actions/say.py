@@ -1,5 +1,6 @@
 """`say`: a message, alone or with buttons or a list."""
 
+from collections.abc import Callable
 from typing import Annotated
 
 from msgspec import UNSET, Meta, UnsetType
@@ -7,7 +8,7 @@ from msgspec import UNSET, Meta, UnsetType
 from atendeja.flow.grammar import Grammar
 from atendeja.flow.run import Run
 from atendeja.flow.scope import Scope
-from atendeja.flow.text import render, shorten
+from atendeja.flow.text import render
 from atendeja.flow.types import Id, Text
 from atendeja.wa import content as wa
 from atendeja.wa import limits
@@ -66,34 +67,38 @@ class Say(Grammar):
 
     def run(self, run: Run) -> None:
         """Send it. Raises FlowError, Trip."""
-        run.say(content(self.say, run.scope))
+        run.say(content(self.say, filler(run.scope)))
 
 
-def content(message: Message, scope: Scope, body: str | None = None) -> wa.Text | wa.Buttons | wa.Options:
-    """The message as it goes out, each part cut to what WhatsApp takes; `body` replaces its text. Raises FlowError."""
+Fill = Callable[[Text, int], str]
+"""How a text becomes a string of at most so many characters."""
+
+
+def filler(scope: Scope) -> Fill:
+    """Texts rendered for a contact, cut to what WhatsApp takes."""
+    return lambda text, limit: render(text, scope, limit)
+
+
+def content(message: Message, fill: Fill, body: Text | None = None) -> wa.Text | wa.Buttons | wa.Options:
+    """The message as it goes out; `body` stands in for its text. Raises what `fill` raises."""
+    body = message.text if body is None else body
     if message.buttons is UNSET and message.list is UNSET:
-        return wa.Text(render(message.text, scope) if body is None else body)
-    limit = limits.INTERACTIVE_BODY if message.list is UNSET else limits.LIST_BODY
-    text = render(message.text, scope, limit) if body is None else shorten(body, limit)
-    header = None if message.header is UNSET else render(message.header, scope, limits.HEADER)
-    footer = None if message.footer is UNSET else render(message.footer, scope, limits.FOOTER)
+        return wa.Text(fill(body, limits.TEXT_BODY))
+    header = None if message.header is UNSET else fill(message.header, limits.HEADER)
+    footer = None if message.footer is UNSET else fill(message.footer, limits.FOOTER)
     if message.list is not UNSET:
-        button = render(message.list.button, scope, limits.LIST_BUTTON)
-        return wa.Options(text, button, _sections(message.list, scope), header, footer)
-    buttons = [wa.Button(each.id, render(each.label, scope, limits.BUTTON_TITLE)) for each in message.buttons or []]
-    return wa.Buttons(text, buttons, header, footer)
+        button = fill(message.list.button, limits.LIST_BUTTON)
+        return wa.Options(fill(body, limits.LIST_BODY), button, _sections(message.list, fill), header, footer)
+    buttons = [wa.Button(each.id, fill(each.label, limits.BUTTON_TITLE)) for each in message.buttons or []]
+    return wa.Buttons(fill(body, limits.INTERACTIVE_BODY), buttons, header, footer)
 
 
-def _sections(rows: ListOf, scope: Scope) -> list[wa.Section]:
+def _sections(rows: ListOf, fill: Fill) -> list[wa.Section]:
     sections: list[wa.Section] = []
     for row in rows.rows:
-        title = None if row.section is UNSET else render(row.section, scope, limits.SECTION_TITLE)
+        title = None if row.section is UNSET else fill(row.section, limits.SECTION_TITLE)
         if not sections or sections[-1].title != title:
             sections.append(wa.Section([], title))
-        sections[-1].rows.append(_row(row, scope))
+        description = "" if row.description is UNSET else fill(row.description, limits.ROW_DESCRIPTION)
+        sections[-1].rows.append(wa.Row(row.id, fill(row.label, limits.ROW_TITLE), description or None))
     return sections
-
-
-def _row(row: RowOf, scope: Scope) -> wa.Row:
-    description = None if row.description is UNSET else render(row.description, scope, limits.ROW_DESCRIPTION)
-    return wa.Row(row.id, render(row.label, scope, limits.ROW_TITLE), description or None)

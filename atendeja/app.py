@@ -60,7 +60,9 @@ async def _connect_ready(config: Config) -> Database:
     database = await db.connect(config.database_url.reveal())
     try:
         if waiting := await _pending(database):
-            raise Refused("schema_behind", f"the database lacks {', '.join(waiting)}", hint="run `atendeja migrate`, or set MIGRATE=auto")
+            raise Refused(
+                "schema_behind", f"the database lacks {', '.join(waiting)}", hint="run `atendeja migrate`, or set MIGRATE=auto"
+            )
         await db.verify_standing(database)
     except (Refused, Unavailable):
         await database.close()
@@ -138,7 +140,11 @@ def health_routes(rt: Runtime) -> list[BaseRoute]:
 
 async def _reasons(rt: Runtime) -> list[str]:
     now = rt.monotonic()
-    reasons = [f"the {name} loop has not come round for {now - at:.0f} s" for name, at in rt.beats.items() if name != "jobs" and now - at > STALE_BEAT_S]
+    reasons = [
+        f"the {name} loop has not come round for {now - at:.0f} s"
+        for name, at in rt.beats.items()
+        if name != "jobs" and now - at > STALE_BEAT_S
+    ]
     if rt.stopping.is_set():
         reasons.append("stopping")
     try:
@@ -177,7 +183,11 @@ def listen(host: str, port: int) -> socket.socket:
         sock.bind((host, port))
     except OSError as error:
         sock.close()
-        raise Refused("port_taken", f"cannot listen on {host}:{port}: {error.strerror}", hint="stop what uses it, or choose another with --port or PORT") from error
+        raise Refused(
+            "port_taken",
+            f"cannot listen on {host}:{port}: {error.strerror}",
+            hint="stop what uses it, or choose another with --port or PORT",
+        ) from error
     sock.set_inheritable(True)
     return sock
 

@@ -49,7 +49,11 @@ class Cloud:
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
         try:
             async with self._session.post(
-                f"{self._root}/{phone_number_id}/messages", data=body, headers=headers, allow_redirects=False, trace_request_ctx=mark
+                f"{self._root}/{phone_number_id}/messages",
+                data=body,
+                headers=headers,
+                allow_redirects=False,
+                trace_request_ctx=mark,
             ) as response:
                 answer = await response.content.read(MAX_ANSWER_BYTES)
                 verdict = reply.read(response.status, response.headers, answer)
@@ -65,7 +69,10 @@ class Cloud:
         fields = "display_phone_number,verified_name,quality_rating,throughput,status"
         try:
             async with self._session.get(
-                f"{self._root}/{phone_number_id}", params={"fields": fields}, headers={"Authorization": f"Bearer {token}"}, allow_redirects=False
+                f"{self._root}/{phone_number_id}",
+                params={"fields": fields},
+                headers={"Authorization": f"Bearer {token}"},
+                allow_redirects=False,
             ) as response:
                 status, answer = response.status, await response.content.read(MAX_ANSWER_BYTES)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
@@ -77,14 +84,20 @@ class Cloud:
         if status != 200:
             fault = known.get("error")
             said = fault.get("message") if isinstance(fault, dict) else status
-            raise Refused("number_not_verified", f"the Cloud API refuses number {phone_number_id}: {said}", hint="check the id and the token, or add it unverified with --no-verify")
+            raise Refused(
+                "number_not_verified",
+                f"the Cloud API refuses number {phone_number_id}: {said}",
+                hint="check the id and the token, or add it unverified with --no-verify",
+            )
         return known
 
     async def close(self) -> None:
         await self._session.close()
 
 
-async def _mark_first_byte(_session: aiohttp.ClientSession, context: SimpleNamespace, _params: aiohttp.TraceRequestHeadersSentParams) -> None:
+async def _mark_first_byte(
+    _session: aiohttp.ClientSession, context: SimpleNamespace, _params: aiohttp.TraceRequestHeadersSentParams
+) -> None:
     context.trace_request_ctx.first_byte_at = dt.datetime.now(dt.UTC)  # measured, never decided on
 
 

@@ -209,7 +209,9 @@ async def ensure_conversations(
     known = {(c.contact_id, c.number_id): c.id for c in await tx.all(CONVERSATIONS, contact_ids=contact_ids)}
     if missing := sorted(wanted - known.keys()):
         made = [new_id() for _ in missing]
-        await tx.run(INSERT_CONVERSATIONS, ids=made, contact_ids=[c for c, _ in missing], number_ids=[n for _, n in missing], created_at=now)
+        await tx.run(
+            INSERT_CONVERSATIONS, ids=made, contact_ids=[c for c, _ in missing], number_ids=[n for _, n in missing], created_at=now
+        )
         known.update(zip(missing, made, strict=True))
     return known
 

@@ -278,10 +278,18 @@ async def connect(dsn: str, *, size: int = 12) -> Database:
             init=_prepare_connection,
             reset=_leave_clean,
         )
-    except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError, asyncpg.InvalidParameterValueError) as error:
+    except (
+        asyncpg.InvalidAuthorizationSpecificationError,
+        asyncpg.InvalidCatalogNameError,
+        asyncpg.InvalidParameterValueError,
+    ) as error:
         raise Refused("database_login", f"the database refused the login of DATABASE_URL: {error}") from error
     except (asyncpg.InsufficientPrivilegeError, asyncpg.UndefinedObjectError) as error:
-        raise Refused("database_role", f"the login of DATABASE_URL may not become atendeja_app: {error}", hint="run `atendeja migrate` with DATABASE_ADMIN_URL set") from error
+        raise Refused(
+            "database_role",
+            f"the login of DATABASE_URL may not become atendeja_app: {error}",
+            hint="run `atendeja migrate` with DATABASE_ADMIN_URL set",
+        ) from error
     except (*TRANSIENT, OSError) as error:
         raise Unavailable(f"the database is away: {describe(error)}") from error
     return Database(pool)
@@ -314,7 +322,11 @@ async def verify_standing(db: Database) -> None:
         if fault
     ]
     if faults:
-        raise Refused("unsafe_role", f"the database role {who.role} {' and '.join(faults)}: tenants would not be kept apart", hint="connect as a login whose role is atendeja_app")
+        raise Refused(
+            "unsafe_role",
+            f"the database role {who.role} {' and '.join(faults)}: tenants would not be kept apart",
+            hint="connect as a login whose role is atendeja_app",
+        )
 
 
 def utc_day(at: dt.datetime) -> dt.date:

@@ -63,7 +63,14 @@ class Publication(Struct, frozen=True):
 
 
 async def publish(
-    tx: Tx, flow: Flow, *, number_id: UUID | None, author: str, now: dt.datetime, new_id: Callable[[], UUID], note: str | None = None
+    tx: Tx,
+    flow: Flow,
+    *,
+    number_id: UUID | None,
+    author: str,
+    now: dt.datetime,
+    new_id: Callable[[], UUID],
+    note: str | None = None,
 ) -> Publication:
     """Make this flow the one that opens, as a new version; the same definition again changes nothing.
 
@@ -79,7 +86,18 @@ async def publish(
     if latest is not None and latest.sha256 == sha256 and row.published_version_id == latest.id:
         return Publication(latest.n, sha256, new=False)
     version_id, n = new_id(), (latest.n if latest else 0) + 1
-    await tx.run(INSERT_VERSION, id=version_id, flow_id=row.id, n=n, spec=flow.spec, sha256=sha256, definition=document.canonical(flow), author=author, note=note, now=now)
+    await tx.run(
+        INSERT_VERSION,
+        id=version_id,
+        flow_id=row.id,
+        n=n,
+        spec=flow.spec,
+        sha256=sha256,
+        definition=document.canonical(flow),
+        author=author,
+        note=note,
+        now=now,
+    )
     await tx.run(RETIRE, flow_id=row.id, keep_id=version_id)
     await tx.run(POINT, flow_id=row.id, version_id=version_id)
     return Publication(n, sha256, new=True)

@@ -15,7 +15,19 @@ from msgspec.structs import replace
 
 from atendeja.db import Nothing, Session, Tx, query
 
-RANK = {"queued": 0, "sending": 1, "in_doubt": 2, "unknown": 3, "withdrawn": 3, "accepted": 4, "sent": 5, "failed": 6, "delivered": 7, "read": 8, "played": 9}
+RANK = {
+    "queued": 0,
+    "sending": 1,
+    "in_doubt": 2,
+    "unknown": 3,
+    "withdrawn": 3,
+    "accepted": 4,
+    "sent": 5,
+    "failed": 6,
+    "delivered": 7,
+    "read": 8,
+    "played": 9,
+}
 
 MAX_TRIES_ALONE = 3
 
@@ -308,7 +320,11 @@ async def apply_reports(tx: Tx, reports: Sequence[Report], now: dt.datetime) -> 
 async def _find_attempts(tx: Tx, reports: Sequence[Report]) -> dict[Report, AttemptKey]:
     ids = [r.attempt_id for r in reports if r.attempt_id is not None]
     by_id = {a.id: a for a in await tx.all(ATTEMPTS_BY_CALLBACK, ids=ids)} if ids else {}
-    found = {r: a for r in reports if r.attempt_id is not None and (a := by_id.get(r.attempt_id)) is not None and a.number_id == r.number_id}
+    found = {
+        r: a
+        for r in reports
+        if r.attempt_id is not None and (a := by_id.get(r.attempt_id)) is not None and a.number_id == r.number_id
+    }
     rest = [r for r in reports if r not in found]
     if rest:
         rows = await tx.all(ATTEMPTS_BY_WAMID, number_ids=[r.number_id for r in rest], wamids=[r.wamid for r in rest])

@@ -66,7 +66,11 @@ class _Handler(logging.Handler):
         self._lines = lines
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._lines.write(self.format(record))
+        """Write the record; one whose arguments do not fit its text is said to be so, and its caller goes on."""
+        try:
+            self._lines.write(self.format(record))
+        except (TypeError, ValueError, KeyError):
+            structlog.get_logger().warning("log_record_unreadable", logger=record.name, file=record.pathname, line=record.lineno)
 
 
 def configure(level: str = "INFO", format: Format = "json", stream: Stream | None = None) -> None:  # noqa: A002  (logging's own word)
@@ -97,6 +101,7 @@ def _take_over(handler: logging.Handler, level: str) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)
+    handler.setLevel(level)
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "procrastinate"):
         logging.getLogger(name).handlers = []
         logging.getLogger(name).propagate = True

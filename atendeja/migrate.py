@@ -42,7 +42,11 @@ def read(folder: Path) -> list[Migration]:
         if match is None:
             raise Refused("migration_name", f"{path.name} is not named NNNN_name.sql")
         text = path.read_text(encoding="utf-8")
-        found.append(Migration(int(match[1]), match[2], hashlib.sha256(text.encode()).hexdigest(), text, text.startswith("-- no transaction")))
+        found.append(
+            Migration(
+                int(match[1]), match[2], hashlib.sha256(text.encode()).hexdigest(), text, text.startswith("-- no transaction")
+            )
+        )
     if [m.version for m in found] != list(range(1, len(found) + 1)):
         raise Refused("migration_order", f"migrations must be numbered 1, 2, 3 …: found {[m.version for m in found]}")
     return found
@@ -51,10 +55,16 @@ def read(folder: Path) -> list[Migration]:
 def pending(known: list[Migration], applied: dict[int, str]) -> list[Migration]:
     """What is still to run. Raises Refused when the database is newer than this release, or was made by other files."""
     if applied and max(applied) > len(known):
-        raise Refused("schema_newer", f"the database is at migration {max(applied)}, this release knows {len(known)}", hint="run the release that made it, or a newer one")
+        raise Refused(
+            "schema_newer",
+            f"the database is at migration {max(applied)}, this release knows {len(known)}",
+            hint="run the release that made it, or a newer one",
+        )
     for migration in known:
         if applied.get(migration.version, migration.checksum) != migration.checksum:
-            raise Refused("schema_differs", f"migration {migration.version:04d}_{migration.name} is not the one that this database ran")
+            raise Refused(
+                "schema_differs", f"migration {migration.version:04d}_{migration.name} is not the one that this database ran"
+            )
     return [m for m in known if m.version not in applied]
 
 
@@ -90,7 +100,9 @@ async def run(dsn: str, *, login: str | None = None) -> list[str]:
             await connection.execute("SET ROLE atendeja_owner")
             done = await _apply_all(connection, migrations)
         except asyncpg.InsufficientPrivilegeError as error:
-            raise Refused("migrate_privilege", f"the login {me} may not prepare the database ({error}).", hint=administrator_sql(login or me)) from error
+            raise Refused(
+                "migrate_privilege", f"the login {me} may not prepare the database ({error}).", hint=administrator_sql(login or me)
+            ) from error
         finally:
             await connection.execute("RESET ROLE")
         await _leave_sweep(connection, me)
@@ -114,7 +126,9 @@ def administrator_sql(login: str) -> str:
 @asynccontextmanager
 async def _connect(dsn: str) -> AsyncIterator[asyncpg.Connection]:
     try:
-        connection = await asyncpg.connect(dsn, timeout=db.CONNECT_TIMEOUT_S, server_settings={"application_name": "atendeja-migrate"})
+        connection = await asyncpg.connect(
+            dsn, timeout=db.CONNECT_TIMEOUT_S, server_settings={"application_name": "atendeja-migrate"}
+        )
     except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError) as error:
         raise Refused("database_login", f"the database refused the login: {error}") from error
     except (*db.TRANSIENT, OSError) as error:
@@ -163,7 +177,9 @@ async def _grant(connection: asyncpg.Connection, role: str, login: str) -> None:
 
 async def _leave_sweep(connection: asyncpg.Connection, me: str) -> None:
     """Nobody stays a member of the role that sees all tenants."""
-    direct = await connection.fetchval("SELECT EXISTS (SELECT FROM pg_auth_members WHERE roleid = 'atendeja_sweep'::regrole AND member = $1::regrole)", me)
+    direct = await connection.fetchval(
+        "SELECT EXISTS (SELECT FROM pg_auth_members WHERE roleid = 'atendeja_sweep'::regrole AND member = $1::regrole)", me
+    )
     if direct:
         quoted = await connection.fetchval("SELECT quote_ident($1)", me)
         await connection.execute(f"REVOKE atendeja_sweep FROM {quoted}")

@@ -8,7 +8,17 @@ from atendeja.runtime import Meter
 
 log = structlog.get_logger(__name__)
 
-Kind = Literal["handoff", "erasure_asked", "event_dead", "number_stopped", "message_failed", "flow_trouble", "delivery_quarantined", "account", "runaway"]
+Kind = Literal[
+    "handoff",
+    "erasure_asked",
+    "event_dead",
+    "number_stopped",
+    "message_failed",
+    "flow_trouble",
+    "delivery_quarantined",
+    "account",
+    "runaway",
+]
 
 
 def notice(meter: Meter, kind: Kind, **ids: object) -> None:

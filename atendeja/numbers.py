@@ -56,7 +56,9 @@ class NewNumber(Struct, frozen=True):
 def problems(new: NewNumber) -> list[str]:
     """What is wrong with these, a line each; ids are Meta's digits, never a telephone number."""
     found = [
-        f"{field} must be Meta's id: digits only" for field in ("phone_number_id", "waba_id", "portfolio_id") if not re.fullmatch(r"\d{1,32}", getattr(new, field))
+        f"{field} must be Meta's id: digits only"
+        for field in ("phone_number_id", "waba_id", "portfolio_id")
+        if not re.fullmatch(r"\d{1,32}", getattr(new, field))
     ]
     if not 8 <= len(phone.digits(new.display_number)) <= 15:
         found.append("display_number must be the telephone number with country code, like +5511999990000")
@@ -76,17 +78,36 @@ async def add(tx: Tx, tenant: Tenant, keys: list[bytes], new: NewNumber, number_
         raise Refused("number_invalid", "; ".join(wrong))
     await tx.run(CLAIM_ROUTE, kind="portfolio", meta_id=new.portfolio_id, owner_id=tenant.id, number_id=None, portfolio_id=None)
     await tx.run(CLAIM_ROUTE, kind="waba", meta_id=new.waba_id, owner_id=tenant.id, number_id=None, portfolio_id=None)
-    await tx.run(CLAIM_ROUTE, kind="number", meta_id=new.phone_number_id, owner_id=tenant.id, number_id=number_id, portfolio_id=new.portfolio_id)
+    await tx.run(
+        CLAIM_ROUTE,
+        kind="number",
+        meta_id=new.phone_number_id,
+        owner_id=tenant.id,
+        number_id=number_id,
+        portfolio_id=new.portfolio_id,
+    )
     routes = await tx.all(ROUTES, phone_number_ids=[new.phone_number_id], waba_ids=[new.waba_id], portfolio_ids=[new.portfolio_id])
     for route in routes:
         if route.tenant_id != tenant.id:
-            raise Refused("number_of_another", f"the {route.kind} {route.meta_id} belongs to another tenant", hint="a portfolio and each of its accounts and numbers belong to one tenant")
+            raise Refused(
+                "number_of_another",
+                f"the {route.kind} {route.meta_id} belongs to another tenant",
+                hint="a portfolio and each of its accounts and numbers belong to one tenant",
+            )
     kept = next(r.number_id for r in routes if r.kind == "number")
     assert kept is not None
     known = await tx.all(BY_IDS, ids=[kept])
     if known and (known[0].waba_id, known[0].portfolio_id) != (new.waba_id, new.portfolio_id):
-        raise Refused("number_moved", f"the number {new.phone_number_id} is kept under WABA {known[0].waba_id} and portfolio {known[0].portfolio_id}")
-    sealed = vault.seal(tenants.data_key(tenant, keys), new.token.strip().encode(), _token_place(tenant.id, kept), secrets.token_bytes(vault.NONCE_BYTES))
+        raise Refused(
+            "number_moved",
+            f"the number {new.phone_number_id} is kept under WABA {known[0].waba_id} and portfolio {known[0].portfolio_id}",
+        )
+    sealed = vault.seal(
+        tenants.data_key(tenant, keys),
+        new.token.strip().encode(),
+        _token_place(tenant.id, kept),
+        secrets.token_bytes(vault.NONCE_BYTES),
+    )
     await tx.run(
         SAVE, id=kept, phone_number_id=new.phone_number_id, waba_id=new.waba_id, portfolio_id=new.portfolio_id,
         display_number="+" + phone.digits(new.display_number), token=sealed, rate=new.rate, created_at=now,

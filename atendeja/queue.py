@@ -134,7 +134,13 @@ def build_app(dsn: str, jobs: dict[str, Job], periodic: dict[str, tuple[str, Job
     At least one periodic job must exist: without one its listener dies silently. The pool waits a minute for a connection,
     so that a restart of the database is a pause.
     """
-    connector = PsycopgConnector(conninfo=dsn, kwargs={"options": "-c role=atendeja_app -c application_name=atendeja-jobs"}, min_size=1, max_size=4, timeout=60)
+    connector = PsycopgConnector(
+        conninfo=dsn,
+        kwargs={"options": "-c role=atendeja_app -c application_name=atendeja-jobs"},
+        min_size=1,
+        max_size=4,
+        timeout=60,
+    )
     app = procrastinate.App(connector=connector)
     for name, job in jobs.items():
         app.task(name=name, queue="wake" if name == "wake" else "work")(job)
@@ -183,7 +189,9 @@ async def halve(batch: Sequence[T], work: Callable[[Sequence[T]], Coroutine[obje
     return await halve(batch[:middle], work) + await halve(batch[middle:], work)
 
 
-async def supervise(name: str, run: Callable[[], Coroutine[object, object, None]], stopping: asyncio.Event, on_end: Callable[[str], None]) -> None:
+async def supervise(
+    name: str, run: Callable[[], Coroutine[object, object, None]], stopping: asyncio.Event, on_end: Callable[[str], None]
+) -> None:
     """Keep a loop alive: one that returns or raises is started again after 0.2 s, 0.4 s … at most 5 s."""
     wait_s = 0.2
     while not stopping.is_set():

@@ -130,7 +130,11 @@ async def _explain(tx: Tx, id_: UUID, key: str) -> list[str]:
         lines += await _turn_lines(tx, talk, turn_no)
     attempts = await tx.all(ATTEMPTS, message_ids=[m.id for m in messages])
     for message in messages:
-        lines += [_message_line(message), *(_attempt_line(a) for a in attempts if a.message_id == message.id), *_status_lines(message)]
+        lines += [
+            _message_line(message),
+            *(_attempt_line(a) for a in attempts if a.message_id == message.id),
+            *_status_lines(message),
+        ]
     return lines
 
 
@@ -154,8 +158,9 @@ def _step(row: StepRow) -> str:
 
 def _event_line(e: EventRow) -> str:
     end = f"{e.state} ({e.reason})" if e.reason else e.state + (f" by turn {e.turn_no}" if e.turn_no is not None else "")
-    return f"event {e.id} {e.kind} {e.key}: sent {_at(e.sent_at)}, arrived {_at(e.received_at)} as {e.arrival}.{e.position}, {end}" + (
-        f", {e.tries} failed tries" if e.tries else ""
+    return (
+        f"event {e.id} {e.kind} {e.key}: sent {_at(e.sent_at)}, arrived {_at(e.received_at)} as {e.arrival}.{e.position}, {end}"
+        + (f", {e.tries} failed tries" if e.tries else "")
     )
 
 
@@ -174,7 +179,14 @@ def _attempt_line(a: AttemptRow) -> str:
 
 
 def _status_lines(m: MessageRow) -> list[str]:
-    told = (("accepted", m.accepted_at), ("sent", m.sent_at), ("delivered", m.delivered_at), ("read", m.read_at), ("played", m.played_at), ("failed", m.failed_at))
+    told = (
+        ("accepted", m.accepted_at),
+        ("sent", m.sent_at),
+        ("delivered", m.delivered_at),
+        ("read", m.read_at),
+        ("played", m.played_at),
+        ("failed", m.failed_at),
+    )
     return [f"  {name} {_at(at)}" for name, at in told if at is not None]
 
 

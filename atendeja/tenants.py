@@ -43,9 +43,13 @@ async def add(tx: Tx, keys: list[bytes], *, slug: str, name: str, timezone: str,
     try:
         ZoneInfo(timezone)
     except (ZoneInfoNotFoundError, ValueError) as error:
-        raise Refused("tenant_timezone", f"the time zone {timezone!r} is not known", hint="use a name like America/Sao_Paulo") from error
+        raise Refused(
+            "tenant_timezone", f"the time zone {timezone!r} is not known", hint="use a name like America/Sao_Paulo"
+        ) from error
     data_key = vault.seal(keys[0], secrets.token_bytes(vault.KEY_BYTES), _key_place(slug), secrets.token_bytes(vault.NONCE_BYTES))
-    added = await tx.one(INSERT, slug=slug, name=name.strip(), timezone=timezone, language=language, data_key=data_key, created_at=now)
+    added = await tx.one(
+        INSERT, slug=slug, name=name.strip(), timezone=timezone, language=language, data_key=data_key, created_at=now
+    )
     if added is None:
         raise Refused("tenant_exists", f"a tenant with the slug {slug!r} exists already", hint="`atendeja tenant list` shows all")
     return added.id
@@ -55,7 +59,11 @@ async def find(session: Session, slug: str) -> Tenant:
     """The tenant of this slug. Raises Refused when there is none."""
     tenant = await session.one(BY_SLUG, slug=slug)
     if tenant is None:
-        raise Refused("tenant_unknown", f"there is no tenant {slug!r}", hint="`atendeja tenant list` shows all, `atendeja tenant add` makes one")
+        raise Refused(
+            "tenant_unknown",
+            f"there is no tenant {slug!r}",
+            hint="`atendeja tenant list` shows all, `atendeja tenant add` makes one",
+        )
     return tenant
 
 

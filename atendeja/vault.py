@@ -36,7 +36,11 @@ def unseal(keys: Sequence[bytes], sealed: bytes, where: bytes) -> bytes:
             return AESGCM(key).decrypt(nonce, body, where)
         except InvalidTag:
             continue
-    raise Refused("sealed_value", f"a secret at {where.decode()} cannot be opened", hint="is SECRET_KEY the one it was written with? Keep old keys behind the new one, comma-separated")
+    raise Refused(
+        "sealed_value",
+        f"a secret at {where.decode()} cannot be opened",
+        hint="is SECRET_KEY the one it was written with? Keep old keys behind the new one, comma-separated",
+    )
 
 
 def derive(secret: bytes, purpose: str) -> bytes:

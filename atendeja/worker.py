@@ -136,4 +136,3 @@ class Worker:
                 return await tx.run(ledger.DROP_ORPHANS, before=before)
 
             await self._rt.db.transact(tenant.id, work)
-

@@ -1,47 +1,65 @@
 """The rules of a test run, on runs of their own: a canary in the output fails it, and so does a skip that is not allowed."""
 
+import os
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
-
-import pytest
 
 from atendeja import phone
 from tests import canary
 
 ROOT = Path(__file__).parents[1]
-LOGS = "import structlog; from tests.canary import *; log = structlog.get_logger()\n"
 
 
-def run(folder: Path, body: str) -> subprocess.CompletedProcess[str]:
-    """A run of pytest with our rules on one file."""
-    (folder / "test_it.py").write_text(body)
-    command = [sys.executable, "-m", "pytest", "-c", "pyproject.toml", "-p", "tests.conftest", str(folder / "test_it.py")]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+def run(folder: Path, *bodies: str) -> subprocess.CompletedProcess[str]:
+    """A run of pytest with our rules on these files."""
+    files = [folder / f"test_{number}.py" for number in range(len(bodies))]
+    for file, body in zip(files, bodies, strict=True):
+        file.write_text(textwrap.dedent(body))
+    command = [sys.executable, "-m", "pytest", "-c", "pyproject.toml", "-p", "tests.conftest", *map(str, files)]
+    environ = os.environ | {"TMPDIR": str(folder)}
+    return subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize(
-    ("body", "said"),
-    [
-        (LOGS + "def test_it(): log.info('x', text=CANARY_TEXT)", "the canary is in"),
-        (LOGS + "def test_it(): print(CANARY_TEXT)", "shows the canary in Captured stdout"),
-        (LOGS + "def test_it(log_dir): (log_dir / 'child').write_text(CANARY_PHONE)", "child: " + canary.CANARY_PHONE),
-        ("import pytest\ndef test_it(): pytest.skip('too lazy')", "this skip is not allowed: too lazy"),
-        ("import pytest\n@pytest.mark.xfail\ndef test_it(): assert False", "this skip is not allowed: expected failure"),
-        ("import pytest\npytest.skip('all of it', allow_module_level=True)", "this skip is not allowed: all of it"),
-        ("def test_it(): assert False", "1 failed"),
-    ],
-)
-def test_a_run_fails(tmp_path: Path, body: str, said: str) -> None:
-    done = run(tmp_path, body)
-    assert said in done.stdout
+def test_a_run_fails_whose_tests_all_pass(tmp_path: Path) -> None:
+    shows = """
+        import pytest
+        import structlog
+        from tests.canary import *
+        def test_logs(): structlog.get_logger().debug("x", text=CANARY_TEXT)
+        def test_prints(): print(CANARY_TEXT)
+        def test_has_a_child(log_dir): (log_dir / "child.err").write_text(f"sent to {CANARY_PHONE}")
+        def test_skips(): pytest.skip("too lazy")
+        @pytest.mark.xfail
+        def test_expects_to_fail(): assert False
+    """
+    done = run(tmp_path, shows, "import pytest\npytest.skip('all of it', allow_module_level=True)")
     assert done.returncode == 1, done.stdout + done.stderr
+    assert "3 passed, 2 skipped, 1 xfailed" in done.stdout
+    said = [line.partition("RUN FAILED: ")[2] for line in done.stdout.splitlines() if line.startswith("RUN FAILED")]
+    for end in (
+        "::test_logs shows the canary in Captured stderr call",
+        "::test_prints shows the canary in Captured stdout call",
+        f"/child.err: {canary.CANARY_PHONE}",
+        f"/pytest.log: {canary.CANARY_TEXT}",
+        "this skip is not allowed: all of it",
+        "this skip is not allowed: expected failure: ",
+        "this skip is not allowed: too lazy",
+    ):
+        assert len([line for line in said if line.endswith(end)]) == 1, (end, said)
+    assert len(said) == 7
 
 
 def test_a_good_run_passes_and_names_its_skips(tmp_path: Path) -> None:
-    logs = "def test_one(): log.info('x', phone=CANARY_PHONE); log.debug('debug is looked at too')\n"
-    skips = "import pytest\ndef test_two(): pytest.skip('needs root')\n"
-    done = run(tmp_path, LOGS + logs + skips)
+    good = """
+        import pytest
+        import structlog
+        from tests.canary import *
+        def test_logs(): structlog.get_logger().info("x", phone=CANARY_PHONE)
+        def test_skips(): pytest.skip("needs root")
+    """
+    done = run(tmp_path, good)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "skipped 1; allowed reasons: chromium is not installed, needs root" in done.stdout
 

@@ -156,6 +156,20 @@ async def test_asyncio_says_no_data(stream: io.StringIO) -> None:
     assert find(stream.getvalue().encode()) is None
 
 
+def test_a_record_that_cannot_be_read_stops_nothing(stream: io.StringIO) -> None:
+    logging.getLogger("uvicorn").error("%d of %d", CANARY_TEXT)
+    logging.getLogger("uvicorn").error("goes on")
+    assert [got["event"] for got in lines(stream)] == ["log_record_unreadable", "goes on"]
+
+
+def test_a_level_holds_for_libraries_too(stream: io.StringIO) -> None:
+    log.configure("ERROR", "json", stream)
+    logging.getLogger("procrastinate").warning("x")
+    line.warning("x")
+    logging.getLogger("procrastinate").error("seen")
+    assert [got["event"] for got in lines(stream)] == ["seen"]
+
+
 def test_a_stream_that_fails_stops_nothing(stream: io.StringIO) -> None:
     stream.close()
     line.info("message_sent")
@@ -164,7 +178,7 @@ def test_a_stream_that_fails_stops_nothing(stream: io.StringIO) -> None:
 
 def test_a_library_line_is_its_first_line(stream: io.StringIO) -> None:
     """As captured warnings are: the second line is a line of source."""
-    logging.getLogger("py.warnings").warning(f"x.py:1: DeprecationWarning: old thing\n  say({CANARY_TEXT!r})\n")
+    logging.getLogger("py.warnings").warning("x.py:1: DeprecationWarning: old thing\n  say(%r)\n", CANARY_TEXT)
     assert [got["event"] for got in lines(stream)] == ["x.py:1: DeprecationWarning: old thing"]
 
 

@@ -63,16 +63,25 @@ async def test_every_tenant_table_forces_row_security_with_the_two_policies(admi
         assert policies["tenant"]["qual"] == policies["tenant"]["checked"] == wanted, name
         assert policies["tenant"]["cmd"] == policies["owner"]["cmd"] == "*", name
         assert policies["tenant"]["roles"] == ["atendeja_app"], name
-        assert (policies["owner"]["qual"], policies["owner"]["checked"], policies["owner"]["roles"]) == ("true", "true", ["atendeja_owner"]), name
+        assert (policies["owner"]["qual"], policies["owner"]["checked"], policies["owner"]["roles"]) == (
+            "true",
+            "true",
+            ["atendeja_owner"],
+        ), name
         if "sweep" in policies:
             assert (policies["sweep"]["cmd"], policies["sweep"]["roles"]) == ("r", ["atendeja_sweep"]), name
 
 
 async def test_tenant_id_is_bigint_not_null_and_first_in_every_key_and_index(admin: asyncpg.Connection) -> None:
     for name, oid in (await tenant_tables(admin)).items():
-        column = await admin.fetchrow("SELECT attnum, atttypid::regtype::text AS type, attnotnull FROM pg_attribute WHERE attrelid = $1 AND attname = 'tenant_id'", oid)
+        column = await admin.fetchrow(
+            "SELECT attnum, atttypid::regtype::text AS type, attnotnull FROM pg_attribute WHERE attrelid = $1 AND attname = 'tenant_id'",
+            oid,
+        )
         assert column is not None and column["type"] == "bigint" and column["attnotnull"], name
-        indexes = await admin.fetch("SELECT indexrelid::regclass::text AS name, indkey[0] AS first FROM pg_index WHERE indrelid = $1", oid)
+        indexes = await admin.fetch(
+            "SELECT indexrelid::regclass::text AS name, indkey[0] AS first FROM pg_index WHERE indrelid = $1", oid
+        )
         assert indexes, name
         for index in indexes:
             assert index["first"] == column["attnum"], index["name"]
@@ -96,11 +105,16 @@ async def test_foreign_keys_between_tenant_tables_carry_the_tenant(admin: asyncp
 async def test_a_foreign_key_cannot_reach_another_tenants_row(rt: Runtime, admin: asyncpg.Connection) -> None:
     """S5, tried for real: a conversation of tenant 2 with a contact of tenant 1."""
     for slug in ("um", "dois"):
-        await admin.execute("INSERT INTO tenant (slug, name, timezone, language, data_key, created_at) VALUES ($1, $1, 'UTC', 'en', '', now())", slug)
+        await admin.execute(
+            "INSERT INTO tenant (slug, name, timezone, language, data_key, created_at) VALUES ($1, $1, 'UTC', 'en', '', now())",
+            slug,
+        )
     one, two = [row["id"] for row in await admin.fetch("SELECT id FROM tenant ORDER BY id")]
     contact, number = secrets.token_hex(16), secrets.token_hex(16)
     async with rt.db.tenant(one) as tx:
-        await tx._connection.execute(f"INSERT INTO contact (tenant_id, id, phone, created_at) VALUES ({one}, '{contact}', '1', now())")
+        await tx._connection.execute(
+            f"INSERT INTO contact (tenant_id, id, phone, created_at) VALUES ({one}, '{contact}', '1', now())"
+        )
     async with rt.db.tenant(two) as tx:
         assert await tx._connection.fetchval("SELECT count(*) FROM contact") == 0
         await tx._connection.execute(
@@ -113,7 +127,9 @@ async def test_a_foreign_key_cannot_reach_another_tenants_row(rt: Runtime, admin
             )
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         async with rt.db.tenant(two) as tx:
-            await tx._connection.execute(f"INSERT INTO contact (tenant_id, id, phone, created_at) VALUES ({one}, gen_random_uuid(), '2', now())")
+            await tx._connection.execute(
+                f"INSERT INTO contact (tenant_id, id, phone, created_at) VALUES ({one}, gen_random_uuid(), '2', now())"
+            )
 
 
 async def test_the_big_tables_are_hash_partitioned_by_tenant_and_deliveries_by_day(admin: asyncpg.Connection) -> None:
@@ -122,13 +138,17 @@ async def test_the_big_tables_are_hash_partitioned_by_tenant_and_deliveries_by_d
         assert await admin.fetchval("SELECT count(*) FROM pg_inherits WHERE inhparent = $1::regclass", name) == 8
     assert await admin.fetchval("SELECT pg_get_partkeydef('delivery'::regclass)") == "RANGE (day)"
     assert await admin.fetchval("SELECT count(*) FROM pg_inherits WHERE inhparent = 'delivery'::regclass") >= 5
-    storage = await admin.fetchval("SELECT attstorage::text FROM pg_attribute WHERE attrelid = 'delivery'::regclass AND attname = 'body'")
+    storage = await admin.fetchval(
+        "SELECT attstorage::text FROM pg_attribute WHERE attrelid = 'delivery'::regclass AND attname = 'body'"
+    )
     assert storage == "e"
 
 
 async def test_no_triggers_and_no_grants_on_partitions(admin: asyncpg.Connection) -> None:
     """S6; and Citus refuses triggers on distributed tables."""
-    triggers = await admin.fetch("SELECT tgrelid::regclass::text AS t FROM pg_trigger WHERE NOT tgisinternal AND tgrelid::regclass::text NOT LIKE 'procrastinate%'")
+    triggers = await admin.fetch(
+        "SELECT tgrelid::regclass::text AS t FROM pg_trigger WHERE NOT tgisinternal AND tgrelid::regclass::text NOT LIKE 'procrastinate%'"
+    )
     assert triggers == []
     granted = await admin.fetch(
         "SELECT c.relname FROM pg_class c, aclexplode(c.relacl) a JOIN pg_roles r ON r.oid = a.grantee WHERE c.relispartition AND r.rolname <> 'atendeja_owner'"
@@ -140,7 +160,10 @@ async def test_the_application_may_only_append_to_the_ledgers_of_consent_and_ste
     for name in APPEND_ONLY:
         assert await admin.fetchval("SELECT has_table_privilege('atendeja_app', $1, 'SELECT, INSERT')", name)
         for privilege in ("UPDATE", "DELETE", "TRUNCATE"):
-            assert not await admin.fetchval("SELECT has_table_privilege('atendeja_app', $1, $2)", name, privilege), (name, privilege)
+            assert not await admin.fetchval("SELECT has_table_privilege('atendeja_app', $1, $2)", name, privilege), (
+                name,
+                privilege,
+            )
 
 
 async def test_definer_functions_are_listed_pinned_and_not_everybodys(admin: asyncpg.Connection) -> None:
@@ -155,7 +178,9 @@ async def test_definer_functions_are_listed_pinned_and_not_everybodys(admin: asy
 
 
 async def test_views_run_as_who_asks(admin: asyncpg.Connection) -> None:
-    for row in await admin.fetch("SELECT relname, reloptions FROM pg_class WHERE relkind = 'v' AND relnamespace = 'public'::regnamespace"):
+    for row in await admin.fetch(
+        "SELECT relname, reloptions FROM pg_class WHERE relkind = 'v' AND relnamespace = 'public'::regnamespace"
+    ):
         assert "security_invoker=true" in (row["reloptions"] or []), row["relname"]
 
 
@@ -163,10 +188,14 @@ async def test_the_roles_are_what_they_should_be(admin: asyncpg.Connection) -> N
     roles = {r["rolname"]: r for r in await admin.fetch("SELECT * FROM pg_roles WHERE rolname LIKE 'atendeja\\__%'")}
     assert roles.keys() == {"atendeja_owner", "atendeja_app", "atendeja_sweep"}
     for name, role in roles.items():
-        assert not any(role[right] for right in ("rolsuper", "rolbypassrls", "rolcreaterole", "rolcreatedb", "rolcanlogin", "rolinherit")), name
+        assert not any(
+            role[right] for right in ("rolsuper", "rolbypassrls", "rolcreaterole", "rolcreatedb", "rolcanlogin", "rolinherit")
+        ), name
     members = await admin.fetch("SELECT 1 FROM pg_auth_members WHERE roleid = 'atendeja_sweep'::regrole")
     assert members == []
-    tables = await admin.fetch("SELECT DISTINCT relowner::regrole::text AS owner FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'S')")
+    tables = await admin.fetch(
+        "SELECT DISTINCT relowner::regrole::text AS owner FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'S')"
+    )
     assert [t["owner"] for t in tables] == ["atendeja_owner"]
     assert not await admin.fetchval("SELECT has_schema_privilege('atendeja_app', 'public', 'CREATE')")
     assert not await admin.fetchval("SELECT has_schema_privilege('atendeja_sweep', 'public', 'CREATE')")
@@ -177,7 +206,9 @@ async def test_the_pool_is_the_application_role_whatever_is_reset(rt: Runtime) -
     async with rt.db.pool.acquire() as connection:
         for command in ("RESET ALL", "RESET ROLE", "DISCARD ALL"):
             await connection.execute(command)
-            row = await connection.fetchrow("SELECT current_user, rolsuper, rolbypassrls FROM pg_roles WHERE rolname = current_user")
+            row = await connection.fetchrow(
+                "SELECT current_user, rolsuper, rolbypassrls FROM pg_roles WHERE rolname = current_user"
+            )
             assert tuple(row) == ("atendeja_app", False, False), command
 
 

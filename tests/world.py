@@ -63,7 +63,9 @@ async def found(db: Database, keys: list[bytes]) -> World:
     for slug, new in (("a", A), ("b", B)):
 
         async def add_tenant(tx: Tx, slug: str = slug) -> int:
-            return await tenants.add(tx, keys, slug=slug, name=f"Loja {slug.upper()}", timezone="America/Sao_Paulo", language="pt-BR", now=utc_now())
+            return await tenants.add(
+                tx, keys, slug=slug, name=f"Loja {slug.upper()}", timezone="America/Sao_Paulo", language="pt-BR", now=utc_now()
+            )
 
         tenant_id = await db.transact(None, add_tenant)
         async with db.session() as session:
@@ -76,9 +78,17 @@ async def found(db: Database, keys: list[bytes]) -> World:
     return World(made[0][0], made[1][0], made[0][1], made[1][1])
 
 
-def text(wamid: str, body: str, *, sender: str = "5511900000001", number: NewNumber = A, at: int | None = None, name: str = "Ana Teste") -> bytes:
+def text(
+    wamid: str, body: str, *, sender: str = "5511900000001", number: NewNumber = A, at: int | None = None, name: str = "Ana Teste"
+) -> bytes:
     """A webhook with one text of a customer."""
-    message = {"from": sender, "id": wamid, "timestamp": str(at or int(utc_now().timestamp())), "type": "text", "text": {"body": body}}
+    message = {
+        "from": sender,
+        "id": wamid,
+        "timestamp": str(at or int(utc_now().timestamp())),
+        "type": "text",
+        "text": {"body": body},
+    }
     return envelope(number, {"contacts": [{"profile": {"name": name}, "wa_id": sender}], "messages": [message]})
 
 

@@ -50,7 +50,9 @@ def add_tenant(*, slug: str, name: str, timezone: str = "America/Sao_Paulo", lan
 
 async def _add_tenant(settings: Config, slug: str, name: str, timezone: str, language: str) -> int:
     async def work(tx: Tx) -> int:
-        return await tenants.add(tx, settings.secret_keys, slug=slug, name=name, timezone=timezone, language=language, now=utc_now())
+        return await tenants.add(
+            tx, settings.secret_keys, slug=slug, name=name, timezone=timezone, language=language, now=utc_now()
+        )
 
     async with open_database(settings) as db:
         tenant_id = await db.transact(None, work)
@@ -104,7 +106,11 @@ def add_number(
     if token_stdin == (token is not None):
         raise Refused("token", "give the token with --token T or with --token-stdin, one of the two")
     secret = sys.stdin.readline().strip() if token is None else token
-    return asyncio.run(_add_number(load_config(), tenant, NewNumber(phone_number_id, waba_id, portfolio_id, display_number, secret, rate), verify=verify))
+    return asyncio.run(
+        _add_number(
+            load_config(), tenant, NewNumber(phone_number_id, waba_id, portfolio_id, display_number, secret, rate), verify=verify
+        )
+    )
 
 
 async def _add_number(settings: Config, slug: str, new: NewNumber, *, verify: bool) -> int:
@@ -114,7 +120,9 @@ async def _add_number(settings: Config, slug: str, new: NewNumber, *, verify: bo
         tenant = await find_tenant(db, slug)
         if verify:
             await _verify(settings, new)
-        number_id = await db.transact(tenant.id, lambda tx: numbers.add(tx, tenant, settings.secret_keys, new, fresh_id(), utc_now()))
+        number_id = await db.transact(
+            tenant.id, lambda tx: numbers.add(tx, tenant, settings.secret_keys, new, fresh_id(), utc_now())
+        )
     print(f"number {new.display_number} is {number_id}; next: atendeja flow publish FILE --tenant {slug}")
     return 0
 
@@ -141,7 +149,9 @@ async def _list_numbers(settings: Config, slug: str) -> int:
             found = await tx.all(numbers.EVERYONE)
     for n in found:
         stopped = f"  stopped by code {n.stopped_code}" if n.stopped_code is not None else ""
-        print(f"{n.id}  {n.display_number}  phone_number_id {n.phone_number_id}  WABA {n.waba_id}  portfolio {n.portfolio_id}  {n.rate}/s{stopped}")
+        print(
+            f"{n.id}  {n.display_number}  phone_number_id {n.phone_number_id}  WABA {n.waba_id}  portfolio {n.portfolio_id}  {n.rate}/s{stopped}"
+        )
     if not found:
         print(f"no number yet: atendeja number add --tenant {slug} …")
     return 0
@@ -178,6 +188,8 @@ async def _explain(settings: Config, wanted: str) -> int:
     async with open_database(settings) as db:
         lines = await reporting.explain(db, wanted)
     if not lines:
-        raise Refused("unknown_id", f"nothing is known as {wanted}", hint="give the id of a message, an event or an attempt, or a wamid")
+        raise Refused(
+            "unknown_id", f"nothing is known as {wanted}", hint="give the id of a message, an event or an attempt, or a wamid"
+        )
     print("\n".join(lines))
     return 0

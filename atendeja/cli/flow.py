@@ -66,7 +66,9 @@ def simulate_file(file: Path) -> int:
         if not line.strip():
             break
         facts = s.Facts(name="Cliente", phone="5511900000001", language=program.flow.language, business_name="Loja")
-        answer = engine.answer([program], session, program if session else None, s.Input("text", line.strip()), facts, now, str(fresh_id()))
+        answer = engine.answer(
+            [program], session, program if session else None, s.Input("text", line.strip()), facts, now, str(fresh_id())
+        )
         session, now = (answer.session if answer.session is not None and answer.session.live else None), utc_now()
         for effect in answer.effects:
             print(f"  < {testing.describe(effect)}")
@@ -100,14 +102,22 @@ async def _publish(settings: Config, flow: Flow, slug: str, phone_number_id: str
             return await flows.publish(tx, flow, number_id=number_id, author=_author(), now=utc_now(), new_id=fresh_id, note=note)
 
         done = await db.transact(tenant.id, work)
-    print(f"{flow.key} version {done.n} answers now ({done.sha256[:12]})" if done.new else f"{flow.key} version {done.n} is published already, nothing changed")
+    print(
+        f"{flow.key} version {done.n} answers now ({done.sha256[:12]})"
+        if done.new
+        else f"{flow.key} version {done.n} is published already, nothing changed"
+    )
     return 0
 
 
 async def _number_id(tx: Tx, phone_number_id: str) -> UUID:
     found = next((n for n in await tx.all(numbers.EVERYONE) if n.phone_number_id == phone_number_id), None)
     if found is None:
-        raise Refused("number_unknown", f"this tenant has no number with phone_number_id {phone_number_id}", hint="`atendeja number list --tenant S` shows them")
+        raise Refused(
+            "number_unknown",
+            f"this tenant has no number with phone_number_id {phone_number_id}",
+            hint="`atendeja number list --tenant S` shows them",
+        )
     return found.id
 
 
@@ -130,7 +140,9 @@ async def _list_flows(settings: Config, slug: str) -> int:
         async with db.tenant(tenant.id) as tx:
             found = await tx.all(flows.LISTING)
     for f in found:
-        print(f"{f.key}  version {f.n}  {f.sha256[:12]}  {'all numbers' if f.number_id is None else f.number_id}  published {f.published_at:%Y-%m-%d %H:%M} by {f.author}")
+        print(
+            f"{f.key}  version {f.n}  {f.sha256[:12]}  {'all numbers' if f.number_id is None else f.number_id}  published {f.published_at:%Y-%m-%d %H:%M} by {f.author}"
+        )
     if not found:
         print(f"no flow yet: atendeja flow publish FILE --tenant {slug}")
     return 0

@@ -15,6 +15,7 @@ from atendeja import app as application
 from atendeja import config, migrate
 from atendeja.cli.open import load_config
 from atendeja.errors import Refused
+from atendeja.simulator import main as run_simulator
 
 
 def add_to(app: App) -> None:
@@ -37,7 +38,11 @@ def serve(*, role: Literal["all", "web", "worker"] = "all", host: str | None = N
     return 0
 
 
-def dev(*, exit: Annotated[bool, Parameter(negative=())] = False, json: Annotated[bool, Parameter(negative=())] = False, fresh: Annotated[bool, Parameter(negative=())] = False, port: int = 8000) -> int:  # noqa: A002  (the flag is called so)
+Flag = Annotated[bool, Parameter(negative=())]
+"""An option that is only ever switched on."""
+
+
+def dev(*, exit: Flag = False, json: Flag = False, fresh: Flag = False, port: int = 8000) -> int:  # noqa: A002  (the flag is called so)
     """Everything on this machine, no Meta account: database, simulator, example flows, their conversations played, the phone page.
 
     Parameters
@@ -61,12 +66,10 @@ def simulator(*, port: int = 8001, webhook: str | None = None, log: Path | None 
     webhook: address of the webhook to send messages and statuses to
     log: file in which every accepted message is written before it is answered
     """
-    from atendeja import simulator as sim
-
-    return sim.main(port=port, webhook=webhook, log=log)
+    return run_simulator(port, webhook, log)
 
 
-def migrate_database(*, plan: Annotated[bool, Parameter(negative=())] = False) -> int:
+def migrate_database(*, plan: Flag = False) -> int:
     """Bring the database to this release.
 
     Parameters

@@ -85,7 +85,13 @@ def rehearse(flow: Flow, test: Test, business: str, business_phone: str, name: s
     rehearsal, labels = Rehearsal(flow.key, test.name, name, []), dict[str, str]()
     for n, sent in enumerate(step.in_ for step in test.steps if isinstance(step, In)):
         given = sent.input(str(n), labels)
-        facts = s.Facts(name=name, tags=tags, business_name=business, business_phone=business_phone, owner="human" if owner == "human" else "bot")
+        facts = s.Facts(
+            name=name,
+            tags=tags,
+            business_name=business,
+            business_phone=business_phone,
+            owner="human" if owner == "human" else "bot",
+        )
         answer = engine.answer([program], session, program, given, facts, now, f"session-{n}")
         session = answer.session if answer.session is not None and answer.session.live else None
         replies = [e.content for e in answer.effects if isinstance(e, s.Say)]
@@ -192,8 +198,10 @@ def _content(given: s.Input) -> dict[str, object]:
         case "location":
             return {"type": "location", "location": dict(given.data or {})}
         case "image" | "audio" | "document":
-            media = {"id": secrets.token_hex(8), "mime_type": {"image": "image/jpeg", "audio": "audio/ogg", "document": "application/pdf"}[given.kind]}
+            media = {
+                "id": secrets.token_hex(8),
+                "mime_type": {"image": "image/jpeg", "audio": "audio/ogg", "document": "application/pdf"}[given.kind],
+            }
             return {"type": given.kind, given.kind: media | ({"caption": given.text} if given.text else {})}
         case kind:
             return {"type": kind, kind: dict(given.data or {})}
-

@@ -67,8 +67,13 @@ async def run(folder: Path, *, once: bool, as_json: bool, fresh: bool, port: int
     if fresh:
         shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
-    log.configure("WARNING", "console")
     secret = _keep_secrets(folder)
+    with (folder / "atendeja.log").open("a", encoding="utf-8") as lines:
+        log.configure("INFO", "console", lines)
+        return await _run(folder, secret, started, once=once, as_json=as_json, port=port)
+
+
+async def _run(folder: Path, secret: dict[str, str], started: float, *, once: bool, as_json: bool, port: int) -> int:
     with contextlib.closing(app.listen("127.0.0.1", port)) as sock:
         async with _open_simulator(secret["WA_APP_SECRET"], port) as simulator, _open_database(folder) as urls:
             settings = _settings(urls | secret, folder, simulator.url, port)
@@ -121,7 +126,11 @@ async def _open_database(folder: Path) -> AsyncIterator[dict[str, str]]:
 @contextlib.asynccontextmanager
 async def _open_simulator(app_secret: str, port: int) -> AsyncIterator[Simulator]:
     known = tuple(Number(s.number.phone_number_id, s.number.waba_id, s.number.display_number.lstrip("+"), s.name) for s in SHOPS)
-    simulator = Simulator(Settings(webhook_url=f"http://127.0.0.1:{port}/webhook", app_secret=app_secret, tokens=(TOKEN,), numbers=known, port=port + 1))
+    simulator = Simulator(
+        Settings(
+            webhook_url=f"http://127.0.0.1:{port}/webhook", app_secret=app_secret, tokens=(TOKEN,), numbers=known, port=port + 1
+        )
+    )
     await simulator.start()
     try:
         yield simulator
@@ -130,7 +139,9 @@ async def _open_simulator(app_secret: str, port: int) -> AsyncIterator[Simulator
 
 
 def _settings(given: dict[str, str], folder: Path, cloud_url: str, port: int) -> Config:
-    return config.load({**given, "WA_API_BASE": cloud_url, "STATE_DIR": str(folder / "state"), "PORT": str(port), "LOG_FORMAT": "console"})
+    return config.load(
+        {**given, "WA_API_BASE": cloud_url, "STATE_DIR": str(folder / "state"), "PORT": str(port), "LOG_FORMAT": "console"}
+    )
 
 
 async def _open_shops(rt: Runtime) -> None:
@@ -156,7 +167,9 @@ async def _open_shop(rt: Runtime, shop: Shop) -> int:
         return known[shop.slug].id
 
     async def add_tenant(tx: Tx) -> int:
-        return await tenants.add(tx, keys, slug=shop.slug, name=shop.name, timezone="America/Sao_Paulo", language="pt-BR", now=rt.now())
+        return await tenants.add(
+            tx, keys, slug=shop.slug, name=shop.name, timezone="America/Sao_Paulo", language="pt-BR", now=rt.now()
+        )
 
     tenant_id = await rt.db.transact(None, add_tenant)
     async with rt.db.session() as session:
@@ -223,9 +236,15 @@ async def _find_trouble(rt: Runtime, done: list[Played]) -> list[str]:
             everyone = await session.all(tenants.EVERYONE)
         for tenant in everyone:
             async with rt.db.tenant(tenant.id) as tx:
-                trouble += [f"{n} messages of {tenant.slug} are left {state}" for state, n in (await reporting.load_unfinished(tx)).items()]
+                trouble += [
+                    f"{n} messages of {tenant.slug} are left {state}" for state, n in (await reporting.load_unfinished(tx)).items()
+                ]
                 states |= await reporting.load_states(tx, list(ticks))
-        trouble += [f"{wamid} is {tick or 'without a status'} at the simulator, {states.get(wamid)} here" for wamid, tick in ticks.items() if states.get(wamid) != tick or not tick]
+        trouble += [
+            f"{wamid} is {tick or 'without a status'} at the simulator, {states.get(wamid)} here"
+            for wamid, tick in ticks.items()
+            if states.get(wamid) != tick or not tick
+        ]
         if not trouble or time.monotonic() > deadline:
             return trouble
         await asyncio.sleep(0.02)
@@ -253,7 +272,9 @@ def _print_json(played: Played) -> None:
     }).decode(), flush=True)  # fmt: skip
 
 
-def _print_summary(done: list[Played], left_out: list[str], trouble: list[str], first_reply_s: float | None, *, as_json: bool) -> None:
+def _print_summary(
+    done: list[Played], left_out: list[str], trouble: list[str], first_reply_s: float | None, *, as_json: bool
+) -> None:
     times = sorted(g.ms for p in done for g in p.replies) or [0.0]
     expected = sum(len(line.replies) for p in done for line in p.rehearsal.lines)
     summary = {
@@ -268,7 +289,7 @@ def _print_summary(done: list[Played], left_out: list[str], trouble: list[str], 
     for name in left_out:
         print(f"not played live (needs another clock or a known contact): {name}")
     for line in trouble:
-        print(f"TROUBLE: {line}")
+        print(f"TROUBLE: {line} (what happened is in .dev/atendeja.log)")
     print(
         f"{summary['conversations']} conversations, {summary['in']} in, {summary['replies']} of {expected} replies, {summary['unexpected']} unexpected"
         f" · p50 {summary['p50_ms']} ms p99 {summary['p99_ms']} ms · first reply {summary['first_reply_s']} s after start",

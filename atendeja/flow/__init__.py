@@ -1,1 +1,1 @@
-"""The engine on paper: a flow is data, `engine.answer` runs it. Pure, but for `examples`, which reads the flows that ship with it."""
+"""The engine on paper: a flow is data, `engine.answer` runs it. Pure, but for `examples`, which reads the shipped flows."""

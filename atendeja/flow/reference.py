@@ -32,8 +32,8 @@ def language() -> str:
 
 def _lines() -> Iterator[str]:
     yield from ["# The flow language", "", "<!-- Written by `python -m atendeja.flow.reference`; do not edit. -->", ""]
-    yield "What this release reads. `?` marks what may be left out, `[x]` a list, `=` a default. A document is YAML with JSON's scalars"
-    yield "(so `18:30` and `no` stay texts; no anchors, no tags), or JSON. An unknown key is an error."
+    yield "What this release reads. `?` marks what may be left out, `[x]` a list, `=` a default. A document is YAML with"
+    yield "JSON's scalars (so `18:30` and `no` stay texts; no anchors, no tags), or JSON. An unknown key is an error."
     yield from ["", "## Words", ""]
     for name in ("Id", "Dur", "Path", "Moment"):
         described = get_args(getattr(types, name))[1].description
@@ -70,9 +70,9 @@ def _structs(title: str, structs: list[Any]) -> Iterator[str]:
 
 def _reserved() -> Iterator[str]:
     yield from ["", "## Words no flow can take away", ""]
-    yield "As whole messages, before anything else and in any state: `sair`, `parar`, `stop`, `descadastrar` opt out of marketing and end"
-    yield "the run (`cancelar` does too, but only when no run waits); `apague meus dados`, `apagar meus dados`, `excluir meus dados` ask"
-    yield "for erasure. Each is confirmed. Then, after the cases that name words or ids and before `any`:"
+    yield "As whole messages, before anything else and in any state: `sair`, `parar`, `stop`, `descadastrar` opt out of marketing"
+    yield "and end the run (`cancelar` does too, but only when no run waits); `apague meus dados`, `apagar meus dados`,"
+    yield "`excluir meus dados` ask for erasure. Each is confirmed. Then, after the cases that name words or ids, before `any`:"
     yield ""
     yield from (f"- `{intent}`: {', '.join(f'`{word}`' for word in common)}" for intent, common in words.INTENTS.items())
 

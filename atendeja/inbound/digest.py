@@ -112,7 +112,8 @@ class Digester:
     async def _route(self, read: Sequence[Read]) -> dict[int, list[Arrived]]:
         items = [(r, item) for r in read for item in r.items]
         await self._directory.learn(
-            {i.phone_number_id for _, i in items if i.phone_number_id}, {i.waba_id for _, i in items if i.waba_id and not i.phone_number_id}
+            {i.phone_number_id for _, i in items if i.phone_number_id},
+            {i.waba_id for _, i in items if i.waba_id and not i.phone_number_id},
         )
         by_tenant: dict[int, list[Arrived]] = {}
         for r, item in items:
@@ -170,7 +171,9 @@ def _note_broken(read: Sequence[Read], broken: Sequence[tuple[Arrived, Exception
     for arrived, error in broken:
         log.error("item_not_written", seq=arrived.arrival, position=arrived.item.position, error=type(error).__name__)
         item = arrived.item
-        by_seq[arrived.arrival].unrouted.append(Unrouted(item.position, f"broken:{type(error).__name__}", item.phone_number_id, item.waba_id))
+        by_seq[arrived.arrival].unrouted.append(
+            Unrouted(item.position, f"broken:{type(error).__name__}", item.phone_number_id, item.waba_id)
+        )
 
 
 async def load_backlog(rt: Runtime) -> Backlog:
@@ -179,4 +182,3 @@ async def load_backlog(rt: Runtime) -> Backlog:
         backlog = await session.one(BACKLOG)
     assert backlog is not None
     return backlog
-

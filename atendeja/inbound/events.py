@@ -87,14 +87,36 @@ def plan(arrived: Arrived) -> Plan:
         case wa.PreferenceChanged(customer=customer, category=category, value=value, at=at):
             opts: Literal["in", "out"] | None = {"stop": "out", "resume": "in", "signup": "in"}.get(value)  # type: ignore[assignment]  # mypy widens the dict's values to str
             purpose = consent.MARKETING if category == "marketing_messages" else category
-            return Plan(arrived, _person(arrived, customer), at or arrived.received_at, "preference", "preference", opts=opts, purpose=purpose)
+            return Plan(
+                arrived,
+                _person(arrived, customer),
+                at or arrived.received_at,
+                "preference",
+                "preference",
+                opts=opts,
+                purpose=purpose,
+            )
         case wa.UserIdChanged(customer=customer, previous=previous, current=current, at=at):
             before = _known_as(arrived, previous, customer.phone)
-            return Plan(arrived, before, at or arrived.received_at, "user_id_changed", "identity", moved_to=_known_as(arrived, current, None))
+            return Plan(
+                arrived,
+                before,
+                at or arrived.received_at,
+                "user_id_changed",
+                "identity",
+                moved_to=_known_as(arrived, current, None),
+            )
         case event:
             kind = event.__struct_config__.tag
             at = getattr(event, "at", None) or arrived.received_at
-            return Plan(arrived, None, at, str(kind), "recorded", notice="account" if item.phone_number_id is None or kind == "errors_reported" else None)
+            return Plan(
+                arrived,
+                None,
+                at,
+                str(kind),
+                "recorded",
+                notice="account" if item.phone_number_id is None or kind == "errors_reported" else None,
+            )
 
 
 def _plan_message(arrived: Arrived, event: wa.MessageReceived) -> Plan:
@@ -126,7 +148,9 @@ def _person(arrived: Arrived, customer: Customer) -> Person | None:
     return _known_as(arrived, customer.user_id, customer.phone, customer.name, customer.username)
 
 
-def _known_as(arrived: Arrived, user_id: str | None, phone: str | None, name: str | None = None, username: str | None = None) -> Person | None:
+def _known_as(
+    arrived: Arrived, user_id: str | None, phone: str | None, name: str | None = None, username: str | None = None
+) -> Person | None:
     portfolio_id = arrived.route.portfolio_id
     if portfolio_id is None or (user_id is None and phone is None):
         return None
@@ -172,7 +196,11 @@ async def _write_plans(tx: Tx, rt: Runtime, plans: Sequence[Plan], wrote: Wrote,
     people = [p.person for p in plans if p.person is not None]
     ids = iter(await contacts.lock_people(tx, people, now, rt.new_id)) if people else iter(())
     contact_of = [next(ids) if p.person is not None else None for p in plans]
-    pairs = {(c, p.arrived.route.number_id) for p, c in zip(plans, contact_of, strict=True) if p.talks and c and p.arrived.route.number_id}
+    pairs = {
+        (c, p.arrived.route.number_id)
+        for p, c in zip(plans, contact_of, strict=True)
+        if p.talks and c and p.arrived.route.number_id
+    }
     conversations = await contacts.ensure_conversations(tx, pairs, now, rt.new_id) if pairs else {}  # type: ignore[arg-type]  # None was left out
     rows = [_row(rt, p, c, conversations.get((c, p.arrived.route.number_id))) for p, c in zip(plans, contact_of, strict=True)]  # type: ignore[arg-type]
     events = _first_of_each([row for p, row in zip(plans, rows, strict=True) if not p.echo])
@@ -190,7 +218,9 @@ async def _write_plans(tx: Tx, rt: Runtime, plans: Sequence[Plan], wrote: Wrote,
 
 def _row(rt: Runtime, p: Plan, contact_id: UUID | None, conversation_id: UUID | None) -> NewEvent:
     item = p.arrived.item
-    content = getattr(item.event, "content", item.event) if isinstance(item.event, wa.MessageReceived | wa.MessageEchoed) else item.event
+    content = (
+        getattr(item.event, "content", item.event) if isinstance(item.event, wa.MessageReceived | wa.MessageEchoed) else item.event
+    )
     return NewEvent(
         rt.new_id(), p.arrived.route.number_id, contact_id, conversation_id if p.talks else None, wa.dedup_key(item), p.kind,
         p.arrived.arrival, item.position, msgspec.json.encode(_keep(item.event, content)), p.sent_at, p.arrived.received_at, p.reason,
@@ -229,7 +259,12 @@ async def _take_over(tx: Tx, rt: Runtime, echoes: Sequence[tuple[Plan, NewEvent]
         assert row.contact_id is not None and row.conversation_id is not None and row.number_id is not None
         source_id = uuid5(row.number_id, row.key)
         digest = hashlib.sha256(row.content).digest()
-        rows.setdefault(source_id, Echo(rt.new_id(), row.number_id, row.contact_id, row.conversation_id, source_id, row.key, row.content, digest, p.sent_at))
+        rows.setdefault(
+            source_id,
+            Echo(
+                rt.new_id(), row.number_id, row.contact_id, row.conversation_id, source_id, row.key, row.content, digest, p.sent_at
+            ),
+        )
     new = await ledger.record_echoes(tx, list(rows.values()))
     if new:
         latest = {echoed.conversation_id: echoed.at for echoed in sorted(new, key=lambda e: e.at)}

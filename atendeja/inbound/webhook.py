@@ -74,5 +74,3 @@ def _refuse(rt: Runtime, status: int, why: str, line: str) -> Response:
     rt.meter.count("deliveries_refused", label=why)
     headers = {"Connection": "close"} if status in (408, 413) else {}
     return PlainTextResponse(f"{line}\n", status, headers)
-
-

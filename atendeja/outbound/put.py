@@ -47,4 +47,17 @@ async def put(tx: Tx, messages: Sequence[Outgoing], now: dt.datetime, new_id: Ca
 def _row(m: Outgoing, id_: UUID) -> NewMessage:
     content = msgspec.json.encode(m.content)
     digest = hashlib.sha256(content).digest()
-    return NewMessage(id_, m.number_id, m.contact_id, m.conversation_id, m.source, m.source_id, m.source_no, m.ordinal, m.category, content, digest, m.seq)
+    return NewMessage(
+        id_,
+        m.number_id,
+        m.contact_id,
+        m.conversation_id,
+        m.source,
+        m.source_id,
+        m.source_no,
+        m.ordinal,
+        m.category,
+        content,
+        digest,
+        m.seq,
+    )

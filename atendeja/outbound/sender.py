@@ -164,14 +164,21 @@ class Sender:
         for marketing in (False, True):
             if len(found) < budget:
                 found += await tx.all(
-                    CLAIMABLE, number_id=self._number.id, now=now, marketing=marketing, doubt_before=doubt_before, most=budget - len(found)
+                    CLAIMABLE,
+                    number_id=self._number.id,
+                    now=now,
+                    marketing=marketing,
+                    doubt_before=doubt_before,
+                    most=budget - len(found),
                 )
         return found
 
     async def _claim(self, tx: Tx, candidates: Sequence[Candidate]) -> list[Claim]:
         now, instant = self._rt.now(), self._rt.monotonic()
         withdrawn = {m.id: reason for m in candidates if (reason := protocol.withdrawal(m, now)) is not None}
-        waits = {m.id: wait_s for m in candidates if m.id not in withdrawn and (wait_s := self._pair(m.contact_id).wait_s(instant)) > 0}
+        waits = {
+            m.id: wait_s for m in candidates if m.id not in withdrawn and (wait_s := self._pair(m.contact_id).wait_s(instant)) > 0
+        }
         claims = []
         for message in candidates:
             if message.id not in withdrawn and message.id not in waits:
@@ -186,7 +193,12 @@ class Sender:
         return claims
 
     async def _write_claims(
-        self, tx: Tx, claims: Sequence[Claim], withdrawn: dict[UUID, protocol.WithdrawalReason], waits: dict[UUID, float], now: dt.datetime
+        self,
+        tx: Tx,
+        claims: Sequence[Claim],
+        withdrawn: dict[UUID, protocol.WithdrawalReason],
+        waits: dict[UUID, float],
+        now: dt.datetime,
     ) -> None:
         if withdrawn:
             await tx.run(WITHDRAW, ids=list(withdrawn), reasons=list(withdrawn.values()))
@@ -210,7 +222,9 @@ class Sender:
         if started - committed > protocol.FENCE_S:
             outcome, settlement = None, protocol.abandon()
         else:
-            body = request.build(_content.decode(message.content), Recipient(message.phone, message.user_id), callback=self._mark(claim))
+            body = request.build(
+                _content.decode(message.content), Recipient(message.phone, message.user_id), callback=self._mark(claim)
+            )
             outcome = await self._rt.cloud.call_messages(self._number.phone_number_id, self._token, msgspec.json.encode(body))
             settlement = protocol.settle(outcome.verdict, message, self._rt.now(), self._rt.dice.random())
             self._rt.meter.observe("post_seconds", self._rt.monotonic() - started)
@@ -284,7 +298,9 @@ class Sender:
     def _log(self, claim: Claim, settlement: Settlement, outcome: Outcome | None) -> None:
         self._rt.meter.count("posts", label=settlement.attempt)
         if settlement.message == "failed":
-            notice(self._rt.meter, "message_failed", tenant_id=self._tenant_id, message_id=str(claim.message.id), code=settlement.code)
+            notice(
+                self._rt.meter, "message_failed", tenant_id=self._tenant_id, message_id=str(claim.message.id), code=settlement.code
+            )
         log.info(
             "message_posted", tenant_id=self._tenant_id, message_id=str(claim.message.id), attempt=claim.n, outcome=settlement.attempt,
             code=settlement.code, wamid=settlement.wamid, sent=outcome is not None and outcome.first_byte_at is not None,

@@ -40,6 +40,7 @@ class Server(uvicorn.Server):
                 ws="none",
                 proxy_headers=False,
                 server_header=False,
+                date_header=False,
                 lifespan="off",
                 log_level="warning",
                 log_config=None,
@@ -50,7 +51,7 @@ class Server(uvicorn.Server):
         self._socket = _bind(host, port)
         self.port: int = self._socket.getsockname()[1]
         self._task: asyncio.Task[None] | None = None
-        self._listening = asyncio.Event()
+        self._listening, self._stopping = asyncio.Event(), asyncio.Event()
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:
@@ -62,6 +63,10 @@ class Server(uvicorn.Server):
         await super().startup(sockets)
         self._listening.set()
 
+    async def main_loop(self) -> None:
+        """uvicorn's: serve until stopped. It would look ten times a second, for a date and a limit that are not used here."""
+        await self._stopping.wait()
+
     async def start(self) -> None:
         """Listen, and return when connections are accepted."""
         self._task = asyncio.create_task(self.serve(sockets=[self._socket]))
@@ -69,7 +74,7 @@ class Server(uvicorn.Server):
 
     async def stop(self) -> None:
         """Close every connection after at most a second."""
-        self.should_exit = True
+        self._stopping.set()
         if self._task is not None:
             await self._task
         self._socket.close()

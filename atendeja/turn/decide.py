@@ -118,7 +118,9 @@ def _inputs(talk: Talk, now: dt.datetime) -> list[tuple[Unhandled | None, flow.I
     """What the engine is given: a time-out that came before the first event, then each event."""
     due = talk.session.due_at if talk.session is not None else None
     first = talk.events[0].received_at if talk.events else now
-    timed_out: list[tuple[Unhandled | None, flow.Input]] = [(None, flow.Input("timeout"))] if due is not None and due <= min(first, now) else []
+    timed_out: list[tuple[Unhandled | None, flow.Input]] = (
+        [(None, flow.Input("timeout"))] if due is not None and due <= min(first, now) else []
+    )
     return timed_out + [(event, read_input(event)) for event in talk.events]
 
 
@@ -129,7 +131,9 @@ def _closing(decision: Decision, outcome: str, event: Unhandled) -> Closing:
     return Closing(event.id, None, outcome)
 
 
-def _carry(decision: Decision, answer: flow.Answer, talk: Talk, program: Program | None) -> tuple[flow.Session | None, Program | None]:
+def _carry(
+    decision: Decision, answer: flow.Answer, talk: Talk, program: Program | None
+) -> tuple[flow.Session | None, Program | None]:
     """Keep what the answer says of the session, and which version goes on."""
     session = answer.session
     if session is None:
@@ -191,7 +195,11 @@ def _read_content(content: messages.Inbound, event_id: str) -> flow.Input:
         case messages.Text(body=body):
             return flow.Input("text", body, event_id=event_id)
         case messages.Button(payload=payload, text=text):
-            return flow.Input("text", text, event_id=event_id) if words.reserved(text) else flow.Input("button", text, payload, event_id=event_id)
+            return (
+                flow.Input("text", text, event_id=event_id)
+                if words.reserved(text)
+                else flow.Input("button", text, payload, event_id=event_id)
+            )
         case messages.ButtonReply(id=id_, title=title):
             return flow.Input("button", title, id_, event_id=event_id)
         case messages.ListReply(id=id_, title=title):

@@ -157,7 +157,11 @@ class Turns:
         for row in rows:
             talks[row.contact_id].append(row)
         return [
-            Situation(id_, _facts(tenant, mine, lately.get(id_, 0)), [_talk(row, published, programs, by_talk.get(row.id, [])) for row in mine])
+            Situation(
+                id_,
+                _facts(tenant, mine, lately.get(id_, 0)),
+                [_talk(row, published, programs, by_talk.get(row.id, [])) for row in mine],
+            )
             for id_, mine in talks.items()
         ]
 
@@ -171,7 +175,14 @@ class Turns:
             for kind, detail in d.notices:
                 notice(rt.meter, kind, tenant_id=tenant_id, conversation_id=str(d.talk.id), detail=detail)  # type: ignore[arg-type]  # kinds of notify.Kind, from decide
             if d.turn_no is not None:
-                log.info("turn_taken", tenant_id=tenant_id, conversation_id=str(d.talk.id), turn_no=d.turn_no, events=len(d.closings), replies=len(d.says))
+                log.info(
+                    "turn_taken",
+                    tenant_id=tenant_id,
+                    conversation_id=str(d.talk.id),
+                    turn_no=d.turn_no,
+                    events=len(d.closings),
+                    replies=len(d.says),
+                )
         rt.meter.count("turns_taken", sum(d.turn_no is not None for d in decisions))
         rt.meter.count("replies_queued", sum(len(d.says) for d in decisions))
         now = rt.now()

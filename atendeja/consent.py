@@ -7,7 +7,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from atendeja.db import Nothing, Tx, query
+from atendeja.db import Nothing, Tx, columns, query
 
 MARKETING = "marketing"
 
@@ -39,12 +39,7 @@ CARRY = query("consent.carry", Nothing)
 
 async def put(tx: Tx, entries: Sequence[Entry]) -> None:
     if entries:
-        await tx.run(
-            APPEND,
-            ids=[e.id for e in entries], contact_ids=[e.contact_id for e in entries], purposes=[e.purpose for e in entries], states=[e.state for e in entries],
-            sources=[e.source for e in entries], evidences=[e.evidence for e in entries], arrivals=[e.arrival for e in entries],
-            positions=[e.position for e in entries], ats=[e.at for e in entries],
-        )  # fmt: skip
+        await tx.run(APPEND, **columns(entries))
 
 
 async def load(tx: Tx, contact_ids: Sequence[UUID]) -> dict[tuple[UUID, str], str]:

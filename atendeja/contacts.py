@@ -16,7 +16,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from atendeja import consent, phone
-from atendeja.db import Nothing, Tx, query
+from atendeja.db import Nothing, Tx, columns, query
 from atendeja.errors import Unavailable
 
 log = structlog.get_logger(__name__)
@@ -194,10 +194,7 @@ async def _write(tx: Tx, matches: Sequence[Match]) -> None:
             await tx.run(CARRY_OWNER, winner_id=m.contact.id, loser_id=m.merged.id)
             log.info("contact_merged", contact_id=str(m.contact.id), merged_id=str(m.merged.id))
     if changed := [m.described for m in matches if m.described != m.contact]:
-        await tx.run(
-            DESCRIBE, ids=[c.id for c in changed], portfolio_ids=[c.portfolio_id for c in changed], user_ids=[c.user_id for c in changed],
-            phones=[c.phone for c in changed], wa_ids=[c.wa_id for c in changed], names=[c.name for c in changed], usernames=[c.username for c in changed],
-        )  # fmt: skip
+        await tx.run(DESCRIBE, **columns(changed, without=frozenset({"created_at"})))
 
 
 async def ensure_conversations(

@@ -16,7 +16,7 @@ import asyncio
 import datetime as dt
 import random
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -114,6 +114,23 @@ def query(name: str, row: type[R]) -> Query[R]:
     bound = Query(name, *number(statements(concept)[statement]), row)
     REGISTRY[name] = bound
     return bound
+
+
+def columns(rows: Iterable[msgspec.Struct], without: frozenset[str] = frozenset()) -> dict[str, list[object]]:
+    """Structs as the arrays that `unnest` takes, a list per field, named in the plural: id → ids, key → keys, policy → policies.
+
+    Values of jsonb fields must be bytes or dicts: asyncpg takes a list in an array for another dimension.
+    """
+    found = list(rows)
+    fields = [name for name in found[0].__struct_fields__ if name not in without] if found else []
+    return {plural(name): [getattr(row, name) for row in found] for name in fields}
+
+
+@cache
+def plural(name: str) -> str:
+    if name.endswith("y") and name[-2:-1] not in "aeiou":
+        return f"{name[:-1]}ies"
+    return f"{name}es" if name.endswith("s") else f"{name}s"
 
 
 class Nothing(msgspec.Struct):

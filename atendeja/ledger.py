@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from atendeja.db import Nothing, Session, Tx, query
+from atendeja.db import Nothing, Session, Tx, columns, query
 
 RANK = {
     "queued": 0,
@@ -95,14 +95,7 @@ async def record_events(tx: Tx, events: Sequence[NewEvent]) -> set[UUID]:
     """Insert these once and return the ids of those that are new; what came before is left alone."""
     if not events:
         return set()
-    rows = await tx.all(
-        RECORD_EVENTS,
-        ids=[e.id for e in events], number_ids=[e.number_id for e in events], contact_ids=[e.contact_id for e in events],
-        conversation_ids=[e.conversation_id for e in events], keys=[e.key for e in events], kinds=[e.kind for e in events],
-        arrivals=[e.arrival for e in events], positions=[e.position for e in events], contents=[e.content for e in events],
-        sent_ats=[e.sent_at for e in events], received_ats=[e.received_at for e in events], states=[e.state for e in events],
-        reasons=[e.reason for e in events],
-    )  # fmt: skip
+    rows = await tx.all(RECORD_EVENTS, **columns(events), states=[e.state for e in events])
     return {row.id for row in rows}
 
 
@@ -175,26 +168,15 @@ RECORD_ECHOES = query("ledger.record_echoes", Echoed)
 async def queue_messages(tx: Tx, messages: Sequence[NewMessage], now: dt.datetime) -> None:
     """Write these as `queued`; one that exists under its key already is left alone."""
     if messages:
-        await tx.run(
-            QUEUE_MESSAGES,
-            ids=[m.id for m in messages], number_ids=[m.number_id for m in messages], contact_ids=[m.contact_id for m in messages],
-            conversation_ids=[m.conversation_id for m in messages], sources=[m.source for m in messages], source_ids=[m.source_id for m in messages],
-            source_nos=[m.source_no for m in messages], ordinals=[m.ordinal for m in messages], categories=[m.category for m in messages],
-            policies=[m.policy for m in messages], contents=[m.content for m in messages], sha256s=[m.sha256 for m in messages],
-            seqs=[m.seq for m in messages], not_before=now, created_at=now,
-        )  # fmt: skip
+        policies = [m.policy for m in messages]
+        await tx.run(QUEUE_MESSAGES, **columns(messages), policies=policies, not_before=now, created_at=now)
 
 
 async def record_echoes(tx: Tx, echoes: Sequence[Echo]) -> list[Echoed]:
     """Write these as accepted and say, for those that are new, which conversation a person stepped into and when."""
     if not echoes:
         return []
-    return await tx.all(
-        RECORD_ECHOES,
-        ids=[e.id for e in echoes], number_ids=[e.number_id for e in echoes], contact_ids=[e.contact_id for e in echoes],
-        conversation_ids=[e.conversation_id for e in echoes], source_ids=[e.source_id for e in echoes], contents=[e.content for e in echoes],
-        sha256s=[e.sha256 for e in echoes], ats=[e.at for e in echoes], wamids=[e.wamid for e in echoes],
-    )  # fmt: skip
+    return await tx.all(RECORD_ECHOES, **columns(echoes))
 
 
 # ── statuses ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -311,7 +293,7 @@ async def apply_reports(tx: Tx, reports: Sequence[Report], now: dt.datetime) -> 
         unsettled = {a.id: r.wamid for r, a in found.items() if a.wamid is None}
         if unsettled:
             await tx.run(SETTLE_ATTEMPTS, ids=sorted(unsettled), wamids=[unsettled[id_] for id_ in sorted(unsettled)], at=now)
-        await _write_lifts(tx, lifts)
+        await tx.run(LIFT, **columns(lifts))
     known = {r for _, r in pairs}
     await _keep_orphans(tx, [r for r in reports if r not in known], now)
     return len({message_id for message_id, _ in pairs})
@@ -341,14 +323,6 @@ async def _find_echoes(tx: Tx, reports: Sequence[Report]) -> list[tuple[UUID, Re
     return [(id_, r) for r in reports if (id_ := by_wamid.get((r.number_id, r.wamid))) is not None]
 
 
-async def _write_lifts(tx: Tx, lifts: Sequence[Lift]) -> None:
-    await tx.run(
-        LIFT,
-        ids=[n.message_id for n in lifts], states=[n.state for n in lifts], codes=[n.code for n in lifts], details=[n.detail for n in lifts],
-        accepted_ats=[n.accepted_at for n in lifts], sent_ats=[n.sent_at for n in lifts], delivered_ats=[n.delivered_at for n in lifts],
-        read_ats=[n.read_at for n in lifts], played_ats=[n.played_at for n in lifts], failed_ats=[n.failed_at for n in lifts],
-        pricings=[n.pricing for n in lifts],
-    )  # fmt: skip
 
 
 async def _keep_orphans(tx: Tx, reports: Sequence[Report], now: dt.datetime) -> None:

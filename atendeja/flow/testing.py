@@ -13,7 +13,7 @@ from .engine import Program
 from .golden import ConsentIs, Expectation, In, Nothing, Out, Pass, StateIs, Step, Test
 from .model import Flow
 from .run import choices
-from .session import Answer, Close, Consent, Facts, Handoff, Input, Say, Session, Tag
+from .session import Answer, Close, Consent, Effect, Erasure, Facts, Handoff, Input, Notice, Say, Session, Tag
 from .types import duration
 
 BUSINESS = "Empresa"
@@ -58,6 +58,25 @@ def conversations(flow: Flow) -> list[tuple[str, list[Step]]]:
 def needs_clock(steps: Sequence[Step]) -> bool:
     """Whether a conversation can only be played where the clock can be moved."""
     return any(isinstance(step, Pass) for step in steps)
+
+
+def describe(effect: Effect) -> str:
+    """An effect as one line of a transcript."""
+    match effect:
+        case Say():
+            return _shown(effect.content)
+        case Tag():
+            return "* tags " + " ".join([f"+{tag}" for tag in effect.add] + [f"-{tag}" for tag in effect.remove])
+        case Consent():
+            return f"* consent {effect.purpose}: {effect.state}"
+        case Handoff():
+            return f"* handed off to {effect.queue}" + (f": {effect.reason}" if effect.reason else "")
+        case Close():
+            return "* closed"
+        case Erasure():
+            return "* asked to be erased"
+        case Notice():
+            return f"* {effect.kind}: {effect.detail}"
 
 
 def _outcome(program: Program, test: Test, *, saved: bool) -> Outcome:
@@ -130,27 +149,26 @@ class _Play:
 
     def _apply(self, found: Answer) -> None:
         for effect in found.effects:
+            self.transcript.append(("< " if isinstance(effect, Say) else "  ") + describe(effect))
             match effect:
                 case Say():
                     self._unread.append(effect.content)
                     self._labels |= dict(choices(effect.content))
-                    self.transcript.append(f"< bot   {_shown(effect.content)}")
                 case Tag():
                     self._tags = [*(tag for tag in self._tags if tag not in effect.remove), *effect.add]
                 case Consent():
                     self._consents[effect.purpose] = effect.state
                 case Handoff():
                     self._queue = effect.queue
-                    self.transcript.append(f"* queue {effect.queue}")
-                case Close():
-                    self.transcript.append("* closed")
+                case _:
+                    pass
         for row in found.trace:
             if row.error:
-                self.transcript.append(f"* error {row.node}: {row.error}")
+                self.transcript.append(f"  * error in {row.node}: {row.error}")
 
     def _hear(self, step: In) -> None:
         self._unread = []
-        self.transcript.append(f"> {self._test.contact.name or 'customer'}  {step.in_}")
+        self.transcript.append(f"> {step.in_}")
         self._answer(step.in_.input(f"in-{self._turns + 1}", self._labels))
 
     def _expect(self, step: Out) -> None:
@@ -164,7 +182,7 @@ class _Play:
     def _pass(self, dur: timedelta) -> None:
         """Let the clock run: each timer rings at its own time."""
         self._unread = []
-        self.transcript.append(f"* {dur} pass")
+        self.transcript.append(f"  * {dur} pass")
         until = self._now + dur
         while self._session is not None and (due := self._session.due_at) is not None and due <= until:
             self._now = max(due, self._now)

@@ -18,7 +18,7 @@ from starlette.routing import Mount
 
 from atendeja.errors import Refused
 from atendeja.simulator.control import Control
-from atendeja.simulator.graph import Graph
+from atendeja.simulator.graph import Front, Graph
 from atendeja.simulator.phone import Phone
 from atendeja.simulator.server import Server
 from atendeja.simulator.settings import Number, Settings
@@ -36,9 +36,8 @@ class Simulator:
         self.phone_app = Phone(self.board).app()
         """The phone page, to be mounted where people can reach it."""
         graph = Graph(self.board)
-        self.graph_app = Starlette(
-            routes=[graph.hot_route, *Control(self.board).routes, Mount("/simulator", self.phone_app), *graph.routes]
-        )
+        rest = Starlette(routes=[*Control(self.board).routes, Mount("/simulator", self.phone_app), *graph.routes])
+        self.graph_app = Front(graph, rest)
         """What listens on the simulator's own port: Graph paths, `/_sim/…`, and the phone page under `/simulator`."""
         self._server: Server | None = None
 

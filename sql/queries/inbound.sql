@@ -23,6 +23,3 @@ SELECT drop_delivery_days(:keep::int) AS dropped;
 
 -- name: backlog
 SELECT count(*)::int AS deliveries, min(received_at) AS oldest FROM delivery WHERE state = 'stored';
-
--- name: draw_arrival
-SELECT nextval('arrival') AS arrival;

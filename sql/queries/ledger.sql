@@ -77,7 +77,7 @@ UPDATE message m SET
     sent_at = coalesce(m.sent_at, n.sent_at), delivered_at = coalesce(m.delivered_at, n.delivered_at),
     read_at = coalesce(m.read_at, n.read_at), played_at = coalesce(m.played_at, n.played_at), failed_at = coalesce(m.failed_at, n.failed_at),
     pricing = coalesce(m.pricing, n.pricing)
-FROM unnest(:ids::uuid[], :states::text[], :codes::int[], :details::text[], :accepted_ats::timestamptz[], :sent_ats::timestamptz[], :delivered_ats::timestamptz[],
+FROM unnest(:message_ids::uuid[], :states::text[], :codes::int[], :details::text[], :accepted_ats::timestamptz[], :sent_ats::timestamptz[], :delivered_ats::timestamptz[],
             :read_ats::timestamptz[], :played_ats::timestamptz[], :failed_ats::timestamptz[], :pricings::jsonb[])
   AS n (id, state, code, detail, accepted_at, sent_at, delivered_at, read_at, played_at, failed_at, pricing)
 WHERE m.tenant_id = :tenant_id AND m.id = n.id;

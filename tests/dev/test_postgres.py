@@ -48,10 +48,10 @@ def alive(pid: int) -> bool:
 
 
 def gone(pid: int) -> bool:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 5
     while alive(pid) and time.monotonic() < deadline:
         time.sleep(0.02)
-    return not alive(pid)
+    return not alive(pid)  # the death of its parent reaches it within milliseconds
 
 
 @pytest.mark.parametrize("unix", [False, True])
@@ -240,8 +240,11 @@ def test_no_orphan_after_kill_9_of_the_parent(thread: bool) -> None:
     assert ask(made.dsn(), "SELECT 1") == 1
     parent.send_signal(signal.SIGKILL)
     parent.wait()
-    assert gone(pid)
+    ended = gone(pid)
+    if not ended:
+        os.kill(pid, signal.SIGQUIT)
     made.destroy()
+    assert ended
 
 
 @needs_root

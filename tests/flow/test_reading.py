@@ -135,7 +135,16 @@ def test_documents(read: Callable[[str], str | None], text: str, expected: str |
 
 @given(st.text())
 def test_nothing_raises(text: str) -> None:
-    for read in (reading.number, reading.money_brl, reading.time, reading.email, reading.cpf, reading.cnpj, reading.cep, reading.phone):
+    for read in (
+        reading.number,
+        reading.money_brl,
+        reading.time,
+        reading.email,
+        reading.cpf,
+        reading.cnpj,
+        reading.cep,
+        reading.phone,
+    ):
         read(text)
     reading.date_br(text, TODAY)
     reading.spoken_day(text, TODAY)

@@ -58,7 +58,10 @@ def test_reserved_never_raises(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        *((text, True) for text in ("Sim", "siiim", "s", "ok", "pode ser", "Claro que sim"[:5], "sim, por favor", "isso mesmo", "👍", "👍🏽")),
+        *(
+            (text, True)
+            for text in ("Sim", "siiim", "s", "ok", "pode ser", "Claro que sim"[:5], "sim, por favor", "isso mesmo", "👍", "👍🏽")
+        ),
         *((text, False) for text in ("não", "NAO", "n", "não, obrigada", "agora não", "não quero", "👎")),
         *((text, None) for text in ("", "não sei", "quero saber o preço", "sim ou não", "talvez", "🎉", "carro")),
     ],

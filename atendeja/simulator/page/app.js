@@ -19,6 +19,7 @@ on("snapshot", ({ numbers, people, bubbles, traffic }) => {
   showPeople();
   showChat();
   $("traffic").replaceChildren(...traffic.toReversed().map(exchange));
+  $("composer").querySelector("button").disabled = false;
 });
 on("person", (person) => {
   state.people.set(person.key, person);
@@ -70,6 +71,7 @@ function showPeople() {
     return chip;
   });
   $("people").replaceChildren(...chips);
+  $("people").querySelector("[aria-pressed=true]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
 }
 
 function showChat() {

@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from uuid import UUID
 
 import structlog
+from asyncpg import UniqueViolationError
 from msgspec import Struct
 from msgspec.structs import replace
 
 from atendeja import consent, phone
-from atendeja.db import Nothing, Tx, columns, query
-from atendeja.errors import Unavailable
+from atendeja.db import LostRace, Nothing, Tx, columns, query
 
 log = structlog.get_logger(__name__)
 
@@ -87,16 +87,20 @@ def keys(person: Person | Contact) -> list[str]:
     return found if person.phone is None else [*found, person.phone]
 
 
+class _Group(Struct, eq=False):
+    person: Person
+    keys: dict[str, None]
+
+
 def unite(people: Iterable[Person]) -> dict[str, Person]:
     """One person for all who share a key, with everything that any of them shows, under each key; the later word wins."""
-    united: dict[str, Person] = {}
+    groups: dict[str, _Group] = {}
     for person in people:
-        whole = person
-        for other in {id(united[k]): united[k] for k in keys(person) if k in united}.values():
-            whole = _join(other, whole)
-        for key in {k for p in [whole, *(united[k] for k in keys(person) if k in united)] for k in keys(p)}:
-            united[key] = whole
-    return united
+        group = _Group(person, dict.fromkeys(keys(person)))
+        for other in dict.fromkeys(groups[k] for k in keys(person) if k in groups):
+            group = _Group(_join(other.person, group.person), other.keys | group.keys)
+        groups |= dict.fromkeys(group.keys, group)
+    return {key: group.person for key, group in groups.items()}
 
 
 def _join(old: Person, new: Person) -> Person:
@@ -144,24 +148,35 @@ def _describe(contact: Contact, person: Person, *, may_take_phone: bool) -> Cont
     )
 
 
+def match_all(people: Iterable[Person], contacts: Iterable[Contact]) -> dict[Person, Match]:
+    """Each person's match, one after the other: what one shows of a contact counts for the next. Who is nobody is absent."""
+    known = _by_key(contacts)
+    matches: dict[Person, Match] = {}
+    for person in people:
+        if (found := match(person, known)) is not None:
+            matches[person] = found
+            same = [found.contact, found.described, *([found.merged] if found.merged else [])]
+            known |= dict.fromkeys((key for c in same for key in keys(c)), found.described)
+    return matches
+
+
 async def lock_people(tx: Tx, people: Sequence[Person], now: dt.datetime, new_id: Callable[[], UUID]) -> list[UUID]:
     """Find, make, link or merge these people, lock their rows, and say which contact each is, in the order given.
 
-    Raises Unavailable in the unlikely case that others keep changing the same people: the transaction may be repeated.
+    Raises LostRace in the unlikely case that others change the same people meanwhile: the transaction is to be repeated.
     """
     united = unite(people)
-    wanted = list({id(p): p for p in united.values()}.values())
+    wanted = list(dict.fromkeys(united.values()))
     for _ in range(3):
         found = await _find(tx, wanted)
         if missing := [p for p in wanted if match(p, _by_key(found)) is None]:
             await _insert(tx, missing, now, new_id)
             found = await _find(tx, wanted)
-        locked = _by_key(await tx.all(LOCK, ids=[c.id for c in found]))
-        matches = {id(p): m for p in wanted if (m := match(p, locked)) is not None}
+        matches = match_all(wanted, await tx.all(LOCK, ids=[c.id for c in found]))
         if len(matches) == len(wanted):
             await _write(tx, list(matches.values()))
-            return [matches[id(united[keys(p)[0]])].contact.id for p in people]
-    raise Unavailable("the same people are being changed elsewhere")
+            return [matches[united[keys(p)[0]]].contact.id for p in people]
+    raise LostRace("the same people are being changed elsewhere")
 
 
 def _by_key(contacts: Iterable[Contact]) -> dict[str, Contact]:
@@ -187,14 +202,23 @@ async def _insert(tx: Tx, people: Sequence[Person], now: dt.datetime, new_id: Ca
 
 
 async def _write(tx: Tx, matches: Sequence[Match]) -> None:
+    last = {m.contact.id: m.described for m in matches}
+    changed = dict.fromkeys(m.contact.id for m in matches if m.described != m.contact)
+    try:
+        await _merge(tx, [m for m in matches if m.merged is not None])
+        if changed:
+            await tx.run(DESCRIBE, **columns([last[id_] for id_ in changed], without=frozenset({"created_at"})))
+    except UniqueViolationError as error:
+        raise LostRace("somebody else was just given the same name") from error
+
+
+async def _merge(tx: Tx, matches: Sequence[Match]) -> None:
     for m in matches:
         if m.merged is not None:
             await tx.run(RELEASE_IDENTITY, id=m.merged.id, winner_id=m.contact.id)
             await tx.run(consent.CARRY, winner_id=m.contact.id, loser_id=m.merged.id)
             await tx.run(CARRY_OWNER, winner_id=m.contact.id, loser_id=m.merged.id)
             log.info("contact_merged", contact_id=str(m.contact.id), merged_id=str(m.merged.id))
-    if changed := [m.described for m in matches if m.described != m.contact]:
-        await tx.run(DESCRIBE, **columns(changed, without=frozenset({"created_at"})))
 
 
 async def ensure_conversations(

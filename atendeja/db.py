@@ -34,20 +34,28 @@ T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
+
+
+class LostRace(Exception):
+    """Somebody changed the same rows between our look and our write: the transaction, repeated, will see it."""
+
+
 TRANSIENT = (
-    asyncpg.DeadlockDetectedError,
-    asyncpg.SerializationError,
-    asyncpg.TooManyConnectionsError,
+    asyncpg.PostgresConnectionError,  # 08
+    asyncpg.InvalidTransactionStateError,  # 25: read only (a standby), idle for too long
+    asyncpg.TransactionRollbackError,  # 40: deadlock, serialization
+    asyncpg.InsufficientResourcesError,  # 53: connections, memory, disk
     asyncpg.LockNotAvailableError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,  # 57: shutdown, starting up, statement cancelled
+    asyncpg.PostgresSystemError,  # 58: its disk fails
+    asyncpg.InvalidCachedStatementError,  # a migration changed a table since the statement was prepared
     asyncpg.InterfaceError,
+    LostRace,
     ConnectionError,
     TimeoutError,
 )
-"""What a whole transaction may be repeated for: nothing of it was kept, or keeping it twice changes nothing."""
+"""What a whole transaction may be repeated for: nothing of it was kept, or keeping it twice changes nothing. None of these
+says that the data is at fault: whoever took them for that would throw a message away because a disk was full."""
 
 TRIES = 3
 STATEMENT_TIMEOUT_S = 30
@@ -295,13 +303,9 @@ async def connect(dsn: str, *, size: int = 12) -> Database:
             init=_prepare_connection,
             reset=_leave_clean,
         )
-    except (
-        asyncpg.InvalidAuthorizationSpecificationError,
-        asyncpg.InvalidCatalogNameError,
-        asyncpg.InvalidParameterValueError,
-    ) as error:
+    except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError) as error:
         raise Refused("database_login", f"the database refused the login of DATABASE_URL: {error}") from error
-    except (asyncpg.InsufficientPrivilegeError, asyncpg.UndefinedObjectError) as error:
+    except (asyncpg.InsufficientPrivilegeError, asyncpg.InvalidParameterValueError) as error:
         raise Refused(
             "database_role",
             f"the login of DATABASE_URL may not become atendeja_app: {error}",

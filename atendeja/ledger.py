@@ -57,6 +57,11 @@ class EventId(Struct):
     id: UUID
 
 
+class EventKey(Struct):
+    number_id: UUID
+    key: str
+
+
 class Tried(Struct):
     id: UUID
     state: str
@@ -86,6 +91,7 @@ class Closing(Struct, frozen=True):
 
 
 RECORD_EVENTS = query("ledger.record_events", EventId)
+KNOWN = query("ledger.known", EventKey)
 UNHANDLED = query("ledger.unhandled", Unhandled)
 CLOSE_EVENTS = query("ledger.close_events", Nothing)
 COUNT_TRY = query("ledger.count_try", Tried)
@@ -97,6 +103,14 @@ async def record_events(tx: Tx, events: Sequence[NewEvent]) -> set[UUID]:
         return set()
     rows = await tx.all(RECORD_EVENTS, **columns(events), states=[e.state for e in events])
     return {row.id for row in rows}
+
+
+async def load_known(tx: Tx, keys: Sequence[tuple[UUID, str]]) -> set[tuple[UUID, str]]:
+    """Which of these (number, key) have been recorded before, as an event or as an echo."""
+    if not keys:
+        return set()
+    rows = await tx.all(KNOWN, number_ids=[n for n, _ in keys], keys=[k for _, k in keys])
+    return {(row.number_id, row.key) for row in rows}
 
 
 async def load_unhandled(tx: Tx, contact_ids: Sequence[UUID]) -> list[Unhandled]:
@@ -229,8 +243,8 @@ def _raise(lift: Lift, report: Report) -> Lift:
     return replace(
         lift,
         state=report.status if higher else lift.state,
-        code=report.code if failed else lift.code,
-        detail=report.detail if failed else lift.detail,
+        code=report.code if failed and lift.failed_at is None else lift.code,
+        detail=report.detail if failed and lift.failed_at is None else lift.detail,
         pricing=lift.pricing or report.pricing,
         accepted_at=min(lift.accepted_at or report.at, report.at),
         **{told: first},

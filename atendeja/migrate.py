@@ -103,8 +103,11 @@ async def run(dsn: str, *, login: str | None = None) -> list[str]:
             raise Refused(
                 "migrate_privilege", f"the login {me} may not prepare the database ({error}).", hint=administrator_sql(login or me)
             ) from error
+        except db.TRANSIENT as error:
+            raise Unavailable(f"the database is busy or away: {db.describe(error)}") from error
         finally:
-            await connection.execute("RESET ROLE")
+            if not connection.is_closed():
+                await connection.execute("RESET ROLE")
         await _leave_sweep(connection, me)
         return done
 

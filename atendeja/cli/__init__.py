@@ -1,6 +1,5 @@
 """The command line: `atendeja COMMAND`. 0 done, 1 refused with a clear line on standard error, 2 wrong usage."""
 
-import os
 import sys
 
 from cyclopts import App, CycloptsError
@@ -21,7 +20,7 @@ def main() -> None:
 
 def run(arguments: list[str]) -> int:
     """Run one command and return its exit status."""
-    log.configure(os.environ.get("LOG_LEVEL", "INFO").upper(), "json" if os.environ.get("LOG_FORMAT") == "json" else "console")
+    log.configure(format="console")  # until the settings are read
     try:
         result = app(arguments, exit_on_error=False, print_error=True, result_action="return_value")
     except CycloptsError:

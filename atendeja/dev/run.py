@@ -65,7 +65,7 @@ async def run(folder: Path, *, once: bool, as_json: bool, fresh: bool, port: int
     """Start everything, play the conversations, print how they went; stay up unless `once`. 0 when all went as it should."""
     started = time.monotonic()
     if fresh:
-        shutil.rmtree(folder, ignore_errors=True)
+        await asyncio.to_thread(_forget, folder)
     folder.mkdir(parents=True, exist_ok=True)
     secret = _keep_secrets(folder)
     with (folder / "atendeja.log").open("a", encoding="utf-8") as lines:
@@ -90,6 +90,12 @@ async def _run(folder: Path, secret: dict[str, str], started: float, *, once: bo
                     print(f"phone page  http://127.0.0.1:{port}/simulator   (Ctrl+C ends)", flush=True)
                 await serving
     return status
+
+
+def _forget(folder: Path) -> None:
+    """Wipe the folder, and the database wherever it lies. Raises Refused while another process uses it."""
+    Cluster(folder / "postgres").destroy()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _keep_secrets(folder: Path) -> dict[str, str]:

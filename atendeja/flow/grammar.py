@@ -245,10 +245,15 @@ def _fits(kind: object, raw: object) -> bool:
     return True
 
 
+_PLAIN: Final[Mapping[type, str]] = {str: "a text", bool: "`true` or `false`", int: "a whole number", float: "a number"}
+
+
 def _described(kind: object) -> str | None:
     """The description of a leaf's pattern, or the choices of a literal, or None if msgspec's own words will do."""
     if get_origin(kind) is Annotated:
         return next((mark.description for mark in get_args(kind) if isinstance(mark, Meta) and mark.description), None)
+    if isinstance(kind, type) and kind in _PLAIN:
+        return _PLAIN[kind]
     if get_origin(kind) is Literal:
         return "one of " + _listed(str(choice).lower() if isinstance(choice, bool) else str(choice) for choice in get_args(kind))
     return None

@@ -105,8 +105,9 @@ class Digester:
                 notice(self._rt.meter, "delivery_quarantined", seq=r.stored.seq, reason=r.quarantined)
         by_tenant = await self._route(read)
         gate = asyncio.Semaphore(TENANTS_AT_ONCE)
-        broken = await asyncio.gather(*(self._write(gate, tenant_id, arrived) for tenant_id, arrived in by_tenant.items()))
-        _note_broken(read, [b for some in broken for b in some])
+        writes = [asyncio.ensure_future(self._write(gate, tenant_id, arrived)) for tenant_id, arrived in by_tenant.items()]
+        await asyncio.gather(*writes, return_exceptions=True)  # all have ended, also when one failed, before the lane goes on
+        _note_broken(read, [b for write in writes for b in write.result()])
         await self._mark(read)
 
     async def _route(self, read: Sequence[Read]) -> dict[int, list[Arrived]]:

@@ -183,13 +183,23 @@ async def write(tx: Tx, rt: Runtime, arrived: Sequence[Arrived]) -> Wrote:
     """Write these items of one tenant. Running it again with the same items changes nothing."""
     wrote, now = Wrote(), rt.now()
     plans = [plan(a) for a in arrived if not isinstance(a.item.event, wa.StatusReported)]
-    if plans:
+    if plans := await _leave_out_known(tx, plans):
         await _write_plans(tx, rt, plans, wrote, now)
     reports = [r for a in arrived if (r := report(a, rt.callback_keys)) is not None]
     wrote.statuses = await ledger.apply_reports(tx, reports, now)
     wrote.released = {r.number_id for r in reports}
     failpoints.reach("digest.before_commit")
     return wrote
+
+
+async def _leave_out_known(tx: Tx, plans: Sequence[Plan]) -> list[Plan]:
+    """Without what was recorded before: a redelivery must not bring back a name or a number that has changed since.
+
+    The guard against doubles is the unique key; this spares what is done before it can speak.
+    """
+    place = [(p.arrived.route.number_id, wa.dedup_key(p.arrived.item)) for p in plans]
+    known = await ledger.load_known(tx, [(number_id, key) for number_id, key in place if number_id is not None])
+    return [p for p, at in zip(plans, place, strict=True) if at not in known]
 
 
 async def _write_plans(tx: Tx, rt: Runtime, plans: Sequence[Plan], wrote: Wrote, now: dt.datetime) -> None:
@@ -267,6 +277,7 @@ async def _take_over(tx: Tx, rt: Runtime, echoes: Sequence[tuple[Plan, NewEvent]
         )
     new = await ledger.record_echoes(tx, list(rows.values()))
     if new:
+        await ledger.join_orphans(tx, [(e.number_id, e.wamid) for e in rows.values()], rt.now())
         latest = {echoed.conversation_id: echoed.at for echoed in sorted(new, key=lambda e: e.at)}
         await tx.run(contacts.TAKE_OVER, ids=sorted(latest), ats=[latest[id_] for id_ in sorted(latest)])
 

@@ -64,9 +64,12 @@ class Intake:
                 continue
             batch = self._take()
             started = self._rt.monotonic()
-            error = await self._flush([w.body for w in batch])
+            error: Unavailable | None = Unavailable("not stored")
+            try:
+                error = await self._flush([w.body for w in batch])
+            finally:
+                _answer(batch, error)  # whatever happens, nobody is left waiting
             self._rt.meter.observe("store_seconds", self._rt.monotonic() - started)
-            _answer(batch, error)
             if error is None:
                 self._rt.meter.count("deliveries_stored", len(batch))
                 self._rt.bells.digest.ring()

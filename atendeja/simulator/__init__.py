@@ -1,8 +1,8 @@
 """A Cloud API to talk to: Graph paths, signed webhooks, limits, faults on demand, a witness, and a phone page.
 
 It is a process of its own, or lives inside `dev`; it shares nothing with the app but `atendeja.wa` and TCP. It shares two
-cores with what is measured, so it is thrifty: about 0.1 ms of CPU per send and 0.05 ms per webhook (aiohttp's client
-alone took 0.25 ms a webhook, which is why `post.py` exists).
+cores with what is measured, so it is thrifty: about 0.55 ms of CPU a send, its three webhooks included (with aiohttp's
+client and Starlette's routing it would be twice that, which is why `post.py` and `graph.Front` exist).
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """A keep-alive HTTP/1.1 connection that POSTs JSON and reads back nothing but the status.
 
 Written out because the simulator shares two cores with what it measures: three webhooks answer every message, and a POST
-over this costs a fifth of one over aiohttp's client (figures in the package's docstring). It follows no redirect and
+over this costs an eighth of one over aiohttp's client (25 µs of CPU instead of 190, against a bare receiver). It follows no redirect and
 repeats nothing.
 """
 
@@ -27,13 +27,14 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._parser: httptools.HttpResponseParser | None = None
         self._answer: asyncio.Future[int] | None = None
+        """Of the POST in flight."""
 
     async def post(self, body: bytes, signature: str, timeout_s: float) -> int:
         """POST these bytes and return the status. Raises PostError when there is none within the time."""
         loop = asyncio.get_running_loop()
         transport = self._transport or await self._connect(timeout_s)
         answer: asyncio.Future[int] = loop.create_future()
-        self._parser, self._answer = httptools.HttpResponseParser(self), answer
+        self._answer = answer
         transport.write(
             b"%bX-Hub-Signature-256: %b\r\nContent-Length: %d\r\n\r\n%b" % (self._head, signature.encode(), len(body), body)
         )
@@ -70,10 +71,10 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by inheritance
+        self._parser = httptools.HttpResponseParser(self)
 
     def data_received(self, data: bytes) -> None:
         if self._parser is None:
-            self.close()
             return
         try:
             self._parser.feed_data(data)

@@ -9,7 +9,7 @@ WHERE tenant_id = :tenant_id AND contact_id = ANY (:contact_ids::uuid[])
 ORDER BY contact_id, purpose, arrival DESC, position DESC, id DESC;
 
 -- name: carry
--- A merge takes over what the other had said, in its place and time; an `out` of either is an `out` of both.
+-- A merge takes over what the other had said, in its place: they are one person, whose newest word counts.
 INSERT INTO consent (tenant_id, id, contact_id, purpose, state, source, evidence, arrival, position, at)
 SELECT tenant_id, gen_random_uuid(), :winner_id, purpose, state, 'merge', jsonb_build_object('from', contact_id, 'consent', id), arrival, position, at
 FROM consent WHERE tenant_id = :tenant_id AND contact_id = :loser_id;

@@ -37,11 +37,12 @@ UPDATE contact SET portfolio_id = NULL, user_id = NULL, phone = NULL, merged_int
 WHERE tenant_id = :tenant_id AND (id = :id OR merged_into = :id);
 
 -- name: carry_owner
--- After a merge a person stays with the person: the winner's conversations on the same numbers too.
-UPDATE conversation w SET owner = 'human', queue = l.queue, human_at = l.human_at, taken_at = l.taken_at
-FROM conversation l
-WHERE w.tenant_id = :tenant_id AND l.tenant_id = :tenant_id AND w.contact_id = :winner_id AND l.contact_id = :loser_id
-  AND w.number_id = l.number_id AND l.owner = 'human' AND w.owner = 'bot';
+-- After a merge a person stays with the person: the winner's conversation on the same number too, made where he has none yet.
+INSERT INTO conversation AS w (tenant_id, id, contact_id, number_id, owner, queue, human_at, taken_at, created_at)
+SELECT l.tenant_id, gen_random_uuid(), :winner_id::uuid, l.number_id, l.owner, l.queue, l.human_at, l.taken_at, l.created_at
+FROM conversation l WHERE l.tenant_id = :tenant_id AND l.contact_id = :loser_id AND l.owner = 'human' ORDER BY l.number_id
+ON CONFLICT (tenant_id, contact_id, number_id) DO UPDATE
+SET owner = 'human', queue = excluded.queue, human_at = excluded.human_at, taken_at = excluded.taken_at WHERE w.owner = 'bot';
 
 -- name: set_due
 -- Never later than it was: a wait's time-out and a new message both want the earlier instant.
@@ -70,7 +71,7 @@ FROM unnest(:ids::uuid[], :untils::timestamptz[]) AS n (id, until) WHERE c.tenan
 
 -- name: take_over
 -- A person wrote from the shop's own telephone: the bot is silent, and what it had queued before is withdrawn by the sender.
-UPDATE conversation c SET owner = 'human', human_at = n.at, taken_at = n.at, state = 'open'
+UPDATE conversation c SET owner = 'human', human_at = greatest(c.human_at, n.at), taken_at = greatest(c.taken_at, n.at), state = 'open'
 FROM unnest(:ids::uuid[], :ats::timestamptz[]) AS n (id, at) WHERE c.tenant_id = :tenant_id AND c.id = n.id;
 
 -- name: save_conversations

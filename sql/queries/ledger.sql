@@ -6,6 +6,12 @@ SELECT :tenant_id, e.* FROM unnest(:ids::uuid[], :number_ids::uuid[], :contact_i
   AS e (id, number_id, contact_id, conversation_id, key, kind, arrival, position, content, sent_at, received_at, state, reason)
 ORDER BY e.number_id, e.key ON CONFLICT (tenant_id, number_id, key) DO NOTHING RETURNING id;
 
+-- name: known
+-- Which of these have been recorded before: as an event, or as the echo of what a person sent.
+SELECT k.number_id, k.key FROM unnest(:number_ids::uuid[], :keys::text[]) AS k (number_id, key)
+WHERE EXISTS (SELECT FROM event e WHERE e.tenant_id = :tenant_id AND e.number_id = k.number_id AND e.key = k.key)
+   OR EXISTS (SELECT FROM message m WHERE m.tenant_id = :tenant_id AND m.number_id = k.number_id AND m.wamid = k.key);
+
 -- name: unhandled
 -- What these contacts are waiting for an answer to, in the order of arrival here.
 SELECT id, contact_id, conversation_id, number_id, kind, key, arrival, position, content, sent_at, received_at, tries FROM event
@@ -74,8 +80,8 @@ UPDATE message m SET
     detail = CASE WHEN n.state = 'failed' AND message_rank('failed') > message_rank(m.state) THEN n.detail ELSE m.detail END,
     held = m.held AND n.state = 'accepted',
     accepted_at = coalesce(m.accepted_at, n.accepted_at),
-    sent_at = coalesce(m.sent_at, n.sent_at), delivered_at = coalesce(m.delivered_at, n.delivered_at),
-    read_at = coalesce(m.read_at, n.read_at), played_at = coalesce(m.played_at, n.played_at), failed_at = coalesce(m.failed_at, n.failed_at),
+    sent_at = least(m.sent_at, n.sent_at), delivered_at = least(m.delivered_at, n.delivered_at),
+    read_at = least(m.read_at, n.read_at), played_at = least(m.played_at, n.played_at), failed_at = least(m.failed_at, n.failed_at),
     pricing = coalesce(m.pricing, n.pricing)
 FROM unnest(:message_ids::uuid[], :states::text[], :codes::int[], :details::text[], :accepted_ats::timestamptz[], :sent_ats::timestamptz[], :delivered_ats::timestamptz[],
             :read_ats::timestamptz[], :played_ats::timestamptz[], :failed_ats::timestamptz[], :pricings::jsonb[])

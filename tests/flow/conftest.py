@@ -36,7 +36,7 @@ class Customer:
         self.facts = msgspec.convert(facts, Facts)
         self.session: Session | None = None
         self.now = NOW
-        self.last: Answer | None = None
+        self.last = Answer(None)
 
     def hears(self, heard: Input) -> list[str]:
         """The bot's messages after this input."""
@@ -58,6 +58,16 @@ class Customer:
         """The bot's messages when its next timer rings this much later."""
         self.now += timedelta(**dur)
         return self.hears(Input("timeout"))
+
+    @property
+    def state(self) -> str | None:
+        """The session's state, None if there is none."""
+        return self.session.state if self.session else None
+
+    @property
+    def node(self) -> str | None:
+        """The node the session is at."""
+        return self.session.node if self.session else None
 
     @property
     def vars(self) -> dict[str, object]:

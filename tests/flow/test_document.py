@@ -102,7 +102,7 @@ def test_any_value_in_the_place_of_nodes(value: object) -> None:
         (("{end: {}}", "{say: {text: oi, media: {kind: image}}}"), "nodes.a.do[0].say.media: `media` is not supported yet"),
         (("{end: {}}", "{say: {txt: oi}}"), "`text` is missing"),
         (("{end: {}}", "{say: oi}"), "keys such as `text` are expected here, not `oi`"),
-        (("{end: {}}", "{say: {text: 5}}"), "nodes.a.do[0].say.text: expected `str | object`"),
+        (("{end: {}}", "{say: {text: 5}}"), "nodes.a.do[0].say.text: a text is expected here, not `5`"),
         (("{end: {}}", "{say: {text: oi, header: x}}"), "`header` and `footer` need"),
         (("{end: {}}", "{say: {text: oi, buttons: [], list: {button: x, rows: [{id: a, label: b}]}}}"), "not both"),
         (("do: [{end: {}}]", "wait: {}"), "a wait needs `reply` or `timeout`"),

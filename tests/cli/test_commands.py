@@ -1,0 +1,220 @@
+"""The commands as their users meet them: a real process each, its status, and the line it says when it refuses."""
+
+import base64
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from atendeja.dev.run import load_examples
+from atendeja.flow import document
+from tests import server, world
+
+GOOD = {"WA_VERIFY_TOKEN": world.VERIFY_TOKEN, "WA_APP_SECRET": world.APP_SECRET, "SECRET_KEY": world.SECRET_KEY}
+TENANT = ("tenant", "add", "--slug", "loja", "--name", "Loja")
+NUMBER = ("--phone-number-id", "1001", "--waba-id", "2001", "--portfolio-id", "3001", "--display-number", "+5511999990000", "--no-verify")
+FLOW = """
+spec: 1
+key: eco
+language: pt-BR
+start: oi
+defaults: {after_tries: humano}
+nodes:
+  oi: {do: [{say: {text: Oi!}}], wait: {reply: [text]}, route: [{any_word: [gente], to: humano}], else: {retry: "Diga gente."}}
+  humano: {do: [{handoff: {queue: loja}}]}
+tests:
+  - {name: chama gente, steps: [{in: {text: oi}}, {out: {equals: Oi!}}, {in: {text: gente}}, {state: {queue: loja}}]}
+"""
+
+
+class Shell:
+    """Runs commands in a folder of its own, with nothing in the environment but what is given."""
+
+    def __init__(self, folder: Path, **environ: str) -> None:
+        self.folder, self.environ = folder, environ
+
+    def __call__(self, *arguments: str, stdin: str = "", **more: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [str(Path(sys.executable).with_name("atendeja")), *arguments],
+            cwd=self.folder,
+            env={"PATH": os.defpath, "COLUMNS": "120", **self.environ, **more},
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    def refused(self, *arguments: str, stdin: str = "", **more: str) -> str:
+        """What a command says that must be refused with status 1."""
+        done = self(*arguments, stdin=stdin, **more)
+        assert done.returncode == 1, (done.stdout, done.stderr)
+        assert "Traceback" not in done.stderr
+        return done.stderr
+
+    def done(self, *arguments: str, stdin: str = "", **more: str) -> str:
+        """What a command prints that must succeed."""
+        done = self(*arguments, stdin=stdin, **more)
+        assert done.returncode == 0, (done.stdout, done.stderr)
+        return done.stdout
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> Shell:
+    return Shell(tmp_path)
+
+
+@pytest.fixture
+def shell(cluster: server.Server, database: str, tmp_path: Path) -> Shell:
+    return Shell(tmp_path, **world.environ(cluster.dsn(database), cluster.dsn(database, "postgres"), tmp_path / "state"))
+
+
+@pytest.fixture
+def flow_file(tmp_path: Path) -> Path:
+    path = tmp_path / "eco.yaml"
+    path.write_text(FLOW, encoding="utf-8")
+    return path
+
+
+def test_missing_settings_are_all_named_at_once(bare: Shell) -> None:
+    said = bare.refused("serve")
+    for name in ("DATABASE_URL", "WA_VERIFY_TOKEN", "WA_APP_SECRET", "SECRET_KEY"):
+        assert f"{name} is missing: " in said
+
+
+def test_a_malformed_setting_is_named_and_its_secret_is_not_shown(bare: Shell) -> None:
+    wrong = {**GOOD, "DATABASE_URL": "mysql://x", "PORT": "99999", "SECRET_KEY": base64.b64encode(b"curto-e-secreto").decode()}
+    said = bare.refused("config", **wrong)
+    assert "DATABASE_URL is wrong" in said and "PORT is wrong" in said and "SECRET_KEY is wrong" in said
+    assert wrong["SECRET_KEY"] not in said
+
+
+def test_wrong_usage_is_status_2(bare: Shell) -> None:
+    for arguments in (["frobnicate"], ["serve", "--role", "king"], ["flow", "publish"], ["conversation", "release", "not-an-id"]):
+        assert bare(*arguments).returncode == 2, arguments
+
+
+def test_help_names_every_command(bare: Shell) -> None:
+    said = bare.done("--help")
+    for name in ("serve", "dev", "simulator", "migrate", "init", "config", "tenant", "number", "flow", "conversation", "explain"):
+        assert name in said
+
+
+def test_the_database_away_is_awaited_then_given_up(bare: Shell) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        port = str(closed.getsockname()[1])
+    said = bare.refused("serve", "--port", port, **GOOD, DATABASE_URL="postgresql://a:b@127.0.0.1:9/x", DATABASE_WAIT_S="1")
+    assert said.count("database_awaited") >= 2
+    assert "gave up after DATABASE_WAIT_S = 1 s" in said
+
+
+def test_a_taken_port_is_refused_before_anything_is_opened(bare: Shell) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        said = bare.refused("serve", "--port", str(port), **GOOD, DATABASE_URL="postgresql://a:b@127.0.0.1:1/x")
+    assert f"cannot listen on 127.0.0.1:{port}" in said and "--port" in said
+
+
+def test_a_login_that_may_not_create_roles_is_told_the_sql(cluster: server.Server, bare: Shell) -> None:
+    name = f"atd_bare_{os.getpid()}"
+    cluster.create_database(name)
+    try:
+        said = bare.refused("migrate", **GOOD, DATABASE_URL=cluster.dsn(name))
+    finally:
+        cluster.drop_database(name)
+    assert "GRANT atendeja_owner, atendeja_app, atendeja_sweep TO" in said and "DATABASE_ADMIN_URL" in said
+
+
+def test_init_writes_secrets_once(bare: Shell) -> None:
+    bare.done("init")
+    path = bare.folder / ".env"
+    assert path.stat().st_mode & 0o777 == 0o600
+    before = path.read_text()
+    assert "SECRET_KEY=" in before
+    assert "exists already" in bare.refused("init")
+    assert path.read_text() == before
+
+
+def test_migrate_says_what_it_would_do_and_then_that_nothing_is_left(shell: Shell) -> None:
+    assert shell.done("migrate", "--plan") == "nothing to do\n"
+    assert shell.done("migrate") == "nothing to do\n"
+
+
+def test_config_masks_secrets(shell: Shell) -> None:
+    said = shell.done("config")
+    assert "WA_API_VERSION=v24.0" in said and "SECRET_KEY=***" in said
+    assert world.SECRET_KEY not in said and world.APP_SECRET not in said
+
+
+def test_tenants_and_numbers(shell: Shell) -> None:
+    assert "no tenant yet" in shell.done("tenant", "list")
+    shell.done(*TENANT)
+    assert "exists already" in shell.refused(*TENANT)
+    assert "time zone" in shell.refused("tenant", "add", "--slug", "x", "--name", "X", "--timezone", "Mars/Olympus")
+    assert "America/Sao_Paulo" in shell.done("tenant", "list")
+    assert "there is no tenant 'nope'" in shell.refused("number", "add", "--tenant", "nope", *NUMBER, "--token", "t")
+    assert "one of the two" in shell.refused("number", "add", "--tenant", "loja", *NUMBER)
+    shell.done("number", "add", "--tenant", "loja", *NUMBER, "--token-stdin", stdin="segredo\n")
+    assert "+5511999990000" in shell.done("number", "list", "--tenant", "loja")
+
+
+def test_a_number_an_account_or_a_portfolio_of_another_tenant_is_refused_and_nothing_is_written(shell: Shell) -> None:
+    shell.done(*TENANT)
+    shell.done("tenant", "add", "--slug", "outra", "--name", "Outra")
+    shell.done("number", "add", "--tenant", "loja", *NUMBER, "--token", "t")
+    given = dict(zip(NUMBER[0:8:2], NUMBER[1:8:2], strict=True))
+    for kept, kind in (("--phone-number-id", "number"), ("--waba-id", "waba"), ("--portfolio-id", "portfolio")):
+        fresh = {key: value if key in (kept, "--display-number") else value + "9" for key, value in given.items()}
+        arguments = [part for pair in fresh.items() for part in pair]
+        said = shell.refused("number", "add", "--tenant", "outra", *arguments, "--no-verify", "--token", "t")
+        assert f"the {kind} {given[kept]} belongs to another tenant" in said
+    assert "no number yet" in shell.done("number", "list", "--tenant", "outra")
+
+
+def test_a_number_that_meta_cannot_be_asked_about_is_not_written(shell: Shell) -> None:
+    shell.done(*TENANT)
+    said = shell.refused("number", "add", "--tenant", "loja", *NUMBER[:-1], "--token", "t")
+    assert "cannot be reached" in said
+    assert "no number yet" in shell.done("number", "list", "--tenant", "loja")
+
+
+def test_flows_are_checked_tested_and_published_once(shell: Shell, flow_file: Path) -> None:
+    shell.done(*TENANT)
+    assert "0 error(s)" in shell.done("flow", "check", str(flow_file))
+    assert "all conversations pass" in shell.done("flow", "test", str(flow_file))
+    assert "Oi!" in shell.done("flow", "simulate", str(flow_file), stdin="oi\n\n")
+    assert "version 1 answers now" in shell.done("flow", "publish", str(flow_file), "--tenant", "loja")
+    assert "nothing changed" in shell.done("flow", "publish", str(flow_file), "--tenant", "loja")
+    assert "no number with phone_number_id 9" in shell.refused("flow", "publish", str(flow_file), "--tenant", "loja", "--number", "9")
+    assert "eco  version 1" in shell.done("flow", "list", "--tenant", "loja")
+
+
+def test_a_flow_that_does_not_check_is_refused_with_path_node_and_suggestion(shell: Shell, flow_file: Path) -> None:
+    shell.done(*TENANT)
+    flow_file.write_text(FLOW.replace("to: humano}], else", "to: humanoo}], else"), encoding="utf-8")
+    said = shell("flow", "check", str(flow_file))
+    assert said.returncode == 1
+    assert "nodes.oi" in said.stdout and "humanoo" in said.stdout and "`humano`" in said.stdout
+    assert "humanoo" in shell.refused("flow", "publish", str(flow_file), "--tenant", "loja")
+    assert "no flow yet" in shell.done("flow", "list", "--tenant", "loja")
+
+
+def test_a_flow_whose_conversation_breaks_is_not_published(shell: Shell, flow_file: Path) -> None:
+    shell.done(*TENANT)
+    flow_file.write_text(FLOW.replace("{out: {equals: Oi!}}", "{out: {equals: Olá!}}"), encoding="utf-8")
+    assert shell("flow", "test", str(flow_file)).returncode == 1
+    assert "chama gente" in shell.refused("flow", "publish", str(flow_file), "--tenant", "loja")
+
+
+def test_unknown_ids_are_refused(shell: Shell) -> None:
+    assert "nothing is known as" in shell.refused("explain", "wamid.nada")
+    assert "no conversation" in shell.refused("conversation", "release", "01a20a4a-5861-7842-95ea-1af888a9e0f6")
+
+
+def test_the_shipped_flows_read_back_from_their_canonical_form() -> None:
+    for key, flow in load_examples().items():
+        assert document.load(document.canonical(flow).decode(), key) == flow

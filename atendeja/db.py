@@ -287,6 +287,8 @@ async def connect(dsn: str, *, size: int = 12) -> Database:
         "statement_timeout": f"{STATEMENT_TIMEOUT_S}s",
         "lock_timeout": "10s",
         "idle_in_transaction_session_timeout": "30s",
+        "plan_cache_mode": "force_generic_plan",  # planning over 8 partitions costs more than most statements
+        "jit": "off",
         "tcp_keepalives_idle": "10",
         "tcp_keepalives_interval": "5",
         "tcp_keepalives_count": "3",

@@ -77,22 +77,29 @@ async def applied(connection: asyncpg.Connection) -> dict[int, str]:
     return {row["version"]: row["checksum"] for row in rows}
 
 
-async def status(dsn: str) -> list[str]:
+async def status(dsn: str, *, folder: Path | None = None) -> list[str]:
     """Names of the migrations that `run` would apply."""
     async with _connect(dsn) as connection:
-        return [f"{m.version:04d}_{m.name}" for m in pending(read(db.sql_dir() / "migrations"), await applied(connection))]
+        return [f"{m.version:04d}_{m.name}" for m in pending(read(folder or release()), await applied(connection))]
 
 
-async def run(dsn: str, *, login: str | None = None) -> list[str]:
+def release() -> Path:
+    """Where the migrations of this release lie."""
+    return db.sql_dir() / "migrations"
+
+
+async def run(dsn: str, *, login: str | None = None, folder: Path | None = None) -> list[str]:
     """Bring the database to this release and say what ran. `login` is the user that will serve, allowed to become atendeja_app.
 
     Raises Refused with the SQL for an administrator when this login may not create the roles, Unavailable when the
-    server is away. Nothing is half done: each file is a transaction, and running again goes on.
+    server is away or a table is locked for long. Nothing is half done: each file is a transaction, running again goes on.
     """
-    migrations = read(db.sql_dir() / "migrations")
+    migrations = read(folder or release())
     async with _connect(dsn) as connection:
         await _poll_lock(connection)
-        if not pending(migrations, await applied(connection)) and (login is None or await _may_serve(connection, login)):
+        if not pending(migrations, await applied(connection)) and (
+            login is None or await _may_become(connection, login, "atendeja_app")
+        ):
             return []
         me = await connection.fetchval("SELECT session_user")
         try:
@@ -150,8 +157,10 @@ async def _poll_lock(connection: asyncpg.Connection) -> None:
     raise Unavailable("another migration has been running for a minute")
 
 
-async def _may_serve(connection: asyncpg.Connection, login: str) -> bool:
-    return bool(await connection.fetchval("SELECT pg_has_role($1, 'atendeja_app', 'MEMBER')", login))
+async def _may_become(connection: asyncpg.Connection, login: str, role: str) -> bool:
+    """Whether `SET ROLE` would do. Since PostgreSQL 16 a member need not be allowed to, and who made a role is such a member."""
+    right = "SET" if connection.get_server_version().major >= 16 else "MEMBER"
+    return bool(await connection.fetchval("SELECT pg_has_role($1, $2, $3)", login, role, right))
 
 
 async def _make_roles(connection: asyncpg.Connection, me: str, login: str) -> None:
@@ -173,7 +182,7 @@ async def _make_roles(connection: asyncpg.Connection, me: str, login: str) -> No
 
 
 async def _grant(connection: asyncpg.Connection, role: str, login: str) -> None:
-    if not await connection.fetchval("SELECT pg_has_role($1, $2, 'MEMBER')", login, role):
+    if not await _may_become(connection, login, role):
         quoted = await connection.fetchval("SELECT quote_ident($1)", login)
         await connection.execute(f"GRANT {role} TO {quoted}")
 

@@ -317,6 +317,4 @@ def _item(parts: tuple[object, ...], index: int) -> object:
             return get_args(part)[0]
         if get_origin(part) is tuple:
             return get_args(part)[index]
-        if get_origin(part) is Annotated:
-            return _item(members(get_args(part)[0]), index)
     return object

@@ -157,21 +157,10 @@ class Sender:
         return await self._rt.db.transact(self._tenant_id, work)
 
     async def _candidates(self, tx: Tx, budget: int) -> list[Candidate]:
-        """Service first; marketing with what is left of the budget."""
+        """What may be claimed now: service first, marketing with what is left of the budget."""
         now = self._rt.now()
         doubt_before = now - dt.timedelta(seconds=protocol.DOUBT_HOLDS_S)
-        found: list[Candidate] = []
-        for marketing in (False, True):
-            if len(found) < budget:
-                found += await tx.all(
-                    CLAIMABLE,
-                    number_id=self._number.id,
-                    now=now,
-                    marketing=marketing,
-                    doubt_before=doubt_before,
-                    most=budget - len(found),
-                )
-        return found
+        return await tx.all(CLAIMABLE, number_id=self._number.id, now=now, doubt_before=doubt_before, most=budget)
 
     async def _claim(self, tx: Tx, candidates: Sequence[Candidate]) -> list[Claim]:
         now, instant = self._rt.now(), self._rt.monotonic()

@@ -146,6 +146,16 @@ def test_a_small_flow_has_no_problem() -> None:
             "vars: {n: text}",
             "warning: nodes.a.do[0].say.text: `n` may not be set yet",
         ),
+        (
+            "  a: {do: [{say: {text: x, list: {button: x, rows: [{id: u, label: '{{ y }}'}]}}}, {end: {}}]}",
+            "",
+            "nodes.a.do[0].say.list.rows[0].label: no variable `y`",
+        ),
+        (
+            f"  a: {{do: [{{say: {{text: x, list: {{button: x, rows: [{{id: u, label: {'x' * 25}}}]}}}}}}, {{end: {{}}}}]}}",
+            "",
+            "nodes.a.do[0].say.list.sections[0].rows[0].label: 25",
+        ),
         (f"  a: {{{END}}}", "vars: {n: text}", "warning: vars.n: is never read"),
         (f"  a: {{{END}}}", "vars: {contact: text}", "error: vars.contact: `contact` is a word of the language"),
         (

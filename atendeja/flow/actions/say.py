@@ -1,9 +1,8 @@
 """`say`: a message, alone or with buttons or a list."""
 
 from collections.abc import Callable
-from typing import Annotated
 
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET, UnsetType
 
 from atendeja.flow.grammar import Grammar
 from atendeja.flow.run import Run
@@ -36,7 +35,7 @@ class ListOf(Grammar):
     """`{button: Text, rows: [row]}`: a list of 1 to 10 rows behind a button with at most 20 characters."""
 
     button: Text
-    rows: Annotated[list[RowOf], Meta(min_length=1)]
+    rows: list[RowOf]
 
 
 class Message(Grammar):

@@ -36,6 +36,7 @@ Role = Literal["all", "web", "worker"]
 
 STALE_BEAT_S = 15.0
 MOST_CONNECTIONS = 4000
+KEEP_ALIVE_S = 5
 
 
 async def wait_for_database(config: Config) -> Database:
@@ -195,10 +196,17 @@ def listen(host: str, port: int) -> socket.socket:
 def make_server(app: Starlette, config: Config) -> Server:
     return Server(
         uvicorn.Config(
-            app, log_config=None, access_log=False, lifespan="on", timeout_keep_alive=5, timeout_graceful_shutdown=int(config.shutdown_grace_s),
-            server_header=False, limit_concurrency=MOST_CONNECTIONS, backlog=2048, h11_max_incomplete_event_size=32 * 1024,
+            app,
+            log_config=None,
+            access_log=False,
+            lifespan="on",
+            timeout_keep_alive=KEEP_ALIVE_S,
+            timeout_graceful_shutdown=int(config.shutdown_grace_s),
+            server_header=False,
+            limit_concurrency=MOST_CONNECTIONS,
+            backlog=2048,
         )
-    )  # fmt: skip
+    )
 
 
 async def serve(config: Config, role: Role) -> None:

@@ -55,7 +55,7 @@ class Cloud:
                 allow_redirects=False,
                 trace_request_ctx=mark,
             ) as response:
-                answer = await response.content.read(MAX_ANSWER_BYTES)
+                answer = await _read(response)
                 verdict = reply.read(response.status, response.headers, answer)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             verdict = _failure(error, mark)
@@ -74,7 +74,7 @@ class Cloud:
                 headers={"Authorization": f"Bearer {token}"},
                 allow_redirects=False,
             ) as response:
-                status, answer = response.status, await response.content.read(MAX_ANSWER_BYTES)
+                status, answer = response.status, await _read(response)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise Unavailable(f"the Cloud API cannot be reached at {self._root}: {type(error).__name__}") from error
         try:
@@ -93,6 +93,14 @@ class Cloud:
 
     async def close(self) -> None:
         await self._session.close()
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    """The whole answer, which may come in pieces, up to the limit."""
+    answer = bytearray()
+    while len(answer) < MAX_ANSWER_BYTES and (piece := await response.content.read(MAX_ANSWER_BYTES - len(answer))):
+        answer += piece
+    return bytes(answer)
 
 
 async def _mark_first_byte(

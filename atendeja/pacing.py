@@ -63,7 +63,7 @@ class Pair:
 
     def refused(self, now: float) -> float:
         """Meta said 131056: seconds to leave this recipient alone."""
-        wait_s = min(PAIR_EVERY_S * 2**self._refusals, 300.0)
+        wait_s = min(PAIR_EVERY_S * float(1 << self._refusals), 300.0)
         self._refusals = min(self._refusals + 1, 6)
         self._shut_until = now + wait_s
         return wait_s

@@ -96,9 +96,14 @@ async def resident(bell: Bell, work: Callable[[], Awaitable[bool]], stopping: as
         bell.clear()
         if await work():
             continue
-        while not await bell.wait(sweep_s):
-            if not failpoints.reach("sweep"):
-                break
+        await rest(bell, sweep_s)
+
+
+async def rest(bell: Bell, sweep_s: float = SWEEP_S) -> None:
+    """Sleep until the bell rings or it is time to sweep."""
+    while not await bell.wait(sweep_s):
+        if not failpoints.reach("sweep"):
+            return
 
 
 class Throttle:

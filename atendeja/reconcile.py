@@ -50,7 +50,8 @@ class Reconciler:
         """One look. Always False: what is left waits for the next."""
         now = self._rt.now()
         async with self._rt.db.session() as session:
-            await self._check_health(await session.one(BACKLOG), now)
+            backlog = await session.one(BACKLOG)
+            self._check_health(backlog, now)
             unsettled = await session.all(UNSETTLED, doubt_before=self._doubt_before(now), most=MOST)
             orphans = await ledger.find_known_orphans(session)
         by_tenant: dict[int, list[UUID]] = {}
@@ -62,7 +63,7 @@ class Reconciler:
             await self._join(tenant_id, keys, now)
         return False
 
-    async def _check_health(self, backlog: Oldest | None, now: dt.datetime) -> None:
+    def _check_health(self, backlog: Oldest | None, now: dt.datetime) -> None:
         if backlog is not None and backlog.oldest is not None and now - backlog.oldest > dt.timedelta(seconds=BEHIND_S):
             self._healthy_since = now
 

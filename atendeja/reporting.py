@@ -120,7 +120,8 @@ async def explain(db: Database, wanted: str) -> list[str]:
 async def _explain(tx: Tx, id_: UUID, key: str) -> list[str]:
     events = await tx.all(EVENTS, id=id_, key=key, conversation_id=None, turn_no=None)
     messages = [] if events else await tx.all(MESSAGES, id=id_, key=key, conversation_id=None, turn_no=None)
-    talk = next((x.conversation_id for x in [*events, *messages] if x.conversation_id is not None), None)
+    talks = [e.conversation_id for e in events] + [m.conversation_id for m in messages]
+    talk = next((id_ for id_ in talks if id_ is not None), None)
     turn_no = events[0].turn_no if events else messages[0].source_no if messages and messages[0].source == "turn" else None
     if talk is not None and turn_no is not None:
         events = await tx.all(EVENTS, id=id_, key=key, conversation_id=talk, turn_no=turn_no)

@@ -149,9 +149,8 @@ async def _list_numbers(settings: Config, slug: str) -> int:
             found = await tx.all(numbers.EVERYONE)
     for n in found:
         stopped = f"  stopped by code {n.stopped_code}" if n.stopped_code is not None else ""
-        print(
-            f"{n.id}  {n.display_number}  phone_number_id {n.phone_number_id}  WABA {n.waba_id}  portfolio {n.portfolio_id}  {n.rate}/s{stopped}"
-        )
+        ids = f"phone_number_id {n.phone_number_id}  WABA {n.waba_id}  portfolio {n.portfolio_id}"
+        print(f"{n.id}  {n.display_number}  {ids}  {n.rate}/s{stopped}")
     if not found:
         print(f"no number yet: atendeja number add --tenant {slug} …")
     return 0

@@ -140,9 +140,8 @@ async def _list_flows(settings: Config, slug: str) -> int:
         async with db.tenant(tenant.id) as tx:
             found = await tx.all(flows.LISTING)
     for f in found:
-        print(
-            f"{f.key}  version {f.n}  {f.sha256[:12]}  {'all numbers' if f.number_id is None else f.number_id}  published {f.published_at:%Y-%m-%d %H:%M} by {f.author}"
-        )
+        where = "all numbers" if f.number_id is None else f.number_id
+        print(f"{f.key}  version {f.n}  {f.sha256[:12]}  {where}  published {f.published_at:%Y-%m-%d %H:%M} by {f.author}")
     if not found:
         print(f"no flow yet: atendeja flow publish FILE --tenant {slug}")
     return 0

@@ -66,7 +66,7 @@ def simulator(*, port: int = 8001, webhook: str | None = None, log: Path | None 
     webhook: address of the webhook to send messages and statuses to
     log: file in which every accepted message is written before it is answered
     """
-    return run_simulator(port, webhook, log)
+    return run_simulator(port=port, webhook=webhook, log=log)
 
 
 def migrate_database(*, plan: Flag = False) -> int:

@@ -6,6 +6,7 @@ another date than today's cannot be played live and is left out, and said so.
 """
 
 import asyncio
+import contextlib
 import datetime as dt
 import secrets
 
@@ -19,12 +20,13 @@ from atendeja.flow.golden import In, Sent, Test
 from atendeja.flow.model import Flow
 from atendeja.flow.run import choices
 from atendeja.simulator import Incoming, Simulator
-from atendeja.simulator.feed import Bubble, Ticked
+from atendeja.simulator.feed import Bubble, Ticked, Watcher
 from atendeja.wa import content as wa
 from atendeja.wa import request
 
 REPLY_S = 10.0
 QUIET_S = 0.3
+STATUSES_S = 2.0
 NAMES = ("Ana", "Bia", "Caio", "Duda", "Edu", "Flávia", "Gil", "Helena")
 
 Reply = wa.Text | wa.Buttons | wa.Options
@@ -116,21 +118,21 @@ async def play(simulator: Simulator, phone_number_id: str, rehearsal: Rehearsal)
     phone = f"55119{secrets.randbelow(10**8):08d}"
     watcher = simulator.board.feed.watch()
     inbox: asyncio.Queue[Bubble] = asyncio.Queue()
-    ticks: dict[str, str] = {}
-    reading = asyncio.get_running_loop().create_task(_read(watcher, phone, inbox, ticks))
+    ticks, moved = dict[str, str](), asyncio.Event()
+    reading = asyncio.get_running_loop().create_task(_read(watcher, phone, inbox, ticks, moved))
     played = Played(rehearsal)
     try:
         for line in rehearsal.lines:
             await _say(simulator, phone_number_id, phone, rehearsal.customer, line, inbox, played)
         await _listen_on(inbox, played)
-        await _await_ticks(played, ticks)
+        await _await_ticks(played, ticks, moved)
     finally:
         simulator.board.feed.leave(watcher)
         reading.cancel()
     return played
 
 
-async def _read(watcher: "asyncio.Queue[object]", phone: str, inbox: "asyncio.Queue[Bubble]", ticks: dict[str, str]) -> None:
+async def _read(watcher: Watcher, phone: str, inbox: "asyncio.Queue[Bubble]", ticks: dict[str, str], moved: asyncio.Event) -> None:
     """Sort what the simulator shows: replies to this customer, and how far each has come."""
     mine: set[str] = set()
     while (event := await watcher.get()) is not None:
@@ -139,6 +141,7 @@ async def _read(watcher: "asyncio.Queue[object]", phone: str, inbox: "asyncio.Qu
             await inbox.put(event)
         elif isinstance(event, Ticked) and event.wamid in mine:
             ticks[event.wamid] = event.tick
+            moved.set()
 
 
 async def _say(
@@ -169,11 +172,13 @@ async def _listen_on(inbox: "asyncio.Queue[Bubble]", played: Played) -> None:
         return
 
 
-async def _await_ticks(played: Played, ticks: dict[str, str]) -> None:
+async def _await_ticks(played: Played, ticks: dict[str, str], moved: asyncio.Event) -> None:
     """Give the statuses of the last replies the time they take."""
-    deadline = asyncio.get_running_loop().time() + 2.0
-    while any(ticks.get(g.wamid) != "read" for g in played.replies) and asyncio.get_running_loop().time() < deadline:
-        await asyncio.sleep(0.01)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(STATUSES_S):
+            while any(ticks.get(g.wamid) != "read" for g in played.replies):
+                moved.clear()
+                await moved.wait()
     for got in played.replies:
         got.tick = ticks.get(got.wamid, "")
 

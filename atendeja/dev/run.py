@@ -9,7 +9,6 @@ import contextlib
 import os
 import secrets
 import shutil
-import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -21,7 +20,7 @@ from starlette.routing import BaseRoute, Mount
 from atendeja import app, config, flows, log, numbers, reporting, tenants
 from atendeja.config import Config
 from atendeja.db import Tx
-from atendeja.dev import play
+from atendeja.dev import play, report
 from atendeja.dev.play import Played, Rehearsal
 from atendeja.dev.postgres import Cluster
 from atendeja.errors import Refused
@@ -66,8 +65,7 @@ async def run(folder: Path, *, once: bool, as_json: bool, fresh: bool, port: int
     started = time.monotonic()
     if fresh:
         await asyncio.to_thread(_forget, folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    secret = _keep_secrets(folder)
+    secret = await asyncio.to_thread(_keep_secrets, folder)
     with (folder / "atendeja.log").open("a", encoding="utf-8") as lines:
         log.configure("INFO", "console", lines)
         return await _run(folder, secret, started, once=once, as_json=as_json, port=port)
@@ -100,6 +98,7 @@ def _forget(folder: Path) -> None:
 
 def _keep_secrets(folder: Path) -> dict[str, str]:
     """Secrets of this directory, made at the first start."""
+    folder.mkdir(parents=True, exist_ok=True)
     path = folder / "secrets.json"
     if path.exists():
         return msgspec.json.decode(path.read_bytes(), type=dict[str, str])
@@ -209,11 +208,12 @@ async def _play_all(rt: Runtime, simulator: Simulator, started: float, *, as_jso
         done.append(played)
         if first_reply_s is None and played.replies:
             first_reply_s = time.monotonic() - started
-        _print_json(played) if as_json else _print_transcript(n, len(todo), played)
+        print(report.as_json(played) if as_json else report.transcript(n, len(todo), played), flush=True)
     trouble = await _find_trouble(rt, done)
     if not todo:
         trouble.append("no conversation could be played")
-    _print_summary(done, left_out, trouble, first_reply_s, as_json=as_json)
+    summary = report.summarize(done, left_out, trouble, first_reply_s or 0.0)
+    print(msgspec.json.encode(summary).decode() if as_json else report.closing(summary), flush=True)
     return 0 if not trouble and all(p.good for p in done) else 1
 
 
@@ -254,50 +254,3 @@ async def _find_trouble(rt: Runtime, done: list[Played]) -> list[str]:
         if not trouble or time.monotonic() > deadline:
             return trouble
         await asyncio.sleep(0.02)
-
-
-def _print_transcript(n: int, total: int, played: Played) -> None:
-    r = played.rehearsal
-    print(f"conversation {n}/{total}  {r.flow} · {r.test} · {r.customer}")
-    for line, got in zip(r.lines, played.got, strict=True):
-        print(f"  > {r.customer:<5} {line.shown}")
-        for g in got:
-            print(f"  < bot   {g.text}{'' if g.expected else '   NOT EXPECTED'}    {g.ms:.1f} ms  {g.tick}")
-    for text in played.missing:
-        print(f"  ! never came: {text}")
-    for g in played.unexpected:
-        print(f"  ! came without being expected: {g.text}")
-    sys.stdout.flush()
-
-
-def _print_json(played: Played) -> None:
-    r = played.rehearsal
-    print(msgspec.json.encode({
-        "flow": r.flow, "test": r.test, "customer": r.customer, "good": played.good, "missing": played.missing,
-        "lines": [{"in": line.shown, "out": got} for line, got in zip(r.lines, played.got, strict=True)], "unexpected": played.unexpected,
-    }).decode(), flush=True)  # fmt: skip
-
-
-def _print_summary(
-    done: list[Played], left_out: list[str], trouble: list[str], first_reply_s: float | None, *, as_json: bool
-) -> None:
-    times = sorted(g.ms for p in done for g in p.replies) or [0.0]
-    expected = sum(len(line.replies) for p in done for line in p.rehearsal.lines)
-    summary = {
-        "conversations": len(done), "in": sum(len(p.rehearsal.lines) for p in done), "replies": sum(len(p.replies) - len(p.unexpected) for p in done),
-        "expected": expected, "unexpected": sum(len(p.unexpected) + sum(not g.expected for line in p.got for g in line) for p in done),
-        "p50_ms": round(times[len(times) // 2], 1), "p99_ms": round(times[min(len(times) - 1, len(times) * 99 // 100)], 1),
-        "first_reply_s": round(first_reply_s or 0.0, 2), "left_out": left_out, "trouble": trouble,
-    }  # fmt: skip
-    if as_json:
-        print(msgspec.json.encode(summary).decode(), flush=True)
-        return
-    for name in left_out:
-        print(f"not played live (needs another clock or a known contact): {name}")
-    for line in trouble:
-        print(f"TROUBLE: {line} (what happened is in .dev/atendeja.log)")
-    print(
-        f"{summary['conversations']} conversations, {summary['in']} in, {summary['replies']} of {expected} replies, {summary['unexpected']} unexpected"
-        f" · p50 {summary['p50_ms']} ms p99 {summary['p99_ms']} ms · first reply {summary['first_reply_s']} s after start",
-        flush=True,
-    )

@@ -201,8 +201,11 @@ class DateBr(Case, kw_only=True):
         least = None if bounds.min is UNSET else moment(bounds.min, scope).date()
         most = None if bounds.max is UNSET else moment(bounds.max, scope).date()
         today = scope.now.date()
-        day = reading.spoken_day(scope.input.text, today) or reading.date_br(scope.input.text, least or today)
-        return Took(day.isoformat()) if day and (least or date.min) <= day <= (most or date.max) else None
+        spoken, written = reading.spoken_day(scope.input.text, today), reading.date_br(scope.input.text, least or today)
+        day = spoken or written
+        if day is None or (spoken and written and spoken != written):
+            return None
+        return Took(day.isoformat()) if (least or date.min) <= day <= (most or date.max) else None
 
 
 HourMinute = Annotated[str, Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$", description="a time of day such as `08:30`")]

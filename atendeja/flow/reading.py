@@ -54,8 +54,7 @@ def money_brl(text: str) -> int | None:
 
 
 def date_br(text: str, floor: date) -> date | None:
-    """A date: "12/03", "12/03/27", "12 de março", "amanhã". Without a year it is the next such day on or after `floor`;
-    "hoje" and its like count from `floor` only if the caller passes today (see `spoken_day`)."""
+    """A date: "12/03", "12/03/27", "12 de março". Without a year it is the next such day on or after `floor`."""
     found = [(int(day), int(month), year) for day, _, month, year in _DATE.findall(text)]
     found += [(int(day), int(month), year) for year, month, day in _ISO_DATE.findall(text)]
     found += [(int(day), _MONTH_NAMES.index(month) + 1, year) for day, month, year in _SPOKEN_DATE.findall(fold(text))]
@@ -74,17 +73,20 @@ def spoken_day(text: str, today: date) -> date | None:
     return None if days is None else today + timedelta(days=days)
 
 
+_PART_OF_DAY = r"da (manha|tarde|noite)\b"
 _HALVES = (("meio dia", "12:00"), ("meia noite", "00:00"))
 
 
 def time(text: str) -> str | None:
-    """A time of day as HH:MM: "14h30", "9:00", "às 15", "3 da tarde", "meio-dia"."""
+    """A time of day as HH:MM: "14h30", "9:00", "às 15", "3 da tarde", "meio-dia". A bare number is one only alone or after "às"."""
     words = fold(text)
     spoken = next((value for name, value in _HALVES if name in words), None)
-    found = _TIME.findall(text)
+    found = list(_TIME.finditer(text))
     if spoken or len(found) != 1:
         return spoken if not found else None
-    hour, minute = int(found[0][0]), int(found[0][1] or 0)
+    hour, minute = int(found[0][1]), int(found[0][2] or 0)
+    if found[0][0] == found[0][1] and not re.search(rf"^{found[0][0]}$|\b(as|pelas) {found[0][0]}\b|\b{_PART_OF_DAY}", words):
+        return None
     if re.search(r"\bda (tarde|noite)\b", words) and 1 <= hour < 12:
         hour += 12
     return f"{hour:02}:{minute:02}"

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Final
 
 from .scope import Scope
@@ -65,10 +65,11 @@ def _base(base: str, scope: Scope) -> datetime:
 
 
 def shift(at: datetime, signed_dur: str) -> datetime:
-    """The instant moved by a duration with an optional sign. Raises FlowError beyond the calendar's ends."""
+    """The instant moved by a duration with an optional sign: days by the calendar, the rest by the clock. Raises FlowError."""
     step = duration(signed_dur.lstrip("+-"))
+    step = -step if signed_dur.startswith("-") else step
     try:
-        return at - step if signed_dur.startswith("-") else at + step
+        return at + step if signed_dur.endswith("d") else (at.astimezone(UTC) + step).astimezone(at.tzinfo)
     except OverflowError as error:
         raise FlowError("beyond the end of the calendar") from error
 

@@ -8,6 +8,7 @@ low one a message costs two. Claims are made with a free place in the pace in ha
 import asyncio
 import datetime as dt
 from collections.abc import Sequence
+from functools import partial
 from uuid import UUID
 
 import msgspec
@@ -81,7 +82,11 @@ class Done(Struct, frozen=True):
 
 
 class Sender:
-    """Sends for one number as long as `leased` is true. Outcomes stay here until they are recorded, whatever the database does."""
+    """Sends for one number until it may no longer: the lease is lost, the process stops, or an answer stopped the number.
+
+    It ends when all that it had in flight is recorded; outcomes stay here until they are, whatever the database does. Its
+    successor reads the number anew: another token, another rate.
+    """
 
     def __init__(self, rt: Runtime, tenant: Tenant, number: Number, token: str, bell: Bell) -> None:
         self._rt, self._tenant_id, self._number, self._token, self._bell = rt, tenant.id, number, token, bell
@@ -89,21 +94,37 @@ class Sender:
         self._pairs: dict[UUID, Pair] = {}
         self._flights: set[asyncio.Task[None]] = set()
         self._done: list[Done] = []
+        self._unclear: list[Claim] = []
+        """Claims of transactions that failed: should a COMMIT have been kept after all, they are given back."""
         self._taken_over = False
-        self._stopped = number.stopped_code is not None
-        self.leased = True
+        self._marked = number.stopped_code is not None
+        """The number's row says that it is stopped: one message at a time goes, as a probe."""
+        self._stopped = False
+        self._leased = True
+
+    @property
+    def number_id(self) -> UUID:
+        return self._number.id
+
+    def let_go(self) -> None:
+        """The lease is somebody else's now: claim no more."""
+        self._leased = False
+        self._bell.ring()
 
     async def run(self) -> None:
-        """Until the lease is lost, or, when told to stop, until everything in flight is recorded."""
+        """Until it may send no longer and everything in flight is recorded."""
         if not self._taken_over:
             await self._take_over()
-        while self.leased and not self._finished():
+        while not self._finished():
             self._bell.clear()
             if not await self._cycle():
-                await self._bell.wait(queue.SWEEP_S)
+                await queue.rest(self._bell)
 
     def _finished(self) -> bool:
-        return self._rt.stopping.is_set() and not self._flights and not self._done
+        return not self._may_claim() and not self._flights and not self._done and not self._unclear
+
+    def _may_claim(self) -> bool:
+        return self._leased and not self._stopped and not self._rt.stopping.is_set()
 
     async def _take_over(self) -> None:
         """We have nothing on the wire, so what is `sending` is in doubt; and the pace goes on where the last sender left it."""
@@ -124,37 +145,55 @@ class Sender:
 
     async def _cycle(self) -> bool:
         """True when there is surely more to do at once."""
-        done, budget = self._done[:], self._budget()
-        if not done and budget <= 0:
-            self._bell.ring_in(self._window.wait_s(self._rt.monotonic()))
+        instant = self._rt.monotonic()
+        done, budget = self._done[:], self._budget(instant)
+        if not done and not self._unclear and budget <= 0:
+            if (wait_s := self._window.wait_s(instant)) > 0 and self._may_claim():
+                self._bell.ring_in(wait_s)
             return False
         failpoints.reach("send.before_claim")
-        claims, asked, committed = await self._record_and_claim(done, budget)
+        claims, more, committed = await self._record_and_claim(done, budget)
         self._done = self._done[len(done) :]
         failpoints.reach("send.after_claim" if claims else "send.after_record")
+        self._launch(claims, committed)
+        self._follow_up(done)
+        return more or bool(self._done)
+
+    def _budget(self, instant: float) -> int:
+        """How many may be claimed now: only with a place in the pace in hand."""
+        if not self._may_claim():
+            return 0
+        return min(self._window.free(instant), (1 if self._marked else MOST_OPEN_POSTS) - len(self._flights), MOST_A_CLAIM)
+
+    async def _record_and_claim(self, done: Sequence[Done], budget: int) -> tuple[list[Claim], bool, float]:
+        """(claims, whether more may be due, when they were committed): one transaction."""
+
+        async def work(tx: Tx) -> tuple[list[Claim], bool, float]:
+            given_back = [Done(claim, protocol.abandon(), None) for claim in self._unclear]
+            if done or given_back:
+                await self._record(tx, [*given_back, *done])
+            candidates = await self._candidates(tx, budget) if budget > 0 else []
+            claims = await self._claim(tx, candidates)
+            self._unclear += claims
+            return claims, 0 < budget <= len(candidates), self._rt.monotonic()
+
+        return await self._rt.db.transact(self._tenant_id, work)
+
+    def _launch(self, claims: Sequence[Claim], committed: float) -> None:
+        """Post each; from here on the flights know of them."""
         for claim in claims:
             flight = asyncio.get_running_loop().create_task(self._post(claim, committed))
             self._flights.add(flight)
-            flight.add_done_callback(self._flights.discard)
-        self._follow_up(done)
-        return bool(self._done) or (asked > 0 and len(claims) >= asked)
+            flight.add_done_callback(partial(self._land, claim))
+        self._unclear = []
 
-    def _budget(self) -> int:
-        if self._rt.stopping.is_set() or not self.leased:
-            return 0
-        return min(self._window.free(self._rt.monotonic()), MOST_OPEN_POSTS - len(self._flights), MOST_A_CLAIM)
-
-    async def _record_and_claim(self, done: Sequence[Done], budget: int) -> tuple[list[Claim], int, float]:
-        """(claims, how many were looked at, when they were committed): one transaction."""
-
-        async def work(tx: Tx) -> tuple[list[Claim], int, float]:
-            if done:
-                await self._record(tx, done)
-            candidates = await self._candidates(tx, budget) if budget > 0 else []
-            claims = await self._claim(tx, candidates)
-            return claims, len(candidates) if len(candidates) >= budget else 0, self._rt.monotonic()
-
-        return await self._rt.db.transact(self._tenant_id, work)
+    def _land(self, claim: Claim, flight: asyncio.Task[None]) -> None:
+        """A flight that crashed leaves its message in doubt: nobody can say how far it came."""
+        self._flights.discard(flight)
+        if not flight.cancelled() and (error := flight.exception()) is not None:
+            log.error("post_crashed", tenant_id=self._tenant_id, message_id=str(claim.message.id), exc_info=error)
+            self._done.append(Done(claim, Settlement("unknown", "in_doubt", None, type(error).__name__), None))
+        self._bell.ring()
 
     async def _candidates(self, tx: Tx, budget: int) -> list[Candidate]:
         """What may be claimed now: service first, marketing with what is left of the budget."""
@@ -164,17 +203,16 @@ class Sender:
 
     async def _claim(self, tx: Tx, candidates: Sequence[Candidate]) -> list[Claim]:
         now, instant = self._rt.now(), self._rt.monotonic()
-        withdrawn = {m.id: reason for m in candidates if (reason := protocol.withdrawal(m, now)) is not None}
-        waits = {
-            m.id: wait_s for m in candidates if m.id not in withdrawn and (wait_s := self._pair(m.contact_id).wait_s(instant)) > 0
-        }
-        claims = []
+        claims: list[Claim] = []
+        withdrawn: dict[UUID, protocol.WithdrawalReason] = {}
+        waits: dict[UUID, float] = {}
         for message in candidates:
-            if message.id not in withdrawn and message.id not in waits:
-                pair = self._pair(message.contact_id)
-                if (wait_s := pair.wait_s(instant)) > 0:
-                    waits[message.id] = wait_s
-                    continue
+            pair = self._pair(message.contact_id)
+            if (reason := protocol.withdrawal(message, now)) is not None:
+                withdrawn[message.id] = reason
+            elif (wait_s := pair.wait_s(instant)) > 0:
+                waits[message.id] = wait_s
+            else:
                 pair.take(instant)
                 claims.append(Claim(self._rt.new_attempt_id(), message))
         self._window.take(instant, len(claims))
@@ -221,7 +259,6 @@ class Sender:
         self._learn(claim, settlement)
         self._done.append(Done(claim, settlement, outcome.first_byte_at if outcome else None))
         self._log(claim, settlement, outcome)
-        self._bell.ring()
 
     def _mark(self, claim: Claim) -> str:
         return callback.make(claim.attempt_id, self._rt.callback_keys[0])
@@ -244,10 +281,9 @@ class Sender:
         await self._record_number(tx, done, now)
 
     async def _record_number(self, tx: Tx, done: Sequence[Done], now: dt.datetime) -> None:
-        stop = next((d.settlement for d in done if d.settlement.stop_number), None)
-        if stop is not None:
+        if (stop := _stop(done)) is not None:
             await tx.run(numbers.STOP, id=self._number.id, until=now + dt.timedelta(seconds=protocol.NUMBER_STOP_S), code=stop.code)
-        elif self._stopped and any(d.settlement.attempt == "accepted" for d in done):
+        elif self._marked and not self._stopped and _answered(done):
             await tx.run(numbers.GO_ON, id=self._number.id)
 
     def _learn(self, claim: Claim, settlement: Settlement) -> None:
@@ -255,8 +291,7 @@ class Sender:
         instant = self._rt.monotonic()
         if settlement.slow_number_s is not None:
             self._window.shut(instant + settlement.slow_number_s)
-        if settlement.stop_number:
-            self._window.shut(instant + protocol.NUMBER_STOP_S)
+        self._stopped = self._stopped or settlement.stop_number
         if settlement.slow_pair:
             self._pair(claim.message.contact_id).refused(instant)
         elif settlement.attempt == "accepted":
@@ -269,11 +304,11 @@ class Sender:
                 self._bell.ring_in(protocol.DOUBT_HOLDS_S + 0.05)
             elif d.settlement.retry_s is not None:
                 self._bell.ring_in(d.settlement.retry_s)
-        stop = next((d.settlement for d in done if d.settlement.stop_number), None)
-        if stop is not None and not self._stopped:
+        stop = _stop(done)
+        if stop is not None and not self._marked:
             notice(self._rt.meter, "number_stopped", tenant_id=self._tenant_id, number_id=str(self._number.id), code=stop.code)
-        if stop is not None or any(d.settlement.attempt == "accepted" for d in done):
-            self._stopped = stop is not None
+        if stop is not None or _answered(done):
+            self._marked = stop is not None or self._stopped
         if len(self._pairs) > 10_000:
             instant = self._rt.monotonic()
             self._pairs = {contact_id: pair for contact_id, pair in self._pairs.items() if not pair.idle(instant)}
@@ -300,13 +335,24 @@ def _retry_at(settlement: Settlement, now: dt.datetime) -> dt.datetime | None:
     return None if settlement.retry_s is None else now + dt.timedelta(seconds=settlement.retry_s)
 
 
+def _stop(done: Sequence[Done]) -> Settlement | None:
+    return next((d.settlement for d in done if d.settlement.stop_number), None)
+
+
+def _answered(done: Sequence[Done]) -> bool:
+    """Whether the Cloud API dealt with one of these messages as such: the number works."""
+    return any(d.settlement.attempt in ("accepted", "refused") and not d.settlement.stop_number for d in done)
+
+
 class Senders:
     """The resident loop's work of the send stage: for every number with something due, see that it has a sender somewhere."""
 
     def __init__(self, rt: Runtime) -> None:
         self._rt = rt
         self._senders: dict[UUID, Sender] = {}
-        self._tasks: dict[UUID, asyncio.Task[None]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._unreadable: dict[UUID, bytes] = {}
+        """Numbers whose token does not open, with that token: said once."""
 
     async def work(self) -> bool:
         """Start a sender for each due number whose lease we can have. Always False: nothing is left over."""
@@ -327,36 +373,46 @@ class Senders:
 
     def lost(self, kept: set[str]) -> None:
         """Senders whose lease somebody else has now stop; what they have in flight they still record."""
-        for number_id, sender in list(self._senders.items()):
-            if lease_name(number_id) not in kept:
-                sender.leased = False
-                self._rt.bells.numbers.pop(number_id, None)
-                del self._senders[number_id]
-                log.warning("sender_lost_lease", number_id=str(number_id))
+        for sender in [s for s in self._senders.values() if lease_name(s.number_id) not in kept]:
+            self._forget(sender)
+            sender.let_go()
+            log.warning("sender_lost_lease", number_id=str(sender.number_id))
 
     async def drain(self) -> None:
-        """Wait until every sender has recorded what it had in flight."""
-        for bell in self._rt.bells.numbers.values():
-            bell.ring()
-        if self._tasks:
-            await asyncio.wait(self._tasks.values())
+        """Wait until every sender has recorded what it had in flight; when we are cancelled, they are."""
+        for sender in self._senders.values():
+            self._rt.bells.ring_number(sender.number_id)
+        tasks = set(self._tasks)
+        try:
+            if tasks:
+                await asyncio.wait(tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
 
     async def _start(self, wanted: DueNumber) -> None:
         async with self._rt.db.session() as session:
             if not await leases.take(session, self._rt.who, lease_name(wanted.number_id)):
                 return
             owner = await session.all(tenants.BY_IDS, ids=[wanted.tenant_id])
-        async with self._rt.db.tenant(wanted.tenant_id) as tx:
-            found = await numbers.load(tx, [wanted.number_id])
-        try:
-            token = numbers.read_token(owner[0], found[0], self._rt.config.secret_keys)
-        except Refused as error:
-            notice(self._rt.meter, "number_stopped", tenant_id=wanted.tenant_id, number_id=str(wanted.number_id), why=str(error))
+        found = await self._rt.db.transact(wanted.tenant_id, lambda tx: numbers.load(tx, [wanted.number_id]))
+        if (token := self._read_token(owner[0], found[0])) is None:
             return
         bell = self._rt.bells.numbers.setdefault(wanted.number_id, Bell())
-        sender = Sender(self._rt, owner[0], found[0], token, bell)
-        self._senders[wanted.number_id] = sender
-        self._tasks[wanted.number_id] = asyncio.get_running_loop().create_task(self._keep(sender))
+        sender = self._senders[wanted.number_id] = Sender(self._rt, owner[0], found[0], token, bell)
+        task = asyncio.get_running_loop().create_task(self._keep(sender))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _read_token(self, owner: Tenant, number: Number) -> str | None:
+        """None, with a notice the first time, when no SECRET_KEY opens it."""
+        try:
+            return numbers.read_token(owner, number, self._rt.config.secret_keys)
+        except Refused as error:
+            if self._unreadable.get(number.id) != number.token:
+                self._unreadable[number.id] = number.token
+                notice(self._rt.meter, "number_stopped", tenant_id=owner.id, number_id=str(number.id), why=str(error))
+            return None
 
     async def _keep(self, sender: Sender) -> None:
         """A sender that fails goes on with what it holds: outcomes are in its memory until they are recorded."""
@@ -364,6 +420,12 @@ class Senders:
             self._rt.meter.count("loops_ended", label="send")
             log.warning("sender_failed", error=type(error).__name__, exc_info=None if isinstance(error, Unavailable) else error)
             await asyncio.sleep(RETRY_S)
+        self._forget(sender)
+
+    def _forget(self, sender: Sender) -> None:
+        if self._senders.get(sender.number_id) is sender:
+            del self._senders[sender.number_id]
+            self._rt.bells.numbers.pop(sender.number_id, None)
 
 
 def lease_name(number_id: UUID) -> str:

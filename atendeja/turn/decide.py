@@ -102,7 +102,7 @@ def _converse(talk: Talk, facts: flow.Facts, now: dt.datetime, new_id: Callable[
     if talk.owner == "human" and talk.human_at is not None and talk.events and now - talk.human_at >= HUMAN_FOR:
         decision.owner, decision.queue, decision.human_at = "bot", None, None
     session, program = talk.session, talk.program
-    for event, given in _inputs(talk, now):
+    for event, given in _inputs(talk, decision.owner, now):
         asked = replace(facts, owner=decision.owner)
         answer = engine.answer(talk.book, session, program, given, asked, now, str(new_id()))
         if answer.outcome == "handled":
@@ -110,13 +110,13 @@ def _converse(talk: Talk, facts: flow.Facts, now: dt.datetime, new_id: Callable[
             facts = _note(decision, answer, event, facts, now)
         if event is not None:
             decision.closings.append(_closing(decision, answer.outcome, event))
-    decision.due_at = session.due_at if session is not None and session.live else None
+    decision.due_at = session.due_at if session is not None and session.live and decision.owner == "bot" else None
     return decision, facts
 
 
-def _inputs(talk: Talk, now: dt.datetime) -> list[tuple[Unhandled | None, flow.Input]]:
-    """What the engine is given: a time-out that came before the first event, then each event."""
-    due = talk.session.due_at if talk.session is not None else None
+def _inputs(talk: Talk, owner: str, now: dt.datetime) -> list[tuple[Unhandled | None, flow.Input]]:
+    """What the engine is given: a time-out that came before the first event, then each event. With a person no time runs out."""
+    due = talk.session.due_at if talk.session is not None and owner == "bot" else None
     first = talk.events[0].received_at if talk.events else now
     timed_out: list[tuple[Unhandled | None, flow.Input]] = (
         [(None, flow.Input("timeout"))] if due is not None and due <= min(first, now) else []

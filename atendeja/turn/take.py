@@ -2,7 +2,7 @@
 
 Lock, then load in later statements (what committed while we waited is seen), decide without I/O, write once per table.
 A contact whose turn fails by a bug is found by halving the batch in memory; alone it counts a try, and after three its oldest
-event is `dead` with a notice, so that the conversation goes on and nobody else waits.
+event is `dead` with a notice and its flow session has failed, so that the conversation goes on and nobody else waits.
 """
 
 import asyncio
@@ -72,6 +72,7 @@ FACTS = query("turn.facts", FactRow)
 SAVE_SESSIONS = query("turn.save_sessions", Nothing)
 APPEND_STEPS = query("turn.append_steps", Nothing)
 SENT_LATELY = query("turn.sent_lately", Lately)
+FAIL_SESSIONS = query("turn.fail_sessions", Nothing)
 
 _session = msgspec.json.Decoder(flow.Session)
 _fields = msgspec.json.Decoder(dict[str, object])
@@ -197,12 +198,16 @@ class Turns:
         async def work(tx: Tx) -> ledger.Tried | None:
             await tx.all(contacts.LOCK, ids=[contact_id])
             tried = await ledger.count_try(tx, contact_id, reason)
+            if tried is None or tried.state == "dead":
+                await tx.run(FAIL_SESSIONS, contact_id=contact_id, now=self._rt.now())
             later = None if tried is None else self._rt.now() + dt.timedelta(seconds=0 if tried.state == "dead" else 1)
             await tx.run(contacts.LEAVE, ids=[contact_id], due_ats=[later], tags=[None])
             return tried
 
         tried = await self._rt.db.transact(tenant_id, work)
-        if tried is not None and tried.state == "dead":
+        if tried is None:
+            notice(self._rt.meter, "flow_trouble", tenant_id=tenant_id, contact_id=str(contact_id), detail=reason)
+        elif tried.state == "dead":
             notice(self._rt.meter, "event_dead", tenant_id=tenant_id, event_id=str(tried.id), reason=reason)
         self._rt.bells.turn.ring_in(1.0)
 

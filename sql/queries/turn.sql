@@ -29,3 +29,8 @@ SELECT :tenant_id, n.*, :at::timestamptz FROM unnest(:ids::uuid[], :session_ids:
 -- Messages of the flows to a contact in the last minute: the runaway guard.
 SELECT contact_id, count(*)::int AS messages FROM message WHERE tenant_id = :tenant_id AND contact_id = ANY (:contact_ids::uuid[]) AND source = 'turn'
 AND created_at > :since GROUP BY contact_id;
+
+-- name: fail_sessions
+-- The way out for a conversation whose turns crash: its next message opens a flow anew.
+UPDATE flow_session SET state = 'failed', due_at = NULL, ended_at = :now WHERE tenant_id = :tenant_id AND state IN ('active', 'waiting')
+AND conversation_id IN (SELECT id FROM conversation WHERE tenant_id = :tenant_id AND contact_id = :contact_id);

@@ -15,7 +15,17 @@ from tests import server, world
 
 GOOD = {"WA_VERIFY_TOKEN": world.VERIFY_TOKEN, "WA_APP_SECRET": world.APP_SECRET, "SECRET_KEY": world.SECRET_KEY}
 TENANT = ("tenant", "add", "--slug", "loja", "--name", "Loja")
-NUMBER = ("--phone-number-id", "1001", "--waba-id", "2001", "--portfolio-id", "3001", "--display-number", "+5511999990000", "--no-verify")
+NUMBER = (
+    "--phone-number-id",
+    "1001",
+    "--waba-id",
+    "2001",
+    "--portfolio-id",
+    "3001",
+    "--display-number",
+    "+5511999990000",
+    "--no-verify",
+)
 FLOW = """
 spec: 1
 key: eco
@@ -189,7 +199,9 @@ def test_flows_are_checked_tested_and_published_once(shell: Shell, flow_file: Pa
     assert "Oi!" in shell.done("flow", "simulate", str(flow_file), stdin="oi\n\n")
     assert "version 1 answers now" in shell.done("flow", "publish", str(flow_file), "--tenant", "loja")
     assert "nothing changed" in shell.done("flow", "publish", str(flow_file), "--tenant", "loja")
-    assert "no number with phone_number_id 9" in shell.refused("flow", "publish", str(flow_file), "--tenant", "loja", "--number", "9")
+    assert "no number with phone_number_id 9" in shell.refused(
+        "flow", "publish", str(flow_file), "--tenant", "loja", "--number", "9"
+    )
     assert "eco  version 1" in shell.done("flow", "list", "--tenant", "loja")
 
 

@@ -1,11 +1,13 @@
 from collections.abc import Callable
 
+import msgspec
 import pytest
 
+from atendeja.flow import document
 from atendeja.flow.check import check
 from atendeja.flow.model import Flow
 
-from .conftest import flow_of
+from .conftest import HEAD, PERSON, flow_of
 
 END = "do: [{end: {}}]"
 TAP = "do: [{say: {text: x, buttons: [{id: um, label: Um}]}}]"
@@ -219,9 +221,6 @@ def test_the_window(expiring: Callable[[str], Flow]) -> None:
 @pytest.fixture
 def expiring() -> Callable[[str], Flow]:
     """A flow that speaks after two waits of 15 hours, and expires after the given time."""
-    from atendeja.flow import document
-
-    from .conftest import HEAD, PERSON
 
     def make(expires: str) -> Flow:
         wait = "wait: {reply: [text], timeout: 15h}"
@@ -249,3 +248,11 @@ def test_a_variable_set_on_every_way_is_set() -> None:
 """
     assert problems(nodes, "vars: {n: text}") == []
     assert problems(nodes.replace("any: true, save: n", "any: true"), "vars: {n: text}") != []
+
+
+def test_any_node_may_be_missing(shipped: dict[str, Flow]) -> None:
+    for flow in shipped.values():
+        for name in flow.nodes:
+            rest = {key: node for key, node in flow.nodes.items() if key != name}
+            found = check(msgspec.structs.replace(flow, nodes=rest))
+            assert any(f"there is no node `{name}`" in problem.message for problem in found)

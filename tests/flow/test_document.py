@@ -1,3 +1,4 @@
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -80,8 +81,6 @@ def test_read_never_raises(text: str) -> None:
 
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_size=8), lambda inner: st.lists(inner, max_size=4)))
 def test_any_value_in_the_place_of_nodes(value: object) -> None:
-    import msgspec
-
     document.read(GOOD.replace("nodes:", f"ui: {msgspec.json.encode(value).decode()}\nnodes:"))
 
 

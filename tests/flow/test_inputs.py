@@ -79,6 +79,7 @@ def test_holds(case: str, text: str, kind: str, kept: object) -> None:
         ("date_br: {min: today, max: today+60d}", "ontem"),
         ("date_br: {min: today, max: today+60d}", "10/06"),
         ("date_br: {min: today+1d}", "hoje"),
+        ("date_br: true", "amanhã ou 20/03"),
         ('time: {min: "08:00", max: "18:00"}', "7:59"),
         ('time: {min: "08:00", max: "18:00"}', "18:01"),
         ("email: true", "ana"),

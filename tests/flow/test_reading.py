@@ -97,6 +97,9 @@ def test_spoken_day(text: str, days: int | None) -> None:
         ("14h ou 15h", None),
         ("12/03", None),
         ("cedo", None),
+        ("9", "09:00"),
+        ("dia 12/03 às 9", "09:00"),
+        ("quero 2 vagas", None),
     ],
 )
 def test_time(text: str, expected: str | None) -> None:

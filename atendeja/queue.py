@@ -37,6 +37,7 @@ Stage = Literal["digest", "turn", "send"]
 SWEEP_S = 2.0
 JOB_EVERY_S = 0.05
 QUIET_S = 1.0
+TIMER_SLACK_S = 0.002
 WAKE_PRIORITY = 10
 
 
@@ -90,6 +91,19 @@ class Bell:
         return True
 
 
+async def every(seconds: float, work: Callable[[], Awaitable[None]], stopping: asyncio.Event) -> None:
+    """The loop of what is done by the clock: now, and then `seconds` after each end."""
+    while not stopping.is_set():
+        await work()
+        await pause(stopping, seconds)
+
+
+async def pause(stopping: asyncio.Event, seconds: float) -> None:
+    """Sleep, but not beyond the order to stop."""
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(stopping.wait(), seconds)
+
+
 async def resident(bell: Bell, work: Callable[[], Awaitable[bool]], stopping: asyncio.Event, *, sweep_s: float = SWEEP_S) -> None:
     """The loop of a stage: work until a look that began after the last ring found nothing, then sleep until a ring or the sweep."""
     while not stopping.is_set():
@@ -126,8 +140,8 @@ class Throttle:
         return False
 
     def settle(self, now: float) -> float | None:
-        """After a write: seconds until the job that is owed for it, or None when none is."""
-        return max(0.0, self._last_job + JOB_EVERY_S - now) if self.owed else None
+        """After a write: seconds until the job that is owed for it, or None when none is. A little late, for timers that are early."""
+        return max(0.0, self._last_job + JOB_EVERY_S + TIMER_SLACK_S - now) if self.owed else None
 
 
 Job = Callable[..., Awaitable[None]]
@@ -210,5 +224,4 @@ async def supervise(
             log.warning("loop_waits", loop=name, error=str(error))
         else:
             log.error("loop_ended", loop=name, exc_info=error)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stopping.wait(), wait_s)
+        await pause(stopping, wait_s)

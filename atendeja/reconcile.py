@@ -46,8 +46,8 @@ class Reconciler:
         self._rt = rt
         self._healthy_since = rt.now()
 
-    async def work(self) -> bool:
-        """One look. Always False: what is left waits for the next."""
+    async def work(self) -> None:
+        """One look; what is left waits for the next."""
         now = self._rt.now()
         async with self._rt.db.session() as session:
             backlog = await session.one(BACKLOG)
@@ -61,7 +61,6 @@ class Reconciler:
             await self._settle(tenant_id, sorted(ids), now)
         for tenant_id, keys in orphans.items():
             await self._join(tenant_id, keys, now)
-        return False
 
     def _check_health(self, backlog: Oldest | None, now: dt.datetime) -> None:
         if backlog is not None and backlog.oldest is not None and now - backlog.oldest > dt.timedelta(seconds=BEHIND_S):

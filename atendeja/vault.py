@@ -17,6 +17,7 @@ from atendeja.errors import Refused
 KEY_BYTES = 32
 NONCE_BYTES = 12
 _FORMAT = b"\x01"
+_SHORTEST = len(_FORMAT) + NONCE_BYTES + 16
 
 
 def place(tenant: int | str, table: str, column: str, row: object) -> bytes:
@@ -31,7 +32,7 @@ def seal(key: bytes, plain: bytes, where: bytes, nonce: bytes) -> bytes:
 def unseal(keys: Sequence[bytes], sealed: bytes, where: bytes) -> bytes:
     """The value, by whichever key opens it. Raises Refused when none does: another SECRET_KEY, or another place."""
     nonce, body = sealed[1 : 1 + NONCE_BYTES], sealed[1 + NONCE_BYTES :]
-    for key in keys:
+    for key in keys if sealed.startswith(_FORMAT) and len(sealed) >= _SHORTEST else ():
         try:
             return AESGCM(key).decrypt(nonce, body, where)
         except InvalidTag:

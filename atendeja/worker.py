@@ -54,8 +54,8 @@ class Worker:
         self._keep("digest", bells.digest, self._digester.work)
         self._keep("turn", bells.turn, self._turns.work)
         self._keep("send", bells.send, self._senders.work)
-        self._keep("reconcile", Bell(), self._reconciler.work, reconcile.EVERY_S)
-        self._keep("renew", Bell(), self._renew, leases.RENEW_EVERY_S)
+        self._repeat("reconcile", reconcile.EVERY_S, self._reconciler.work)
+        self._repeat("renew", leases.RENEW_EVERY_S, self._renew)
         self._supervise("jobs", self._run_jobs)
 
     async def stop(self) -> None:
@@ -70,20 +70,27 @@ class Worker:
         async with self._rt.db.session() as session:
             await leases.release(session, self._rt.who)
 
-    def _keep(self, name: str, bell: Bell, work: Callable[[], Awaitable[bool]], every_s: float = queue.SWEEP_S) -> None:
+    def _keep(self, name: str, bell: Bell, work: Callable[[], Awaitable[bool]]) -> None:
         async def beat() -> bool:
             more = await work()
             self._rt.beats[name] = self._rt.monotonic()
             return more
 
-        self._supervise(name, lambda: queue.resident(bell, beat, self._rt.stopping, sweep_s=every_s))
+        self._supervise(name, lambda: queue.resident(bell, beat, self._rt.stopping))
+
+    def _repeat(self, name: str, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+        async def beat() -> None:
+            await work()
+            self._rt.beats[name] = self._rt.monotonic()
+
+        self._supervise(name, lambda: queue.every(seconds, beat, self._rt.stopping))
 
     def _supervise(self, name: str, run: Callable[[], Coroutine[object, object, None]]) -> None:
         self._rt.beats[name] = self._rt.monotonic()
         watched = queue.supervise(name, run, self._rt.stopping, lambda loop: self._rt.meter.count("loops_ended", label=loop))
         self._tasks.append(asyncio.get_running_loop().create_task(watched, name=name))
 
-    async def _renew(self) -> bool:
+    async def _renew(self) -> None:
         """Renew what this process holds. What has gone to another is let go at once."""
         held = self._senders.leases() | ({digest.LEASE} if self._digester.leased else set())
         if held:
@@ -91,7 +98,6 @@ class Worker:
                 kept = await leases.renew(session, self._rt.who, held)
             self._digester.leased = digest.LEASE in kept
             self._senders.lost(kept)
-        return False
 
     async def _run_jobs(self) -> None:
         """Procrastinate's worker: wake-ups, and what has to be done by the clock."""

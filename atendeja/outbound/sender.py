@@ -15,7 +15,7 @@ import msgspec
 import structlog
 from msgspec import Struct
 
-from atendeja import failpoints, ledger, leases, numbers, queue, tenants
+from atendeja import failpoints, leases, ledger, numbers, queue, tenants
 from atendeja.cloud import Outcome
 from atendeja.db import Nothing, Tx, query
 from atendeja.errors import Refused, Unavailable

@@ -91,7 +91,7 @@ async def serving(
     """`atendeja serve` on a free port, ready when given out; killed at the end if it has not been stopped."""
     port = free_port()
     environ = {**world.environ(database_url, admin_url, state_dir), "PORT": str(port), **more}
-    arguments = ["-m", "atendeja.cli", "serve", "--role", role]
+    arguments = ["-c", "from atendeja.cli import main; main()", "serve", "--role", role]
     child = await start(arguments, environ, log_dir / f"serve-{os.getpid()}-{next(_numbers)}.log", f"http://127.0.0.1:{port}")
     try:
         if ready:

@@ -1,0 +1,128 @@
+"""Leases: one holder at a time by the database's clock; a process that starts again in its directory takes its own back at once."""
+
+import asyncio
+import multiprocessing as mp
+import os
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import asyncpg
+import pytest
+
+from atendeja import leases
+from atendeja.leases import Identity
+from atendeja.runtime import Runtime
+
+
+def who(state_dir: Path) -> Identity:
+    return leases.identify(state_dir, uuid4(), uuid4())
+
+
+def let_go(identity: Identity) -> None:
+    """What the death of its process does to the file lock."""
+    os.close(identity.descriptor)
+
+
+async def take(rt: Runtime, identity: Identity, name: str = "digest:0") -> bool:
+    async with rt.db.session() as session:
+        return await leases.take(session, identity, name)
+
+
+async def end(rt: Runtime, name: str) -> None:
+    """Let the time of a lease run out."""
+    admin = await asyncpg.connect(rt.config.admin_url.reveal())
+    await admin.execute("UPDATE lease SET until = now() - interval '1 ms' WHERE name = $1", name)
+    await admin.close()
+
+
+async def test_a_lease_has_one_holder_until_its_time_is_up(rt: Runtime, tmp_path: Path) -> None:
+    one, other = who(tmp_path / "one"), who(tmp_path / "other")
+    assert await take(rt, one)
+    assert await take(rt, one), "taking what is ours is no change"
+    assert not await take(rt, other)
+    await end(rt, "digest:0")
+    assert await take(rt, other)
+    assert not await take(rt, one)
+
+
+async def test_the_time_is_the_databases(rt: Runtime, tmp_path: Path) -> None:
+    """F56: a process whose clock is an hour ahead sees the same lease."""
+    rt.clock = lambda: pytest.fail("leases must not read our clock")
+    assert await take(rt, who(tmp_path / "one"))
+    assert not await take(rt, who(tmp_path / "other"))
+
+
+async def test_ten_at_once_and_one_gets_it(rt: Runtime, tmp_path: Path) -> None:
+    """F25."""
+    everyone = [who(tmp_path / str(i)) for i in range(10)]
+    assert sum(await asyncio.gather(*(take(rt, one) for one in everyone))) == 1
+
+
+async def test_renewing_says_what_is_still_ours_and_keeps_it(rt: Runtime, tmp_path: Path) -> None:
+    one, other = who(tmp_path / "one"), who(tmp_path / "other")
+    for name in ("digest:0", "send:1", "send:2"):
+        assert await take(rt, one, name)
+    await end(rt, "send:1")
+    assert await take(rt, other, "send:1")
+    await end(rt, "send:2")
+    async with rt.db.session() as session:
+        before = await session.one(leases.RAISE_MARK)
+        assert await leases.renew(session, one, ["digest:0", "send:1", "send:2", "send:3"]) == {"digest:0", "send:2"}
+        after = await session.one(leases.RAISE_MARK)
+    assert before is not None and after is not None and after.mark == before.mark + 2, "each renewal raises the guard's mark (F57)"
+    assert not await take(rt, other, "send:2")
+
+
+async def test_what_is_given_back_is_free_at_once(rt: Runtime, tmp_path: Path) -> None:
+    """F24: a rolling restart does not wait for a lease to end."""
+    one, other = who(tmp_path / "one"), who(tmp_path / "other")
+    assert await take(rt, one)
+    async with rt.db.session() as session:
+        await leases.release(session, one)
+    assert await take(rt, other)
+
+
+async def test_a_restart_in_the_same_directory_takes_its_own_back_at_once(rt: Runtime, tmp_path: Path) -> None:
+    before = who(tmp_path / "state")
+    assert await take(rt, before)
+    let_go(before)
+    after = who(tmp_path / "state")
+    assert after.holder == before.holder and after.boot != before.boot
+    assert await take(rt, after)
+    async with rt.db.session() as session:
+        assert await leases.renew(session, before, ["digest:0"]) == set(), "the former run has lost it"
+
+
+async def test_a_second_process_in_the_same_directory_is_somebody_else(rt: Runtime, tmp_path: Path) -> None:
+    """The file lock tells that the first still lives; a real process, because a lock is one's own twice."""
+    context = mp.get_context("spawn")
+    queue: mp.Queue[UUID] = context.Queue()
+    done = context.Event()
+    child = context.Process(target=_hold, args=(tmp_path, queue, done))
+    child.start()
+    held = await asyncio.to_thread(queue.get, True, 20)
+    second = who(tmp_path)
+    done.set()
+    await asyncio.to_thread(child.join)
+    assert second.holder != held
+    let_go(second)
+    assert who(tmp_path).holder == held, "the first free place of the directory is taken"
+
+
+def _hold(state_dir: Path, queue: "mp.Queue[UUID]", done: object) -> None:
+    queue.put(who(state_dir).holder)
+    done.wait(20)  # type: ignore[attr-defined]  # an Event of a spawn context has no public type
+
+
+@pytest.mark.parametrize("written", [b"", b"not an id\n", b"\xff" * 64, b"0192f"])
+def test_an_instance_file_that_cannot_be_read_gets_a_new_id(written: bytes, tmp_path: Path) -> None:
+    (tmp_path / "instance-0").write_bytes(written)
+    made = who(tmp_path)
+    assert (tmp_path / "instance-0").read_text() == f"{made.holder}\n"
+    let_go(made)
+    assert who(tmp_path).holder == made.holder
+
+
+def test_the_file_is_ours_alone(tmp_path: Path) -> None:
+    who(tmp_path / "new" / "state")
+    assert (tmp_path / "new" / "state" / "instance-0").stat().st_mode & 0o777 == 0o600

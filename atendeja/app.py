@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import signal
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Literal
 from urllib.parse import unquote, urlsplit
 
@@ -159,6 +159,9 @@ async def _reasons(rt: Runtime) -> list[str]:
 class Server(uvicorn.Server):
     """uvicorn without its habit of raising the signal again at the end: a drained stop is exit 0."""
 
+    on_stop: Callable[[], None] | None = None
+    """Called at the first signal, before connections are waited for: whoever streams ends his streams here."""
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         loop = asyncio.get_running_loop()
@@ -171,6 +174,8 @@ class Server(uvicorn.Server):
                 loop.remove_signal_handler(sig)
 
     def _stop(self) -> None:
+        if self.on_stop is not None and not self.should_exit:
+            self.on_stop()
         self.force_exit = self.should_exit  # the second signal does not wait
         self.should_exit = True
 
@@ -178,7 +183,7 @@ class Server(uvicorn.Server):
 def listen(host: str, port: int) -> socket.socket:
     """Bind the port before anything else is opened. Raises Refused when it is taken or may not be had."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # named, or asyncio leaves TCP_NODELAY off
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind((host, port))

@@ -1,14 +1,19 @@
-"""Wake-ups without a database: bells, resident loops, the throttle of jobs, halving, supervision."""
+"""Wake-ups and jobs: bells, resident loops, the throttle, halving, supervision; then Procrastinate on the real database."""
 
 import asyncio
 import itertools
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from importlib import resources
 
+import asyncpg
+import procrastinate
 import pytest
 
-from atendeja import failpoints, queue
+from atendeja import db, failpoints, queue
+from atendeja.db import Tx
 from atendeja.errors import Unavailable
 from atendeja.queue import JOB_EVERY_S, Bell, Throttle
+from atendeja.runtime import Runtime
 
 # ── the throttle: every sequence of writes up to a length, each gap from short to quiet ───────────────────────────────────
 
@@ -17,24 +22,21 @@ GAPS = (0.0, 0.01, 0.049, 0.05, 0.0513, 0.9, 1.0)
 
 def play(throttle: Throttle, gaps: Sequence[float]) -> tuple[list[float], list[float]]:
     """(writes, jobs): what a process does that sets one timer for the job it owes, as the intake does."""
-    now, timer = 5.0, float("inf")
-    writes, jobs = [], []
-
-    def fire(until: float) -> float:
-        at = timer
-        if at <= until and throttle.write(at):
-            jobs.append(at)
-        return float("inf") if at <= until else at
-
-    for gap in gaps:
+    now, timer = 5.0, None
+    writes, jobs = list[float](), list[float]()
+    for gap in (*gaps, 10.0):
         now += gap
-        timer = fire(now)
+        if timer is not None and timer <= now:
+            if throttle.write(timer):
+                jobs.append(timer)
+            timer = None
+        if len(writes) == len(gaps):
+            break
         writes.append(now)
         if throttle.write(now):
             jobs.append(now)
-        if (wait_s := throttle.settle(now)) is not None and timer == float("inf"):
+        if (wait_s := throttle.settle(now)) is not None and timer is None:
             timer = now + wait_s - 0.001  # a timer may be a little early
-    fire(float("inf"))
     return writes, jobs
 
 
@@ -122,7 +124,7 @@ async def test_the_sweep_looks_without_a_ring() -> None:
     await stage.end()
 
 
-async def test_without_the_sweep_only_a_ring_wakes(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_without_the_sweep_only_a_ring_wakes() -> None:
     failpoints.configure({"ATENDEJA_FAILPOINTS": "sweep=skip"})
     try:
         stage = Stage(sweep_s=0.01)
@@ -232,3 +234,88 @@ async def test_an_order_to_stop_does_not_wait_for_the_next_start() -> None:
         asyncio.get_running_loop().call_later(0.02, stopping.set)
 
     await asyncio.wait_for(queue.supervise("loop", run, stopping, lambda _: None), 0.15)
+
+
+# ── Procrastinate on the real database ─────────────────────────────────────────────────────────────────────────────────────
+
+
+class Jobs:
+    """Procrastinate as the worker builds it, with a job `wake` that notes the stage it was given."""
+
+    def __init__(self, rt: Runtime, admin: asyncpg.Connection) -> None:
+        self.admin, self.rang = admin, list[str]()
+
+        async def wake(stage: str) -> None:
+            self.rang.append(stage)
+
+        async def look(timestamp: int) -> None: ...
+
+        self.app = queue.build_app(rt.config.database_url.reveal(), {"wake": wake}, {"look": ("0 0 1 1 *", look)})
+
+    async def waiting(self) -> int:
+        return int(await self.admin.fetchval("SELECT count(*) FROM procrastinate_jobs WHERE status = 'todo' AND task_name = 'wake'"))
+
+    async def run(self) -> None:
+        """Do what waits."""
+        await self.app.run_worker_async(wait=False, install_signal_handlers=False, delete_jobs="successful", listen_notify=False)
+
+
+@pytest.fixture
+async def jobs(rt: Runtime) -> AsyncIterator[Jobs]:
+    admin = await asyncpg.connect(rt.config.admin_url.reveal())
+    made = Jobs(rt, admin)
+    async with made.app.open_async():
+        yield made
+    await admin.close()
+
+
+async def test_a_job_exists_exactly_when_its_transaction_committed(rt: Runtime, jobs: Jobs) -> None:
+    with pytest.raises(ZeroDivisionError):
+        async with rt.db.system() as tx:
+            await queue.defer_wake(tx, "digest")
+            assert await jobs.waiting() == 0
+            raise ZeroDivisionError
+    assert await jobs.waiting() == 0
+    async with rt.db.tenant(1) as tx:
+        await queue.defer_wake(tx, "turn")
+        assert await jobs.waiting() == 0
+    assert await jobs.waiting() == 1
+    await jobs.run()
+    assert jobs.rang == ["turn"]
+    assert await jobs.waiting() == 0
+
+
+async def test_procrastinate_works_as_the_application_role(jobs: Jobs) -> None:
+    row = await jobs.app.connector.execute_query_one_async("SELECT current_user AS who, current_setting('is_superuser') AS super")
+    assert row == {"who": "atendeja_app", "super": "off"}
+
+
+@pytest.mark.parametrize("worker_row", ["stale", "gone"])
+async def test_the_job_of_a_dead_worker_runs_again(worker_row: str, rt: Runtime, jobs: Jobs) -> None:
+    """F20: a kill -9 leaves the job `doing`; its worker's row is old, or another worker has removed it already."""
+
+    async def work(tx: Tx) -> None:
+        await queue.defer_wake(tx, "send")
+
+    await rt.db.transact(None, work)
+    worker = await jobs.app.job_manager.register_worker()
+    assert await jobs.app.job_manager.fetch_job(queues=None, worker_id=worker) is not None
+    await jobs.run()
+    assert jobs.rang == []
+    assert await queue.rescue_stalled(jobs.app) == 0, "its worker may still be alive"
+    await jobs.admin.execute("UPDATE procrastinate_workers SET last_heartbeat = now() - interval '31 s' WHERE id = $1", worker)
+    if worker_row == "gone":
+        await jobs.app.job_manager.prune_stalled_workers(30)
+    assert await queue.rescue_stalled(jobs.app) == 1
+    await jobs.run()
+    assert jobs.rang == ["send"]
+    assert await queue.rescue_stalled(jobs.app) == 0
+
+
+def test_our_copy_of_the_schema_is_that_of_the_installed_library() -> None:
+    """An upgrade of Procrastinate that changes its schema needs a migration of ours."""
+    copy = (db.sql_dir() / "migrations" / "0001_procrastinate.sql").read_text(encoding="utf-8")
+    shipped = (resources.files(procrastinate) / "sql" / "schema.sql").read_text(encoding="utf-8")
+    header = list(itertools.takewhile(lambda line: line != "-- Procrastinate Schema", copy.splitlines()))
+    assert len(header) == 2 and all(line.startswith("-- ") for line in header)
+    assert copy.splitlines()[2:] == shipped.splitlines()

@@ -20,8 +20,9 @@ __all__ = ["Problem", "check"]
 
 def check(flow: Flow) -> list[Problem]:
     """All that is wrong with a flow, errors first; only a flow without errors may be published. Runs no test: see `testing.run`."""
-    found = list(_id_problems(flow))
+    found, languages = list(_id_problems(flow)), _languages(flow)
     found += [problem for name, node in flow.nodes.items() for problem in _node_problems(flow, f"nodes.{name}", node)]
+    found += [problem for name, node in flow.nodes.items() for problem in _message_problems(flow, languages, f"nodes.{name}", node)]
     found += [*reach.problems(flow), *usage.problems(flow), *_intent_problems(flow)]
     return sorted(dict.fromkeys(found), key=lambda problem: problem.severity)
 
@@ -52,7 +53,6 @@ def _references(flow: Flow) -> Iterator[tuple[str, str]]:
 
 
 def _node_problems(flow: Flow, at: str, node: Node) -> Iterator[Problem]:
-    yield from _message_problems(flow, at, node)
     last = next((index for index, action in enumerate(node.do) if isinstance(action, ENDS)), None)
     if last is not None:
         if last < len(node.do) - 1:
@@ -142,9 +142,9 @@ def _choice_problems(at: str, node: Node) -> Iterator[Problem]:
             yield Problem("warning", at, f"`{each}` can be tapped but no case takes it", suggest(each, awaited))
 
 
-def _message_problems(flow: Flow, at: str, node: Node) -> Iterator[Problem]:
+def _message_problems(flow: Flow, languages: list[str], at: str, node: Node) -> Iterator[Problem]:
     """What WhatsApp would refuse, in each language a text is written in."""
-    for language in _languages(flow):
+    for language in languages:
 
         def fill(text: Text, limit: int, language: str = language) -> str:
             return sketch(in_language(text, (language, flow.language)))

@@ -46,7 +46,8 @@ async def says(page: Page, text: str) -> None:
 
 
 async def no_sideways_scroll(page: Page) -> bool:
-    return bool(await page.evaluate("document.documentElement.scrollWidth <= innerWidth"))
+    """Neither the page nor the list of messages, which would hide it, is wider than what is seen."""
+    return bool(await page.evaluate("[document.documentElement, bubbles, traffic].every((e) => e.scrollWidth <= e.clientWidth)"))
 
 
 async def test_a_text_is_shown_and_delivered_with_its_json(ready: Api, receiver: Receiver, open_page: Open) -> None:

@@ -467,12 +467,15 @@ def test_languages(customer: Make) -> None:
 
 
 def test_the_session_given_is_not_changed(customer: Make) -> None:
-    ana = customer(MENU, VARS)
-    ana.writes("oi")
-    before = msgspec.json.encode(ana.session)
-    for heard in (Input("button", "x", "um"), Input("text", "sair"), Input("text", "?"), Input("timeout")):
-        engine.answer([ana.program], ana.session, ana.program, heard, ana.facts, NOW + timedelta(hours=3), "s2")
-        assert msgspec.json.encode(ana.session) == before
+    for taps in ([], ["um"]):
+        ana = customer(MENU, VARS)
+        ana.writes("oi")
+        for choice in taps:
+            ana.taps(choice)
+        before = msgspec.json.encode(ana.session)
+        for heard in (Input("button", "x", "um"), Input("text", "Ana"), Input("text", "sair"), Input("image"), Input("timeout")):
+            engine.answer([ana.program], ana.session, ana.program, heard, ana.facts, NOW + timedelta(hours=3), "s2")
+            assert msgspec.json.encode(ana.session) == before
 
 
 def test_the_trace_of_a_turn(customer: Make) -> None:

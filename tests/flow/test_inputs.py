@@ -44,6 +44,7 @@ def after(case: str, heard: Input, kind: str = "text", **facts: object) -> tuple
         ("date_br: true", "12/03", "date", "2027-03-12"),
         ("date_br: {min: today, max: today+60d}", "amanhã", "date", "2027-03-11"),
         ("date_br: {min: today}", "10/03", "date", "2027-03-10"),
+        ("date_br: {max: today+2d}", "12/03", "date", "2027-03-12"),
         ('date_br: {min: "now + 1d 09:00"}', "11/03", "date", "2027-03-11"),
         ("date_br: {min: today+365d}", "01/03", "date", "2029-03-01"),
         ("time: true", "às 9", "time", "09:00"),

@@ -101,6 +101,8 @@ def _show(row: Row, labels: Mapping[str, str], tenants: Mapping[int, str]) -> Ro
     kept = {key: value for key, value in row.items() if key not in VOLATILE and value is not None}
     kept["tenant_id"] = tenants[row["tenant_id"]]
     kept.pop("arrival", None)
+    if row.get("sent_at") == row.get("received_at"):
+        kept.pop("sent_at", None)  # WhatsApp gave no time
     if row.get("due_at") is not None:
         kept["due_at"] = "set"
     text = _UUID.sub(lambda found: labels.get(found[0], "an id"), msgspec.json.encode(kept).decode())

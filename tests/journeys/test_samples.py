@@ -3,62 +3,37 @@ a second time it changes nothing. `pytest --update` rewrites the goldens in `rec
 
 import re
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
 
-import aiohttp
-import asyncpg
 import msgspec
 import pytest
 
-from atendeja import app
 from tests import server, world
-from tests.journeys import process, tables
+from tests.journeys import tables
+from tests.journeys.house import House, running
 
 GOLDEN = Path(__file__).parent / "recorded"
 WEBHOOKS = re.compile(r"(inbound|status|value-errors|batch|webhook)-.*")
 CASES = sorted(path.stem for path in world.SAMPLES.glob("*.json") if WEBHOOKS.fullmatch(path.stem))
 
 
-@dataclass
-class House:
-    """A running `serve` with tenants A and B, and a way to look at its database."""
-
-    child: process.Child
-    http: aiohttp.ClientSession
-    admin: asyncpg.Connection
-    tenants: dict[int, str]
-    numbers: dict[str, str]
-
-    async def post(self, body: bytes) -> int:
-        async with self.http.post(f"{self.child.url}/webhook", data=body, headers=world.sign(body)) as response:
-            return response.status
-
-    async def recorded(self) -> dict[str, object]:
-        """What is in the tables now, for a golden file."""
-        shown = tables.readable(await tables.dump(self.admin), self.tenants, self.numbers)
-        came = [{k: v for k, v in d.items() if k in ("state", "reason", "unrouted") and v} for d in await tables.deliveries(self.admin)]
-        return {"delivery": came, **shown}
-
-
 @pytest.fixture(scope="module")
 async def house(
     cluster: server.Server, template: str, tmp_path_factory: pytest.TempPathFactory, log_dir: Path
 ) -> AsyncIterator[House]:
-    name, state = f"{template}_samples", tmp_path_factory.mktemp("state")
+    name = f"{template}_samples"
     cluster.create_database(name, template)
-    config = world.make_config(cluster.dsn(name), cluster.dsn(name, "postgres"), state)
-    async with app.open_runtime(config) as rt:
-        made = await world.found(rt.db, config.secret_keys)
-    numbers = {str(made.number_a): "number a", str(made.number_b): "number b"}
-    async with (
-        tables.looking(cluster.dsn(name, "postgres")) as admin,
-        process.serving(cluster.dsn(name), cluster.dsn(name, "postgres"), state, log_dir) as child,
-        aiohttp.ClientSession() as http,
-    ):
-        yield House(child, http, admin, {made.a: "a", made.b: "b"}, numbers)
-        assert await child.stop() == 0
+    async with running(cluster, name, tmp_path_factory.mktemp("state"), log_dir) as house:
+        yield house
+        assert await house.child.stop() == 0
     cluster.drop_database(name)
+
+
+async def recorded(house: House) -> dict[str, object]:
+    """What is in the tables now, for a golden file."""
+    shown = tables.readable(await tables.dump(house.admin), house.tenants, house.numbers)
+    came = [{k: d[k] for k in ("state", "reason", "unrouted") if d[k]} for d in await tables.deliveries(house.admin)]
+    return {"delivery": came, **shown}
 
 
 def test_there_are_86_bodies_and_a_golden_for_each() -> None:
@@ -72,15 +47,15 @@ async def test_a_body_is_recorded_as_its_golden_says_and_once_only(case: str, ho
     body = (world.SAMPLES / f"{case}.json").read_bytes()
     await tables.wipe(house.admin)
     assert await house.post(body) == 200
-    await tables.quiet(house.admin)
-    golden, found = GOLDEN / f"{case}.json", await house.recorded()
+    await house.quiet()
+    golden, found = GOLDEN / f"{case}.json", await recorded(house)
     if update:
         golden.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n")
     assert found == msgspec.json.decode(golden.read_bytes())
 
     before = await tables.dump(house.admin)
     assert await house.post(body) == 200
-    await tables.quiet(house.admin)
+    await house.quiet()
     assert await tables.dump(house.admin) == before
     assert [d["state"] for d in await tables.deliveries(house.admin)] == ["digested", "digested"]
 
@@ -91,9 +66,9 @@ async def test_all_bodies_together_and_again_in_reverse_change_nothing(house: Ho
     bodies = [(world.SAMPLES / f"{case}.json").read_bytes() for case in CASES]
     for body in bodies:
         assert await house.post(body) == 200
-    await tables.quiet(house.admin)
+    await house.quiet()
     before = await tables.dump(house.admin)
     for body in reversed(bodies):
         assert await house.post(body) == 200
-    await tables.quiet(house.admin)
+    await house.quiet()
     assert await tables.dump(house.admin) == before

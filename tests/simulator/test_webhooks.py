@@ -38,7 +38,9 @@ async def test_it_is_repeated_until_200_at_once_and_then_ever_more_slowly(api: A
     at = receiver.arrived_at
     pauses = [later - earlier for earlier, later in pairwise(at)]
     assert len(pauses) == 4
-    assert pauses[0] < 0.045 < pauses[1] < pauses[2] < pauses[3]
+    assert pauses[0] < 0.045 < pauses[1]
+    assert pauses[2] > 0.09
+    assert pauses[3] > 0.18
     state = (await api.get("/_sim/state"))["webhooks"]
     assert state == {"waiting": 0, "delivered": 1, "refused": 4, "unanswered": 0}
 

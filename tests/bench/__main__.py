@@ -1,0 +1,69 @@
+"""`scripts/bench`: measure, print the table, end with 1 when a floor was missed."""
+
+import argparse
+import asyncio
+import os
+import platform
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+import msgspec
+
+from tests.bench import report, rows, stage
+from tests.bench.stage import Stage
+
+ONCE = ("1b",)
+
+
+def main() -> int:
+    options = _read_options()
+    measured = asyncio.run(_measure(options.rows, options.rounds))
+    found = report.lines(measured)
+    print(report.table(found))
+    if options.json:
+        options.json.write_bytes(msgspec.json.format(msgspec.json.encode(found)) + b"\n")
+    return 1 if any(line.verdict == report.MISSED for line in found) else 0
+
+
+def _read_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="scripts/bench", description="Measures the path of a message on this machine alone.")
+    usual = ",".join(row for row in rows.MEASURES)
+    parser.add_argument("--rows", default=usual, type=_rows, metavar="1,2,3", help=f"which rows of the table (default {usual})")
+    parser.add_argument("--rounds", default=3, type=int, help="how often each is measured; the median counts (default 3)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures of all rounds there")
+    return parser.parse_args()
+
+
+def _rows(text: str) -> list[str]:
+    chosen = text.split(",")
+    if unknown := [row for row in chosen if row not in rows.MEASURES]:
+        raise argparse.ArgumentTypeError(f"no row {', '.join(unknown)}; there are {', '.join(rows.MEASURES)}")
+    return chosen
+
+
+async def _measure(chosen: list[str], rounds: int) -> dict[str, list[float | None]]:
+    measured: dict[str, list[float | None]] = defaultdict(list)
+    async with stage.building() as built:
+        _say(f"{os.cpu_count()} cores, Python {platform.python_version()}, {stage.sync_ms(built.folder):.2f} ms a synced write")
+        for n in range(rounds):
+            wanted = [row for row in chosen if n == 0 or row not in ONCE]
+            for measure in dict.fromkeys(m for row in wanted for m in rows.MEASURES[row]):
+                await _take(built, measure, n, measured)
+    return measured
+
+
+async def _take(built: Stage, measure: rows.Measure, n: int, measured: dict[str, list[float | None]]) -> None:
+    name = getattr(measure, "__name__", "")
+    values = await measure(built, lambda line: _say(f"  {line}"))
+    for key, value in values.items():
+        measured[key].append(value)
+    _say(f"round {n + 1} {name}: " + ", ".join(f"{k} {'-' if v is None else format(v, '.2f')}" for k, v in values.items()))
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

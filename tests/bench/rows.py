@@ -1,0 +1,233 @@
+"""What is measured, a function a measurement: figure → value, None when the rate was not held; why not goes to `say`."""
+
+import asyncio
+import contextlib
+import datetime as dt
+import time
+from collections import defaultdict, deque
+from collections.abc import Awaitable, Callable, Sequence
+
+from atendeja.simulator.witness import Line
+from tests.bench import watch
+from tests.bench.bodies import Texts, body, request
+from tests.bench.load import Job, Result
+from tests.bench.report import percentile
+from tests.bench.stage import Scene, Stage, port_of, send
+from tests.journeys.process import Child
+
+Values = dict[str, float | None]
+Say = Callable[[str], None]
+Measure = Callable[[Stage, Say], Awaitable[Values]]
+
+CLOSED_S = 4.0
+CLOSED_CONNECTIONS = 64
+DRAINED = 6000
+DRAIN_MOST_S = 60
+LAG_MOST_MS = 50
+WARM = 200
+STATS_S = 12.0
+"""A backend of PostgreSQL that goes idle tells what it did after at most ten seconds."""
+
+
+async def acks(stage: Stage, say: Say) -> Values:
+    """Row 1: ours and the two others, one after the other, the same requests from the same generator."""
+    rates = {}
+    for kind in ("hmac", "transaction"):
+        async with stage.rival(kind) as port:
+            rates[kind] = await _rate(port, say, kind)
+    async with stage.scene() as scene, scene.serving("web", statuses=False) as app:
+        ours = await _rate(port_of(app), say, "serve --role web")
+    return {
+        "acks": ours,
+        "acks_hmac": rates["hmac"],
+        "acks_transaction": rates["transaction"],
+        "acks_to_hmac": _ratio(ours, rates["hmac"]),
+        "acks_to_transaction": _ratio(ours, rates["transaction"]),
+    }
+
+
+async def _rate(port: int, say: Say, who: str) -> float | None:
+    result = await send(Job("closed", port, Texts(0, 20_000, 5000), CLOSED_CONNECTIONS, seconds=CLOSED_S))
+    if result.failed:
+        say(f"{who}: {result.failed} requests failed")
+        return None
+    return result.answered / result.seconds
+
+
+def _ratio(one: float | None, other: float | None) -> float | None:
+    return None if one is None or other is None else one / other
+
+
+async def commits(stage: Stage, say: Say) -> Values:
+    """Row 1b: what 200 POSTs at once cost in commits, less what as long an idle stretch costs; every row must be stored."""
+    async with stage.scene() as scene, scene.serving("web", statuses=False) as app:
+        await send(Job("closed", port_of(app), Texts(0, 50, 50), 1))
+        await asyncio.sleep(STATS_S)
+        marks = [await stage.commits(scene.database)]
+        await asyncio.sleep(STATS_S)
+        marks.append(await stage.commits(scene.database))
+        result = await send(Job("closed", port_of(app), Texts(50, 200, 200), 200))
+        await asyncio.sleep(STATS_S)
+        marks.append(await stage.commits(scene.database))
+        async with scene.looking() as admin:
+            stored = int(await admin.fetchval("SELECT count(*) FROM delivery")) - 50
+    if result.failed or stored != 200:
+        say(f"of 200 concurrent POSTs {result.failed} failed, {stored} are stored")
+        return {"commits": None}
+    return {"commits": marks[2] - marks[1] - (marks[1] - marks[0])}
+
+
+async def drain(stage: Stage, say: Say) -> Values:
+    """Row 2: a backlog of as many new customers, worked off by a worker that starts when all is stored; no statuses meanwhile."""
+    async with stage.scene() as scene:
+        async with scene.serving("web", statuses=False) as web:
+            stored = await send(Job("closed", port_of(web), Texts(0, DRAINED, DRAINED), CLOSED_CONNECTIONS))
+        if stored.failed:
+            say(f"{stored.failed} of the backlog were not stored")
+            return {"drain": None}
+        async with scene.serving("worker", statuses=False) as worker:
+            deadline = time.monotonic() + DRAIN_MOST_S
+            while await scene.accepted() < DRAINED and time.monotonic() < deadline:
+                await asyncio.sleep(0.2)
+            replies, began = await scene.replies(), _started_at(worker)
+    if len(replies) != DRAINED:
+        say(f"{len(replies)} replies to {DRAINED} texts after {DRAIN_MOST_S} s")
+        return {"drain": None}
+    return {"drain": DRAINED / (max(line.at for line in replies) - began)}
+
+
+def _started_at(child: Child) -> float:
+    """When the process said that its loops run, the first claim being the next thing they do."""
+    line = next(line for line in child.lines() if line.get("event") == "started")
+    return dt.datetime.fromisoformat(str(line["timestamp"])).timestamp()
+
+
+async def steady(stage: Stage, say: Say) -> Values:
+    """Rows 3 and 8: 300 a second."""
+    async with stage.scene() as scene, scene.serving() as app:
+        await _warm(scene, app)
+        idle = watch.pss_mib(app.process.pid)
+        async with watch.memory(app.process.pid) as samples:
+            latencies = await _exchange(scene, app, say, rate=300, count=3600, customers=1200)
+    return {
+        "p99_at_300": _at(latencies, 0.99),
+        "p50_at_300": _at(latencies, 0.5),
+        "pss_idle": idle,
+        "pss_at_300": max(samples),
+    }
+
+
+async def hurried(stage: Stage, say: Say) -> Values:
+    """Row 3's goal: 600 a second."""
+    async with stage.scene() as scene, scene.serving() as app:
+        await _warm(scene, app)
+        return {"p99_at_600": _at(await _exchange(scene, app, say, rate=600, count=6000, customers=2000), 0.99)}
+
+
+async def slow(stage: Stage, say: Say) -> Values:
+    """Row 4: 10 a second."""
+    async with stage.scene() as scene, scene.serving() as app:
+        await _warm(scene, app)
+        latencies = await _exchange(scene, app, say, rate=10, count=300, customers=100)
+    return {"p50_at_10": _at(latencies, 0.5), "p99_at_10": _at(latencies, 0.99)}
+
+
+async def thrift(stage: Stage, say: Say) -> Values:
+    """Row 5: CPU from the first webhook until the last status is recorded."""
+    async with stage.scene() as scene, scene.serving() as app:
+        await _warm(scene, app)
+        running = stage.cluster.running()
+        assert running is not None
+        count, pids = 2400, (app.process.pid, running.pid)
+        before = [watch.cpu_s(pid) for pid in pids]
+        latencies = await _exchange(scene, app, say, rate=200, count=count, customers=800)
+        used = [watch.cpu_s(pid) - b for pid, b in zip(pids, before, strict=True)]
+    if latencies is None:
+        return {"cpu_ms": None, "cpu_app_ms": None}
+    return {"cpu_ms": sum(used) / count * 1000, "cpu_app_ms": used[0] / count * 1000}
+
+
+async def first_reply(stage: Stage, say: Say) -> Values:
+    """Row 9: from the start of the process to the reply to a text that is posted as soon as it listens."""
+    async with stage.scene() as scene:
+        began = time.time()
+        async with scene.serving(ready=False, statuses=False) as app:
+            await _post_first(port_of(app))
+            deadline = time.monotonic() + 20
+            while not await scene.accepted() and time.monotonic() < deadline:
+                await asyncio.sleep(0.02)
+            replies = await scene.replies()
+    if not replies:
+        say("no reply 20 s after the start")
+    return {"first_reply": replies[0].at - began if replies else None}
+
+
+async def _post_first(port: int) -> None:
+    """Connect as soon as somebody listens, and post."""
+    deadline = time.monotonic() + 20
+    while True:
+        with contextlib.suppress(ConnectionError):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            break
+        assert time.monotonic() < deadline, "it does not listen"
+        await asyncio.sleep(0.005)
+    writer.write(request(body(0, 0)))
+    assert b" 200 " in await reader.readline()
+    writer.close()
+
+
+# ── exchanges ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def _warm(scene: Scene, app: Child) -> None:
+    """Statements prepared, leases taken, connections open: the start is row 9's. Other customers than those who count."""
+    await send(Job("open", port_of(app), Texts(10_000_000, WARM, WARM), rate=100))
+    assert not await scene.left(20), "it does not come to rest"
+    await asyncio.sleep(1)
+
+
+async def _exchange(scene: Scene, app: Child, say: Say, *, rate: float, count: int, customers: int) -> list[float] | None:
+    """Seconds from when each text was to go to its reply at the simulator; None when the rate was not held."""
+    texts = Texts(0, count, customers)
+    before = await scene.accepted()
+    result = await send(Job("open", port_of(app), texts, rate=rate))
+    left = await scene.left()
+    lines = (await scene.replies())[before:]
+    latencies = match(texts.senders, result.intended, lines)
+    if faults := _faults(result, left, unanswered=count - len(latencies), unexpected=len(lines) - len(latencies)):
+        say(f"{rate:g}/s not held: {'; '.join(faults)}")
+        return None
+    return latencies
+
+
+def match(senders: Sequence[str], intended: Sequence[float], replies: Sequence[Line]) -> list[float]:
+    """The n-th reply to somebody answers the n-th text: seconds from when that was to go. What is too many is left out."""
+    open_texts: dict[str, deque[float]] = defaultdict(deque)
+    for sender, at in zip(senders, intended, strict=True):
+        open_texts[sender].append(at)
+    return [line.at - open_texts[line.to].popleft() for line in replies if open_texts[line.to]]
+
+
+def _faults(result: Result, left: str, *, unanswered: int, unexpected: int) -> list[str]:
+    lag_ms = percentile(result.lags, 0.99) * 1000
+    found = [f"{n} {what}" for n, what in ((result.failed, "failed"), (unanswered, "unanswered"), (unexpected, "unexpected")) if n]
+    if lag_ms > LAG_MOST_MS:
+        found.append(f"the generator lagged {lag_ms:.0f} ms")
+    return [*found, left] if left else found
+
+
+def _at(latencies: list[float] | None, share: float) -> float | None:
+    return None if latencies is None else percentile(latencies, share) * 1000
+
+
+MEASURES: dict[str, tuple[Measure, ...]] = {
+    "1": (acks,),
+    "1b": (commits,),
+    "2": (drain,),
+    "3": (steady, hurried),
+    "4": (slow,),
+    "5": (thrift,),
+    "8": (steady,),
+    "9": (first_reply,),
+}
+"""Row → how it is measured. Row 1b is measured once, the others once a round."""

@@ -1,0 +1,159 @@
+"""The network to the Cloud API against a server that misbehaves byte by byte: what is `not sent`, what is in doubt, what an answer says."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+
+from atendeja import cloud
+from atendeja.cloud import Cloud, Outcome
+from atendeja.errors import Refused, Unavailable
+from atendeja.wa import reply
+
+Behaviour = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+OK = b'{"messaging_product":"whatsapp","contacts":[{"input":"55","wa_id":"55"}],"messages":[{"id":"wamid.A"}]}'
+
+
+class Graph:
+    """A server that does to each connection what it is told; `requests` is what it read."""
+
+    def __init__(self) -> None:
+        self.requests: list[bytes] = []
+        self.behave: Behaviour = respond(OK)
+        self.url = ""
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = next((int(line[15:]) for line in head.splitlines() if line.lower().startswith(b"content-length:")), 0)
+            self.requests.append(head + await reader.readexactly(length))
+            await self.behave(reader, writer)
+        writer.close()
+
+
+def respond(body: bytes, status: str = "200 OK", pieces: int = 1, more: str = "") -> Behaviour:
+    """Answer with this body, in so many pieces."""
+
+    async def behave(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n{more}\r\n"
+        size = -(-len(body) // pieces)
+        for piece in (head.encode(), *(body[i : i + size] for i in range(0, len(body), size))):
+            writer.write(piece)
+            await writer.drain()
+            await asyncio.sleep(0.01)
+
+    return behave
+
+
+async def hang_up(_reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+    """Close without an answer."""
+
+
+async def reset(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """RST instead of an answer."""
+    sock = writer.get_extra_info("socket")
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
+    writer.transport.abort()
+
+
+async def stay_silent(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+    """Half open: nothing comes back."""
+    await reader.read()
+
+
+async def cut(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Half of a 200."""
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(OK), OK[:20]))
+    await writer.drain()
+
+
+@pytest.fixture
+async def graph() -> AsyncIterator[Graph]:
+    made = Graph()
+    server = await asyncio.start_server(made.serve, "127.0.0.1", 0)
+    made.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    yield made
+    server.close()
+
+
+@pytest.fixture
+async def client(graph: Graph) -> AsyncIterator[Cloud]:
+    made = Cloud(graph.url + "/", "v24.0")
+    yield made
+    await made.close()
+
+
+async def post(client: Cloud) -> Outcome:
+    return await client.call_messages("100", "segredo", b'{"to":"55"}')
+
+
+async def test_a_post_is_one_request_with_the_token_and_the_body_as_given(graph: Graph, client: Cloud) -> None:
+    outcome = await post(client)
+    assert isinstance(outcome.verdict, reply.Accepted) and outcome.verdict.wamid == "wamid.A"
+    assert outcome.first_byte_at is not None
+    (request,) = graph.requests
+    assert request.startswith(b"POST /v24.0/100/messages HTTP/1.1\r\n")
+    assert b"\r\nAuthorization: Bearer segredo\r\n" in request
+    assert request.endswith(b'\r\n\r\n{"to":"55"}')
+
+
+async def test_an_answer_may_come_in_pieces(graph: Graph, client: Cloud) -> None:
+    """Half a JSON read as a whole one would leave an accepted message in doubt."""
+    graph.behave = respond(OK, pieces=4)
+    assert isinstance((await post(client)).verdict, reply.Accepted)
+
+
+@pytest.mark.parametrize("behave", [hang_up, reset, cut, respond(b"<html>oi</html>"), respond(b"", "302 Found", more="Location: /x\r\n")])
+async def test_what_left_us_without_a_readable_answer_is_in_doubt(behave: Behaviour, graph: Graph, client: Cloud) -> None:
+    """F32, F34, F42: one POST, no repetition, no redirect followed."""
+    graph.behave = behave
+    outcome = await post(client)
+    assert isinstance(outcome.verdict, reply.Unsettled)
+    assert outcome.first_byte_at is not None
+    await asyncio.sleep(0.05)
+    assert len(graph.requests) == 1
+
+
+async def test_a_silent_server_is_in_doubt_after_the_time_out(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
+    """F44."""
+    monkeypatch.setattr(cloud, "READ_S", 0.1)
+    client = Cloud(graph.url, "v24.0")
+    graph.behave = stay_silent
+    outcome = await post(client)
+    await client.close()
+    assert isinstance(outcome.verdict, reply.Unsettled) and outcome.first_byte_at is not None
+
+
+@pytest.mark.parametrize("base", ["http://127.0.0.1:9", "http://host.invalid", "https://127.0.0.1:{port}"], ids=["refused", "dns", "tls"])
+async def test_a_connection_that_never_was_is_not_sent(base: str, graph: Graph) -> None:
+    """F33: no byte of the message left us, so it may be tried again."""
+    client = Cloud(base.format(port=graph.url.rpartition(":")[2]), "v24.0")
+    outcome = await post(client)
+    await client.close()
+    assert isinstance(outcome.verdict, reply.Unavailable) and outcome.verdict.code is None
+    assert outcome.first_byte_at is None
+
+
+async def test_a_connection_closed_while_idle_never_makes_two_posts(graph: Graph, client: Cloud) -> None:
+    """F34: each call is at most one request, whatever became of the connection it reused."""
+    for calls in range(1, 6):
+        outcome = await post(client)
+        assert len(graph.requests) <= calls
+        assert isinstance(outcome.verdict, reply.Accepted | reply.Unsettled)
+
+
+async def test_the_number_is_known_or_why_it_is_not(graph: Graph, client: Cloud) -> None:
+    graph.behave = respond(b'{"display_phone_number":"+55 11"}', pieces=3)
+    assert await client.fetch_number("100", "t") == {"display_phone_number": "+55 11"}
+    graph.behave = respond(b'{"error":{"message":"Invalid OAuth access token","code":190}}', "401 Unauthorized")
+    with pytest.raises(Refused, match="Invalid OAuth access token"):
+        await client.fetch_number("100", "t")
+    graph.behave = respond(b"<html>", "502 Bad Gateway")
+    with pytest.raises(Unavailable, match="502"):
+        await client.fetch_number("100", "t")
+    graph.behave = hang_up
+    with pytest.raises(Unavailable, match="cannot be reached"):
+        await client.fetch_number("100", "t")

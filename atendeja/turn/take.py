@@ -302,12 +302,12 @@ async def _consents(tx: Tx, rt: Runtime, taken: Sequence[Decision], now: dt.date
     if not asked:
         return []
     standing = await consent.load(tx, [d.talk.contact_id for d, *_ in asked])
-    return [
-        consent.Entry(
-            rt.new_id(), d.talk.contact_id, c.purpose, c.state, "flow",
-            {"wamid": event.key if event else None, "text": c.text, "flow_version": version},
-            event.arrival if event else 0, event.position if event else 0, now,
-        )
-        for d, c, event, version in asked
-        if standing.get((d.talk.contact_id, c.purpose)) != c.state
-    ]  # fmt: skip
+    entries = []
+    for d, c, event, version in asked:
+        key = d.talk.contact_id, c.purpose
+        if standing.get(key) != c.state:
+            standing[key] = c.state
+            evidence: dict[str, object] = {"wamid": event.key if event else None, "text": c.text, "flow_version": version}
+            arrival, position = (event.arrival, event.position) if event else (0, 0)
+            entries.append(consent.Entry(rt.new_id(), *key, c.state, "flow", evidence, arrival, position, now))
+    return entries

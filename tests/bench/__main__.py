@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from atendeja import log
 from tests.bench import report, rows, stage
 from tests.bench.stage import Stage
 
@@ -18,6 +19,7 @@ ONCE = ("1b",)
 
 def main() -> int:
     options = _read_options()
+    log.configure("WARNING", "console")
     measured = asyncio.run(_measure(options.rows, options.rounds))
     found = report.lines(measured)
     print(report.table(found))

@@ -113,11 +113,13 @@ async def run_closed(job: Job) -> Result:
 
     def answered(client: Client, status: int) -> None:
         nonlocal running
+        if done.is_set():
+            return
         if status != 200:
             result.failed += 1
         elif counting:
             result.answered += 1
-        request = None if done.is_set() or not client.open else next(feed, None)
+        request = next(feed, None) if client.open else None
         if request is None:
             running -= 1
             if not running:

@@ -41,7 +41,8 @@ def _shoot(chromium: str) -> None:
         browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
         page = browser.new_page(viewport={"width": 1180, "height": 760}, device_scale_factor=1.5)
         page.goto(f"http://127.0.0.1:{PORT}/simulator/")
-        page.wait_for_timeout(1500)
+        page.get_by_role("button", name="Ana Souza").click()
+        page.wait_for_timeout(1000)
         page.screenshot(path=PICTURE)
         browser.close()
 

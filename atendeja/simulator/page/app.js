@@ -16,6 +16,7 @@ on("snapshot", ({ numbers, people, bubbles, traffic }) => {
   state.bubbles = new Map(bubbles.map((item) => [item.wamid, item]));
   if (!state.people.has(state.person)) state.person = people.at(-1)?.key ?? null;
   showNumbers(numbers);
+  followTalk();
   showPeople();
   showChat();
   $("traffic").replaceChildren(...traffic.toReversed().map(exchange));
@@ -87,8 +88,17 @@ function append(item) {
   element.scrollIntoView({ block: "end" });
 }
 
+// A person is shown with the number of the last message, not with whichever number was chosen before.
+function followTalk() {
+  const last = [...state.bubbles.values()].findLast((item) => item.customer === state.person);
+  if (!last) return;
+  state.number = last.phone_number_id;
+  $("number").value = state.number;
+}
+
 function choosePerson(key) {
   state.person = key;
+  followTalk();
   state.unread.delete(key);
   showPeople();
   showChat();

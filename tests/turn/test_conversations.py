@@ -12,8 +12,8 @@ from tests.turn.shop import Row, Shop
 V1 = """
   a:
     do: [{say: {text: "Versão um"}}]
-    wait: {reply: [text], timeout: {after: 30m, to: aviso}}
-    route: [{any: true, to: fim}]
+    wait: {reply: [text], timeout: 30m}
+    route: [{timeout: true, to: aviso}, {any: true, to: fim}]
   aviso: {do: [{say: {text: "Ainda aí?"}}], wait: {reply: [text]}, route: [{any: true, to: fim}]}
   fim: {do: [{say: {text: "Fim um"}}, {close: {}}]}
 """
@@ -23,11 +23,13 @@ TERMS = """
     do: [{say: {text: "Quer ofertas?"}}]
     wait: {reply: [text]}
     route: [{any_word: [sim], to: quer}, {any_word: [nao], to: recusa}]
+    else: {to: recusa}
   quer:
-    do: [{consent: {purpose: marketing, state: in, text: "Ofertas por aqui."}}, {tag: {add: [vip, novo]}}]
+    do: [{consent: {purpose: marketing, state: in, text: "Ofertas por aqui."}}, {tag: [vip, novo]}]
     wait: {reply: [text]}
     route: [{any_word: [nao], to: recusa}, {any_word: [mesmo], to: velho}]
-  velho: {do: [{tag: {remove: [novo]}}, {say: {text: "Ok"}}, {end: {}}]}
+    else: {to: recusa}
+  velho: {do: [{untag: [novo]}, {say: {text: "Ok"}}, {end: {}}]}
   recusa: {do: [{consent: {purpose: marketing, state: out}}, {end: {}}]}
 """
 
@@ -160,8 +162,8 @@ async def test_each_node_that_was_visited_is_a_step(shop: Shop) -> None:
     await shop.asks("oi")
     await shop.asks("pronto")
     steps = await shop.rows("SELECT turn_no, step_no, node, trace FROM step ORDER BY turn_no, step_no")
-    assert [(s["turn_no"], s["node"]) for s in steps] == [(1, "a"), (2, "a"), (2, "fim")]
-    assert [s["step_no"] for s in steps] == [1, 2, 3]
+    assert [(s["turn_no"], s["node"]) for s in steps] == [(1, "a"), (1, "a"), (2, "a"), (2, "fim")]
+    assert [s["step_no"] for s in steps] == [1, 2, 3, 4]
     traces = [msgspec.json.decode(s["trace"]) for s in steps]
     assert {t["event"] for t in traces} == {str(r["id"]) for r in await shop.rows("SELECT id FROM event")}
     assert "Versão" not in str(traces), "a trace holds no text"

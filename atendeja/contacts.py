@@ -167,16 +167,16 @@ async def lock_people(tx: Tx, people: Sequence[Person], now: dt.datetime, new_id
     """
     united = unite(people)
     wanted = list(dict.fromkeys(united.values()))
-    for _ in range(3):
+    found = await _find(tx, wanted)
+    known = _by_key(found)
+    if missing := [p for p in wanted if match(p, known) is None]:
+        await _insert(tx, missing, now, new_id)
         found = await _find(tx, wanted)
-        if missing := [p for p in wanted if match(p, _by_key(found)) is None]:
-            await _insert(tx, missing, now, new_id)
-            found = await _find(tx, wanted)
-        matches = match_all(wanted, await tx.all(LOCK, ids=[c.id for c in found]))
-        if len(matches) == len(wanted):
-            await _write(tx, list(matches.values()))
-            return [matches[united[keys(p)[0]]].contact.id for p in people]
-    raise LostRace("the same people are being changed elsewhere")
+    matches = match_all(wanted, await tx.all(LOCK, ids=[c.id for c in found]))
+    if len(matches) < len(wanted):
+        raise LostRace("somebody has been renamed meanwhile")  # looking again with these locks in hand would deadlock
+    await _write(tx, list(matches.values()))
+    return [matches[united[keys(p)[0]]].contact.id for p in people]
 
 
 def _by_key(contacts: Iterable[Contact]) -> dict[str, Contact]:

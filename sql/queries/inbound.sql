@@ -10,10 +10,10 @@ SELECT day, seq, received_at, body FROM (
 ) AS measured WHERE before < :most_bytes ORDER BY seq;
 
 -- name: digested
--- Per day, so that one partition is touched.
+-- By the whole key, so that each row is one step down one partition's index, whatever the planner believes of a new day.
 UPDATE delivery d SET state = CASE WHEN n.reason IS NULL THEN 'digested' ELSE 'quarantined' END, reason = n.reason, unrouted = n.unrouted, digested_at = :at
-FROM unnest(:seqs::bigint[], :reasons::text[], :unrouteds::jsonb[]) AS n (seq, reason, unrouted)
-WHERE d.day = :day AND d.seq = n.seq AND d.state = 'stored';
+FROM unnest(:days::date[], :seqs::bigint[], :reasons::text[], :unrouteds::jsonb[]) AS n (day, seq, reason, unrouted)
+WHERE d.day = n.day AND d.seq = n.seq AND d.state = 'stored';
 
 -- name: days_ahead
 SELECT keep_delivery_days(:ahead::int) AS made;

@@ -9,7 +9,10 @@ SELECT v.id, v.contact_id, v.number_id, v.state, v.owner, v.queue, v.human_at, v
 FROM contact c
 JOIN conversation v ON v.tenant_id = c.tenant_id AND v.contact_id = c.id
 JOIN number n ON n.tenant_id = c.tenant_id AND n.id = v.number_id
-LEFT JOIN flow_session s ON s.tenant_id = c.tenant_id AND s.conversation_id = v.id AND s.state IN ('active', 'waiting')
+LEFT JOIN LATERAL (
+    SELECT id, flow_version_id, memory, due_at FROM flow_session
+    WHERE tenant_id = :tenant_id AND conversation_id = v.id AND state IN ('active', 'waiting') LIMIT 1
+) AS s ON true
 WHERE c.tenant_id = :tenant_id AND c.id = ANY (:contact_ids::uuid[]);
 
 -- name: save_sessions

@@ -205,7 +205,7 @@ def match(senders: Sequence[str], intended: Sequence[float], replies: Sequence[L
     open_texts: dict[str, deque[float]] = defaultdict(deque)
     for sender, at in zip(senders, intended, strict=True):
         open_texts[sender].append(at)
-    return [line.at - open_texts[line.to].popleft() for line in replies if open_texts[line.to]]
+    return [line.at - waiting.popleft() for line in replies if (waiting := open_texts[line.to.lstrip("+")])]
 
 
 def _faults(result: Result, left: str, *, unanswered: int, unexpected: int) -> list[str]:

@@ -79,7 +79,7 @@ async def running(
     numbers = {str(made.number_a): "number a", str(made.number_b): "number b"}
     async with (
         tables.looking(admin_dsn) as admin,
-        process.serving(dsn, admin_dsn, state_dir, log_dir, **more) as child,
+        process.serving(dsn, admin_dsn, state_dir, log_dir, more=more) as child,
         aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http,
     ):
         yield House(child, http, admin, {made.a: "a", made.b: "b"}, numbers)

@@ -86,11 +86,18 @@ async def start(arguments: list[str], environ: Mapping[str, str], output: Path, 
 
 @contextlib.asynccontextmanager
 async def serving(
-    database_url: str, admin_url: str, state_dir: Path, log_dir: Path, *, role: str = "all", ready: bool = True, **more: str
+    database_url: str,
+    admin_url: str,
+    state_dir: Path,
+    log_dir: Path,
+    *,
+    role: str = "all",
+    ready: bool = True,
+    more: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Child]:
     """`atendeja serve` on a free port, ready when given out; killed at the end if it has not been stopped."""
     port = free_port()
-    environ = {**world.environ(database_url, admin_url, state_dir), "PORT": str(port), **more}
+    environ = {**world.environ(database_url, admin_url, state_dir), "PORT": str(port), **(more or {})}
     arguments = ["-c", "from atendeja.cli import main; main()", "serve", "--role", role]
     child = await start(arguments, environ, log_dir / f"serve-{os.getpid()}-{next(_numbers)}.log", f"http://127.0.0.1:{port}")
     try:

@@ -89,7 +89,20 @@ def readable(found: Dump, tenants: Mapping[int, str], numbers: Mapping[str, str]
     return {name: [_show(row, labels, tenants) for row in rows] for name, rows in shown.items()}
 
 
-PLACE = ("tenant_id", "arrival", "position", "user_id", "phone", "contact_id", "number_id", "wamid", "status", "purpose", "at", "seq")
+PLACE = (
+    "tenant_id",
+    "arrival",
+    "position",
+    "user_id",
+    "phone",
+    "contact_id",
+    "number_id",
+    "wamid",
+    "status",
+    "purpose",
+    "at",
+    "seq",
+)
 """What tells the rows of a table apart without their ids."""
 
 

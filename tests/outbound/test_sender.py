@@ -1,0 +1,287 @@
+"""The sender against a real Cloud API that misbehaves: what each answer does to the message, the recipient and the number."""
+
+import asyncio
+
+import pytest
+
+from atendeja import cloud, failpoints
+from atendeja.cloud import Cloud
+from atendeja.outbound import protocol
+from atendeja.reconcile import Reconciler
+from atendeja.simulator import Settings, Simulator
+from tests.journeys.process import free_port
+from tests.outbound.office import ANA, BIA, Office
+
+
+async def test_a_message_goes_out_once_and_its_statuses_lift_it(office: Office) -> None:
+    """Claim before POST (I7): the attempt was committed before the simulator saw it."""
+    await office.put("Olá")
+    await office.open()
+    await office.until("accepted")
+    (line,) = office.posts
+    attempt = await office.row("SELECT state, wamid, claimed_at, first_byte_at, ended_at FROM attempt")
+    assert (attempt["state"], attempt["wamid"]) == ("accepted", line.wamid)
+    assert attempt["claimed_at"].timestamp() < line.at
+    assert attempt["claimed_at"] <= attempt["first_byte_at"] <= attempt["ended_at"]
+    for status in ("delivered", "sent", "read"):
+        await office.status(line, status)
+    (message,) = await office.messages()
+    assert message["state"] == "read"
+    assert all(message[f"{status}_at"] for status in ("accepted", "sent", "delivered", "read"))
+
+
+async def test_many_messages_are_each_posted_once(office: Office) -> None:
+    for i in range(40):
+        await office.put(f"Olá {i}", to=f"55119000000{i:02}")
+    await office.open()
+    await office.until("accepted")
+    assert len(office.posts) == len({line.opaque for line in office.posts}) == 40
+
+
+@pytest.mark.parametrize("code", [131047, 131026, 100, 132015, 987654])
+async def test_a_final_refusal_is_failed_with_its_code(code: int, office: Office) -> None:
+    """F40; 987654 is not listed: final too, by DESIGN 4. A notice each, and the next one of the conversation goes."""
+    office.fault("code", code)
+    await office.put("um", "dois")
+    await office.open()
+    await office.until(["failed", "accepted"])
+    first = (await office.messages())[0]
+    assert (first["code"], first["attempt_no"]) == (code, 1)
+    assert first["failed_at"] is not None
+    assert office.notices("message_failed") == 1
+
+
+async def test_a_late_delivered_still_wins_over_failed(office: Office) -> None:
+    office.fault("code", 131026)
+    await office.put("um")
+    await office.open()
+    await office.until("failed")
+    await office.status(office.posts[0], "sent")
+    assert await office.states() == ["failed"]
+    await office.status(office.posts[0], "delivered")
+    assert await office.states() == ["delivered"]
+
+
+async def test_the_number_slows_down_when_told_to(office: Office) -> None:
+    """F35: 130429 stops every recipient of the number for a moment; then all go, once."""
+    office.fault("code", 130429)
+    await office.put("um", to=ANA)
+    await office.open()
+    await asyncio.sleep(0.3)
+    await office.put("dois", to=BIA)
+    await asyncio.sleep(0.3)
+    assert await office.states() == ["queued", "queued"]
+    assert len(office.posts) == 1
+    office.later(seconds=3)
+    office.ring()
+    await office.until("accepted")
+    assert [line.answer for line in office.posts] == ["code", "ok", "ok"]
+
+
+async def test_only_the_recipient_waits_whom_we_wrote_too_much(office: Office) -> None:
+    """F36: 131056 holds this person's messages in their order for 6 s, and nobody else's."""
+    office.fault("code", 131056, to=ANA)
+    await office.put("um", "dois", to=ANA)
+    await office.open()
+    await asyncio.sleep(0.2)
+    await office.put("três", to=BIA)
+    await office.until("accepted", BIA)
+    office.later(seconds=3)
+    office.ring()
+    await asyncio.sleep(0.2)
+    assert await office.states(ANA) == ["queued", "queued"]
+    office.later(seconds=4)
+    office.ring()
+    await office.until("accepted", ANA)
+    assert len(office.posts) == 4
+
+
+async def test_the_pair_rule_is_kept_of_ourselves(office: Office) -> None:
+    """I12: a burst of ten, and the eleventh six seconds later, without ever being told."""
+    await office.put(*[f"n{i}" for i in range(12)])
+    await office.open()
+    await office.until(["accepted"] * 10 + ["queued"] * 2)
+    await asyncio.sleep(0.2)
+    assert len(office.posts) == 10
+    office.later(seconds=6.1)
+    office.ring()
+    await office.until(["accepted"] * 11 + ["queued"])
+
+
+# ── nobody knows ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+LOST = ["drop_answer", "rst_before", "rst_after", "5xx_before", "5xx_after", "html", "truncate"]
+
+
+@pytest.mark.parametrize("fault", LOST)
+async def test_a_lost_answer_leaves_the_message_in_doubt_until_a_status_comes(fault: str, office: Office) -> None:
+    """F31, F32, F41, F42: one POST, never a second; our callback data finds the attempt, whatever we heard."""
+    office.fault(fault)
+    await office.put("um")
+    await office.open()
+    await office.until("in_doubt")
+    assert await office.attempts() == ["unknown"]
+    office.later(seconds=30)
+    office.ring()
+    await asyncio.sleep(0.1)
+    (line,) = office.posts
+    await office.status(line, "sent")
+    assert await office.states() == ["sent"]
+    attempt = await office.row("SELECT state, wamid FROM attempt")
+    assert (attempt["state"], attempt["wamid"] is not None) == ("accepted", True)
+
+
+async def test_a_time_out_is_in_doubt(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """F32, F44."""
+    monkeypatch.setattr(cloud, "READ_S", 0.1)
+    office.rt.cloud = Cloud(office.rt.config.wa_api_base, office.rt.config.wa_api_version)
+    office.fault("delay", 0.5)
+    await office.put("um")
+    await office.open()
+    await office.until("in_doubt")
+    await office.rt.cloud.close()
+    assert len(office.posts) == 1
+
+
+async def test_after_its_time_a_doubt_is_unknown_and_never_sent_again(office: Office) -> None:
+    """F45: T runs while our intake is healthy; a late status still lifts it."""
+    reconciler = Reconciler(office.rt)
+    office.fault("drop_answer")
+    await office.put("um")
+    await office.open()
+    await office.until("in_doubt")
+    office.later(seconds=119)
+    await reconciler.work()
+    assert await office.states() == ["in_doubt"]
+    office.later(seconds=2)
+    await reconciler.work()
+    assert await office.states() == ["unknown"]
+    office.later(hours=1)
+    office.ring()
+    await reconciler.work()
+    await asyncio.sleep(0.1)
+    assert len(office.posts) == 1
+    await office.status(office.posts[0], "delivered")
+    assert await office.states() == ["delivered"]
+
+
+# ── nothing left us ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_refused_connection_is_tried_again_and_accepted_once(office: Office) -> None:
+    """F33: definite, so no doubt; the Cloud API comes back and the message goes."""
+    port, closed = free_port(), office.rt.cloud
+    office.rt.cloud = Cloud(f"http://127.0.0.1:{port}", "v24.0")
+    await office.put("um")
+    await office.open()
+    async with asyncio.timeout(5):
+        while await office.attempts() != ["not_sent"]:
+            await asyncio.sleep(0.02)
+    assert await office.states() == ["queued"]
+    back = Simulator(Settings(port=port, window=False, pair=False, rate=None))
+    await back.start()
+    office.later(seconds=2)
+    office.ring()
+    await office.until("accepted")
+    assert await office.attempts() == ["not_sent", "accepted"]
+    assert back.board.tally.accepted == 1
+    await office.rt.cloud.close()
+    await back.stop()
+    office.rt.cloud = closed
+
+
+async def test_a_claim_that_grew_old_before_its_post_is_given_back(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fence: the loop was blocked between commit and POST, somebody else may have taken over. It goes later, once."""
+    monkeypatch.setattr(protocol, "FENCE_S", 0.1)
+    failpoints.configure({"ATENDEJA_FAILPOINTS": "send.after_claim=sleep:0.15@1"})
+    try:
+        await office.put("um")
+        await office.open()
+        await office.until("accepted")
+    finally:
+        failpoints.configure({})
+    assert await office.attempts() == ["abandoned", "accepted"]
+    assert len(office.posts) == 1
+
+
+# ── order ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_the_next_is_posted_only_when_the_one_before_was_answered(office: Office) -> None:
+    board = office.simulator.board
+    board.change(board.settings.changed({"latency_s": 0.05}))
+    await office.put("um", "dois", "três", "quatro")
+    await office.open()
+    await office.until("accepted")
+    attempts = await office.rows("SELECT a.claimed_at, a.ended_at FROM attempt a JOIN message m ON m.id = a.message_id ORDER BY m.seq")
+    assert [a["claimed_at"] >= before["ended_at"] for before, a in zip(attempts, attempts[1:], strict=False)] == [True] * 3
+    times = [line.at for line in office.posts]
+    assert all(later - earlier >= 0.05 for earlier, later in zip(times, times[1:], strict=False))
+
+
+async def test_a_doubt_holds_its_successor_for_ten_seconds(office: Office) -> None:
+    office.fault("drop_answer")
+    await office.put("um", "dois")
+    await office.open()
+    await office.until(["in_doubt", "queued"])
+    office.later(seconds=9)
+    office.ring()
+    await asyncio.sleep(0.1)
+    assert await office.states() == ["in_doubt", "queued"]
+    office.later(seconds=1.1)
+    office.ring()
+    await office.until(["in_doubt", "accepted"])
+
+
+async def test_a_message_in_back_off_holds_its_successor_and_nobody_elses(office: Office) -> None:
+    office.fault("code", 2494100, to=ANA)
+    await office.put("um", "dois", to=ANA)
+    await office.put("três", to=BIA)
+    await office.open()
+    await office.until("accepted", BIA)
+    await asyncio.sleep(0.1)
+    assert await office.states(ANA) == ["queued", "queued"]
+    office.later(seconds=2)
+    office.ring()
+    await office.until("accepted")
+    assert sorted(line.answer for line in office.posts) == ["code", "ok", "ok", "ok"]
+
+
+async def test_service_goes_before_marketing(office: Office) -> None:
+    await office.put("oferta", to=BIA, category="marketing")
+    await office.put("resposta", to=ANA)
+    await office.admin.execute("UPDATE number SET rate = 1")
+    await office.open()
+    await office.until("accepted", ANA)
+    assert await office.states(BIA) == ["queued"]
+
+
+# ── withdrawal ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_reply_that_a_person_overtook_is_withdrawn(office: Office) -> None:
+    await office.put("do robô", source="turn")
+    await office.put("da api")
+    await office.admin.execute("UPDATE conversation SET owner = 'human', human_at = now(), taken_at = now()")
+    await office.open()
+    await office.until(["withdrawn", "accepted"], timeout_s=1.5)
+    assert (await office.messages())[0]["reason"] == "human"
+
+
+async def test_outside_the_window_a_reply_is_withdrawn(office: Office) -> None:
+    await office.put("um", "dois")
+    office.later(hours=25)
+    await office.open()
+    await office.until("withdrawn")
+    assert {m["reason"] for m in await office.messages()} == {"window_closed"}
+    assert office.posts == []
+
+
+async def test_hundreds_of_withdrawals_do_not_hold_up_what_may_go(office: Office) -> None:
+    """A claim that finds only what must not go looks again at once."""
+    for i in range(30):
+        await office.put(*"abcdefghij", to=f"55119000001{i:02}", source="turn")
+    await office.admin.execute("UPDATE conversation SET owner = 'human', human_at = now(), taken_at = now()")
+    await office.put("viva", to=BIA)
+    await office.open()
+    await office.until("accepted", BIA, timeout_s=1.9)

@@ -154,6 +154,12 @@ def plural(name: str) -> str:
     return f"{name}es" if name.endswith("s") else f"{name}s"
 
 
+def records(structs: Iterable[object]) -> bytes:
+    """Structs as the one JSON array that `json_to_recordset` takes. For wide rows: asyncpg spends about 1 µs on each element of an
+    array parameter, and this is made in one call. A field that is JSON already must be a msgspec.Raw; bytes go as base64."""
+    return msgspec.json.encode(list(structs))
+
+
 class Nothing(msgspec.Struct):
     """The row type of a statement that returns no rows."""
 
@@ -276,6 +282,7 @@ def describe(error: BaseException) -> str:
 
 async def _prepare_connection(connection: asyncpg.Connection) -> None:
     await connection.set_type_codec("jsonb", schema="pg_catalog", format="binary", encoder=_encode_jsonb, decoder=_decode_jsonb)
+    await connection.set_type_codec("json", schema="pg_catalog", format="binary", encoder=bytes, decoder=bytes)
 
 
 def _encode_jsonb(value: object) -> bytes:

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from atendeja.db import Nothing, Session, Tx, columns, query
+from atendeja.db import Nothing, Session, Tx, columns, query, records
 
 RANK = {
     "queued": 0,
@@ -33,7 +33,7 @@ MAX_TRIES_ALONE = 3
 
 
 class NewEvent(Struct, frozen=True):
-    """A row of `event` to be. `state` is unhandled, or ignored with its reason."""
+    """A row of `event` to be: unhandled, or ignored when it has a `reason`."""
 
     id: UUID
     number_id: UUID | None
@@ -43,14 +43,10 @@ class NewEvent(Struct, frozen=True):
     kind: str
     arrival: int
     position: int
-    content: bytes
+    content: msgspec.Raw
     sent_at: dt.datetime
     received_at: dt.datetime
     reason: str | None
-
-    @property
-    def state(self) -> str:
-        return "unhandled" if self.reason is None else "ignored"
 
 
 class EventId(Struct):
@@ -101,8 +97,7 @@ async def record_events(tx: Tx, events: Sequence[NewEvent]) -> set[UUID]:
     """Insert these once and return the ids of those that are new; what came before is left alone."""
     if not events:
         return set()
-    rows = await tx.all(RECORD_EVENTS, **columns(events), states=[e.state for e in events])
-    return {row.id for row in rows}
+    return {row.id for row in await tx.all(RECORD_EVENTS, records=records(events))}
 
 
 async def load_known(tx: Tx, keys: Sequence[tuple[UUID, str]]) -> set[tuple[UUID, str]]:
@@ -135,7 +130,8 @@ async def count_try(tx: Tx, contact_id: UUID, reason: str) -> Tried | None:
 
 
 class NewMessage(Struct, frozen=True):
-    """A row of `message` to be, keyed by (source, source_id, source_no, ordinal)."""
+    """A row of `message` to be, keyed by (source, source_id, source_no, ordinal). Only a service message may ever be sent again when
+    nobody knows whether it went out: its policy follows from its category."""
 
     id: UUID
     number_id: UUID
@@ -146,14 +142,9 @@ class NewMessage(Struct, frozen=True):
     source_no: int
     ordinal: int
     category: Literal["service", "utility", "authentication", "marketing"]
-    content: bytes
+    content: msgspec.Raw
     sha256: bytes
     seq: int | None
-
-    @property
-    def policy(self) -> str:
-        """Only a service reply may ever be sent again when nobody knows whether it went out."""
-        return "at_least_once" if self.category == "service" else "at_most_once"
 
 
 class Echo(Struct, frozen=True):
@@ -182,8 +173,7 @@ RECORD_ECHOES = query("ledger.record_echoes", Echoed)
 async def queue_messages(tx: Tx, messages: Sequence[NewMessage], now: dt.datetime) -> None:
     """Write these as `queued`; one that exists under its key already is left alone."""
     if messages:
-        policies = [m.policy for m in messages]
-        await tx.run(QUEUE_MESSAGES, **columns(messages), policies=policies, not_before=now, created_at=now)
+        await tx.run(QUEUE_MESSAGES, records=records(messages), not_before=now, created_at=now)
 
 
 async def record_echoes(tx: Tx, echoes: Sequence[Echo]) -> list[Echoed]:

@@ -243,7 +243,7 @@ def _row(rt: Runtime, p: Plan, contact_id: UUID | None, conversation_id: UUID | 
     )
     return NewEvent(
         rt.new_id(), p.arrived.route.number_id, contact_id, conversation_id if p.talks else None, wa.dedup_key(item), p.kind,
-        p.arrived.arrival, item.position, msgspec.json.encode(_keep(item.event, content)), p.sent_at, p.arrived.received_at, p.reason,
+        p.arrived.arrival, item.position, msgspec.Raw(msgspec.json.encode(_keep(item.event, content))), p.sent_at, p.arrived.received_at, p.reason,
     )  # fmt: skip
 
 
@@ -278,11 +278,11 @@ async def _take_over(tx: Tx, rt: Runtime, echoes: Sequence[tuple[Plan, NewEvent]
     for p, row in echoes:
         assert row.contact_id is not None and row.conversation_id is not None and row.number_id is not None
         source_id = uuid5(row.number_id, row.key)
-        digest = hashlib.sha256(row.content).digest()
+        digest = hashlib.sha256(bytes(row.content)).digest()
         rows.setdefault(
             source_id,
             Echo(
-                rt.new_id(), row.number_id, row.contact_id, row.conversation_id, source_id, row.key, row.content, digest, p.sent_at
+                rt.new_id(), row.number_id, row.contact_id, row.conversation_id, source_id, row.key, bytes(row.content), digest, p.sent_at
             ),
         )
     new = await ledger.record_echoes(tx, list(rows.values()))

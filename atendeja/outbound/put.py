@@ -57,7 +57,7 @@ def _row(m: Outgoing, id_: UUID) -> NewMessage:
         m.source_no,
         m.ordinal,
         m.category,
-        content,
+        msgspec.Raw(content),
         digest,
         m.seq,
     )

@@ -242,7 +242,7 @@ class Sender:
             ids, ns = [c.message.id for c in claims], [c.n for c in claims]
             await tx.run(MOVE_TO_SENDING, ids=ids, ns=ns)
             await tx.run(
-                CLAIM_ATTEMPTS, ids=[c.attempt_id for c in claims], message_ids=ids, number_ids=[self._number.id] * len(claims),
+                CLAIM_ATTEMPTS, ids=[c.attempt_id for c in claims], message_ids=ids, number_id=self._number.id,
                 contact_ids=[c.message.contact_id for c in claims], ns=ns, boot=self._rt.who.boot, now=now,
             )  # fmt: skip
 

@@ -15,7 +15,7 @@ import structlog
 from msgspec import Struct
 
 from atendeja import consent, contacts, failpoints, flows, ledger, outbound, queue, tenants
-from atendeja.db import Nothing, Session, Tx, query
+from atendeja.db import Nothing, Session, Tx, query, records
 from atendeja.flow import session as flow
 from atendeja.flow.engine import Program
 from atendeja.flows import Programs, Published
@@ -273,27 +273,51 @@ async def _save_conversations(tx: Tx, taken: Sequence[Decision]) -> None:
         )  # fmt: skip
 
 
+class SessionRow(Struct):
+    """A flow session as it is saved: the engine's Session whole, and beside it what queries ask for."""
+
+    id: str
+    conversation_id: UUID
+    flow_version_id: str
+    state: str
+    node: str
+    due_at: dt.datetime | None
+    memory: flow.Session
+    started_at: dt.datetime
+    ended_at: dt.datetime | None
+
+
+class StepRow(Struct):
+    """A node visited, as it is kept."""
+
+    id: UUID
+    flow_session_id: UUID
+    conversation_id: UUID
+    turn_no: int
+    step_no: int
+    node: str
+    trace: flow.TraceRow
+
+
 async def _save_sessions(tx: Tx, taken: Sequence[Decision], now: dt.datetime) -> None:
-    rows = [(d.talk.id, s) for d in taken for s in d.sessions.values()]
-    if rows:
-        await tx.run(
-            SAVE_SESSIONS,
-            ids=[UUID(s.id) for _, s in rows], conversation_ids=[c for c, _ in rows], flow_version_ids=[UUID(s.version_id) for _, s in rows],
-            states=[s.state for _, s in rows], nodes=[s.node for _, s in rows], due_ats=[s.due_at for _, s in rows],
-            memories=[msgspec.json.encode(s) for _, s in rows], started_ats=[s.started_at for _, s in rows],
-            ended_ats=[None if s.live else now for _, s in rows],
-        )  # fmt: skip
+    found = [
+        SessionRow(s.id, d.talk.id, s.version_id, s.state, s.node, s.due_at, s, s.started_at, None if s.live else now)
+        for d in taken
+        for s in d.sessions.values()
+    ]
+    if found:
+        await tx.run(SAVE_SESSIONS, records=records(found))
 
 
 async def _append_steps(tx: Tx, rt: Runtime, taken: Sequence[Decision], now: dt.datetime) -> None:
-    rows = [(d, t) for d in taken for t in d.traces]
-    if rows:
-        await tx.run(
-            APPEND_STEPS,
-            ids=[rt.new_id() for _ in rows], session_ids=[t.session_id for _, t in rows], conversation_ids=[d.talk.id for d, _ in rows],
-            turn_nos=[d.turn_no for d, _ in rows], step_nos=[t.row.step for _, t in rows], nodes=[t.row.node for _, t in rows],
-            traces=[msgspec.json.encode(t.row) for _, t in rows], at=now,
-        )  # fmt: skip
+    found = [
+        StepRow(rt.new_id(), t.session_id, d.talk.id, d.turn_no, t.row.step, t.row.node, t.row)
+        for d in taken
+        if d.turn_no is not None
+        for t in d.traces
+    ]
+    if found:
+        await tx.run(APPEND_STEPS, records=records(found), at=now)
 
 
 async def _consents(tx: Tx, rt: Runtime, taken: Sequence[Decision], now: dt.datetime) -> list[consent.Entry]:

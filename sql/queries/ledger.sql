@@ -1,9 +1,10 @@
 -- name: record_events
 -- Insert once; a key seen before returns no row, and that is how we know. Sorted by the unique key: unsorted batches deadlock.
 INSERT INTO event (tenant_id, id, number_id, contact_id, conversation_id, key, kind, arrival, position, content, sent_at, received_at, state, reason)
-SELECT :tenant_id, e.* FROM unnest(:ids::uuid[], :number_ids::uuid[], :contact_ids::uuid[], :conversation_ids::uuid[], :keys::text[], :kinds::text[],
-       :arrivals::bigint[], :positions::int[], :contents::jsonb[], :sent_ats::timestamptz[], :received_ats::timestamptz[], :states::text[], :reasons::text[])
-  AS e (id, number_id, contact_id, conversation_id, key, kind, arrival, position, content, sent_at, received_at, state, reason)
+SELECT :tenant_id, e.id, e.number_id, e.contact_id, e.conversation_id, e.key, e.kind, e.arrival, e.position, e.content, e.sent_at, e.received_at,
+       CASE WHEN e.reason IS NULL THEN 'unhandled' ELSE 'ignored' END, e.reason
+FROM json_to_recordset(:records::json) AS e (id uuid, number_id uuid, contact_id uuid, conversation_id uuid, key text, kind text, arrival bigint, position int,
+                                          content jsonb, sent_at timestamptz, received_at timestamptz, reason text)
 ORDER BY e.number_id, e.key ON CONFLICT (tenant_id, number_id, key) DO NOTHING RETURNING id;
 
 -- name: known
@@ -33,10 +34,11 @@ RETURNING id, state;
 -- The key is (source, its id, its number, ordinal): putting the same twice adds nothing.
 INSERT INTO message (tenant_id, id, number_id, contact_id, conversation_id, source, source_id, source_no, ordinal, category, policy, content, content_sha256,
                      seq, state, not_before, created_at)
-SELECT :tenant_id, m.*, 'queued', :not_before::timestamptz, :created_at::timestamptz
-FROM unnest(:ids::uuid[], :number_ids::uuid[], :contact_ids::uuid[], :conversation_ids::uuid[], :sources::text[], :source_ids::uuid[], :source_nos::bigint[],
-            :ordinals::int[], :categories::text[], :policies::text[], :contents::jsonb[], :sha256s::bytea[], :seqs::bigint[])
-  AS m (id, number_id, contact_id, conversation_id, source, source_id, source_no, ordinal, category, policy, content, content_sha256, seq)
+SELECT :tenant_id, m.id, m.number_id, m.contact_id, m.conversation_id, m.source, m.source_id, m.source_no, m.ordinal, m.category,
+       CASE WHEN m.category = 'service' THEN 'at_least_once' ELSE 'at_most_once' END, m.content, decode(m.sha256, 'base64'), m.seq,
+       'queued', :not_before::timestamptz, :created_at::timestamptz
+FROM json_to_recordset(:records::json) AS m (id uuid, number_id uuid, contact_id uuid, conversation_id uuid, source text, source_id uuid, source_no bigint,
+                                          ordinal int, category text, content jsonb, sha256 text, seq bigint)
 ORDER BY m.source, m.source_id, m.source_no, m.ordinal
 ON CONFLICT (tenant_id, source, source_id, source_no, ordinal) DO NOTHING;
 
@@ -106,8 +108,8 @@ DELETE FROM status_orphan WHERE tenant_id = :tenant_id AND received_at < :before
 
 -- name: claim_attempts
 INSERT INTO attempt (tenant_id, id, message_id, number_id, contact_id, n, boot, state, claimed_at)
-SELECT :tenant_id, a.*, :boot::uuid, 'claimed', :now::timestamptz
-FROM unnest(:ids::uuid[], :message_ids::uuid[], :number_ids::uuid[], :contact_ids::uuid[], :ns::int[]) AS a (id, message_id, number_id, contact_id, n);
+SELECT :tenant_id, a.id, a.message_id, :number_id, a.contact_id, a.n, :boot, 'claimed', :now
+FROM unnest(:ids::uuid[], :message_ids::uuid[], :contact_ids::uuid[], :ns::int[]) AS a (id, message_id, contact_id, n);
 
 -- name: move_to_sending
 UPDATE message m SET state = 'sending', attempt_no = n.n FROM unnest(:ids::uuid[], :ns::int[]) AS n (id, n)

@@ -17,16 +17,15 @@ WHERE c.tenant_id = :tenant_id AND c.id = ANY (:contact_ids::uuid[]);
 
 -- name: save_sessions
 INSERT INTO flow_session AS s (tenant_id, id, conversation_id, flow_version_id, state, node, due_at, memory, started_at, ended_at)
-SELECT :tenant_id, n.* FROM unnest(:ids::uuid[], :conversation_ids::uuid[], :flow_version_ids::uuid[], :states::text[], :nodes::text[], :due_ats::timestamptz[],
-       :memories::jsonb[], :started_ats::timestamptz[], :ended_ats::timestamptz[])
-  AS n (id, conversation_id, flow_version_id, state, node, due_at, memory, started_at, ended_at)
+SELECT :tenant_id, n.* FROM json_to_recordset(:records::json)
+  AS n (id uuid, conversation_id uuid, flow_version_id uuid, state text, node text, due_at timestamptz, memory jsonb, started_at timestamptz, ended_at timestamptz)
 ORDER BY n.ended_at NULLS LAST, n.id
 ON CONFLICT (tenant_id, id) DO UPDATE SET state = excluded.state, node = excluded.node, due_at = excluded.due_at, memory = excluded.memory, ended_at = excluded.ended_at;
 
 -- name: append_steps
 INSERT INTO step (tenant_id, id, flow_session_id, conversation_id, turn_no, step_no, node, trace, at)
-SELECT :tenant_id, n.*, :at::timestamptz FROM unnest(:ids::uuid[], :session_ids::uuid[], :conversation_ids::uuid[], :turn_nos::bigint[], :step_nos::int[],
-       :nodes::text[], :traces::jsonb[]) AS n (id, flow_session_id, conversation_id, turn_no, step_no, node, trace);
+SELECT :tenant_id, n.*, :at::timestamptz FROM json_to_recordset(:records::json)
+  AS n (id uuid, flow_session_id uuid, conversation_id uuid, turn_no bigint, step_no int, node text, trace jsonb);
 
 -- name: sent_lately
 -- Messages of the flows to a contact in the last minute: the runaway guard.

@@ -75,7 +75,9 @@ class Scene:
         stage, cluster = self._stage, self._stage.cluster
         urls = cluster.dsn(self.database), cluster.dsn(self.database, SUPERUSER)
         state_dir = stage.folder / f"state-{self.database}-{role}"
-        async with process.serving(*urls, state_dir, stage.folder, role=role, ready=ready, WA_API_BASE=self.simulator.url) as child:
+        async with process.serving(
+            *urls, state_dir, stage.folder, role=role, ready=ready, more={"WA_API_BASE": self.simulator.url}
+        ) as child:
             if statuses:
                 await self.ask("settings", {"webhook_url": f"{child.url}/webhook"})
             yield child

@@ -1,0 +1,104 @@
+"""The reconciler: what a death or a lost answer left without an end gets one, and never while our own intake is behind."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from atendeja.reconcile import BEHIND_S, Reconciler
+from tests import world
+from tests.outbound.conftest import office, simulator
+from tests.outbound.office import ANA, BIA, Office
+
+__all__ = ["office", "simulator"]
+
+
+@pytest.fixture
+async def doubtful(office: Office) -> AsyncIterator[Office]:
+    """An office with one message in doubt, and its senders closed."""
+    office.fault("drop_answer")
+    await office.put("um", to=ANA)
+    await office.open()
+    await office.until("in_doubt")
+    yield office
+
+
+async def test_a_doubt_is_given_up_after_its_time(doubtful: Office) -> None:
+    reconciler = Reconciler(doubtful.rt)
+    doubtful.later(seconds=121)
+    await reconciler.work()
+    assert await doubtful.states() == ["unknown"]
+    assert doubtful.rt.meter.counts["messages_unknown", ""] == 1
+
+
+async def test_a_process_that_has_just_started_gives_nothing_up(doubtful: Office) -> None:
+    """After an outage Meta's repeats are still on their way: T runs anew."""
+    doubtful.later(seconds=500)
+    reconciler = Reconciler(doubtful.rt)
+    await reconciler.work()
+    assert await doubtful.states() == ["in_doubt"]
+    doubtful.later(seconds=121)
+    await reconciler.work()
+    assert await doubtful.states() == ["unknown"]
+
+
+async def test_while_webhooks_wait_to_be_digested_no_doubt_is_given_up(doubtful: Office) -> None:
+    """The status that settles it may be among them."""
+    reconciler = Reconciler(doubtful.rt)
+    doubtful.later(seconds=60)
+    await doubtful.admin.execute(
+        "INSERT INTO delivery (day, received_at, body) VALUES ($1::timestamptz::date, $1, $2)", doubtful.now, world.text("w9", "oi")
+    )
+    doubtful.later(seconds=BEHIND_S + 1)
+    await reconciler.work()
+    doubtful.later(seconds=100)
+    await reconciler.work()
+    assert await doubtful.states() == ["in_doubt"]
+    await doubtful.hear()
+    await reconciler.work()
+    doubtful.later(seconds=119)
+    await reconciler.work()
+    assert await doubtful.states() == ["in_doubt"], "T begins when health returns"
+    doubtful.later(seconds=2)
+    await reconciler.work()
+    assert await doubtful.states() == ["unknown"]
+
+
+@pytest.mark.parametrize(("lease", "wanted"), [("alive", "sending"), ("ended", "in_doubt"), ("gone", "in_doubt")])
+async def test_what_is_on_the_wire_is_in_doubt_when_its_sender_is_gone(lease: str, wanted: str, office: Office) -> None:
+    """F30: by the database's clock, and not before the lease has ended."""
+    await office.put("um", to=BIA)
+    await office.admin.execute("UPDATE message SET state = 'sending', attempt_no = 1")
+    number = (await office.messages())[0]["number_id"]
+    if lease != "gone":
+        until = "now() + interval '1 s'" if lease == "alive" else "now() - interval '1 ms'"
+        await office.admin.execute(
+            f"INSERT INTO lease (name, holder, boot, until) VALUES ($1, gen_random_uuid(), gen_random_uuid(), {until})", f"send:{number}"
+        )
+    await Reconciler(office.rt).work()
+    assert await office.states() == [wanted]
+
+
+async def test_a_status_that_came_before_its_message_was_known_is_joined(office: Office) -> None:
+    """F6: without our callback data, by the wamid, once the answer of the POST is recorded."""
+    office.fault("delay", 0.3)
+    await office.put("um")
+    await office.open()
+    async with asyncio.timeout(5):
+        while not office.posts:
+            await asyncio.sleep(0.01)
+    await office.status(office.posts[0], "delivered", callback=False)
+    assert (await office.row("SELECT count(*) AS n FROM status_orphan"))["n"] == 1
+    await office.until("accepted")
+    await Reconciler(office.rt).work()
+    assert await office.states() == ["delivered"]
+    assert (await office.row("SELECT count(*) AS n FROM status_orphan"))["n"] == 0
+
+
+async def test_two_reconcilers_at_once_do_no_harm(doubtful: Office) -> None:
+    first, second = Reconciler(doubtful.rt), Reconciler(doubtful.rt)
+    doubtful.later(seconds=121)
+    await first.work()
+    await second.work()
+    assert await doubtful.states() == ["unknown"]
+    assert doubtful.rt.meter.counts["messages_unknown", ""] == 1

@@ -120,9 +120,8 @@ def build(rt: Runtime, role: Role, extra: list[BaseRoute] | None = None) -> Star
                 await worker.stop()
             log.info("stopped")
 
-    routes: list[BaseRoute] = [*health_routes(rt), *metrics.routes(rt), *(extra or [])]
-    if role != "worker":
-        routes += webhook.routes(rt, intake)
+    doors = webhook.routes(rt, intake) if role != "worker" else []
+    routes: list[BaseRoute] = [*doors, *health_routes(rt), *metrics.routes(rt), *(extra or [])]
     return Starlette(routes=routes, lifespan=lifespan)
 
 
@@ -204,6 +203,7 @@ def make_server(app: Starlette, config: Config) -> Server:
             app,
             log_config=None,
             access_log=False,
+            proxy_headers=False,
             lifespan="on",
             timeout_keep_alive=KEEP_ALIVE_S,
             timeout_graceful_shutdown=int(config.shutdown_grace_s),

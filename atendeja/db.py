@@ -35,7 +35,6 @@ T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 
-
 class LostRace(Exception):
     """Somebody changed the same rows between our look and our write: the transaction, repeated, will see it."""
 

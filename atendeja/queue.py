@@ -140,7 +140,7 @@ class Throttle:
         return False
 
     def settle(self, now: float) -> float | None:
-        """After a write: seconds until the job that is owed for it, or None when none is. A little late, for timers that are early."""
+        """After a write: seconds until the job that is owed for it, None when none is. A little late: timers may be early."""
         return max(0.0, self._last_job + JOB_EVERY_S + TIMER_SLACK_S - now) if self.owed else None
 
 

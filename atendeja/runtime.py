@@ -65,6 +65,7 @@ class Bells:
 
     def __init__(self) -> None:
         self.digest = Bell()
+        self.statuses = Bell()
         self.turn = Bell()
         self.send = Bell()
         self.numbers: dict[UUID, Bell] = {}

@@ -11,7 +11,7 @@ from procrastinate import App
 
 from atendeja import leases, ledger, queue, reconcile, tenants
 from atendeja.db import Tx, query
-from atendeja.inbound import digest
+from atendeja.inbound import intake
 from atendeja.inbound.digest import Digester
 from atendeja.outbound.sender import Senders
 from atendeja.queue import Bell
@@ -42,7 +42,7 @@ class Worker:
 
     def __init__(self, rt: Runtime) -> None:
         self._rt = rt
-        self._digester = Digester(rt)
+        self._digesters = {lane: Digester(rt, lane) for lane in (intake.PEOPLE, intake.STATUSES)}
         self._turns = Turns(rt)
         self._senders = Senders(rt)
         self._reconciler = reconcile.Reconciler(rt)
@@ -51,7 +51,8 @@ class Worker:
     def start(self) -> None:
         """Start the loops; each looks at once, which is the sweep at start."""
         bells = self._rt.bells
-        self._keep("digest", bells.digest, self._digester.work)
+        self._keep("digest", bells.digest, self._digesters[intake.PEOPLE].work)
+        self._keep("statuses", bells.statuses, self._digesters[intake.STATUSES].work)
         self._keep("turn", bells.turn, self._turns.work)
         self._keep("send", bells.send, self._senders.work)
         self._repeat("reconcile", reconcile.EVERY_S, self._reconciler.work)
@@ -60,7 +61,7 @@ class Worker:
 
     async def stop(self) -> None:
         """No new claims; POSTs in flight finish and are recorded; leases go back, so that another process goes on at once."""
-        for bell in (self._rt.bells.digest, self._rt.bells.turn, self._rt.bells.send):
+        for bell in (self._rt.bells.digest, self._rt.bells.statuses, self._rt.bells.turn, self._rt.bells.send):
             bell.ring()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._senders.drain(), self._rt.config.shutdown_grace_s)
@@ -92,11 +93,13 @@ class Worker:
 
     async def _renew(self) -> None:
         """Renew what this process holds. What has gone to another is let go at once."""
-        held = self._senders.leases() | ({digest.LEASE} if self._digester.leased else set())
+        digesting = [d for d in self._digesters.values() if d.leased]
+        held = self._senders.leases() | {d.lease for d in digesting}
         if held:
             async with self._rt.db.session() as session:
                 kept = await leases.renew(session, self._rt.who, held)
-            self._digester.leased = digest.LEASE in kept
+            for digester in digesting:
+                digester.leased = digester.lease in kept
             self._senders.lost(kept)
 
     async def _run_jobs(self) -> None:
@@ -120,7 +123,8 @@ class Worker:
 
     async def _wake(self, stage: queue.Stage) -> None:
         bells = self._rt.bells
-        {"digest": bells.digest, "turn": bells.turn, "send": bells.send}[stage].ring()
+        for bell in {"digest": (bells.digest, bells.statuses), "turn": (bells.turn,), "send": (bells.send,)}[stage]:
+            bell.ring()
 
     async def _rescue(self, app: App) -> None:
         await queue.rescue_stalled(app)

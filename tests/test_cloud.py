@@ -1,4 +1,4 @@
-"""The network to the Cloud API against a server that misbehaves byte by byte: what is `not sent`, what is in doubt, what an answer says."""
+"""The network to the Cloud API against a server that misbehaves byte by byte: what is `not sent`, in doubt, or an answer."""
 
 import asyncio
 import contextlib
@@ -106,7 +106,9 @@ async def test_an_answer_may_come_in_pieces(graph: Graph, client: Cloud) -> None
     assert isinstance((await post(client)).verdict, reply.Accepted)
 
 
-@pytest.mark.parametrize("behave", [hang_up, reset, cut, respond(b"<html>oi</html>"), respond(b"", "302 Found", more="Location: /x\r\n")])
+@pytest.mark.parametrize(
+    "behave", [hang_up, reset, cut, respond(b"<html>oi</html>"), respond(b"", "302 Found", more="Location: /x\r\n")]
+)
 async def test_what_left_us_without_a_readable_answer_is_in_doubt(behave: Behaviour, graph: Graph, client: Cloud) -> None:
     """F32, F34, F42: one POST, no repetition, no redirect followed."""
     graph.behave = behave
@@ -127,7 +129,9 @@ async def test_a_silent_server_is_in_doubt_after_the_time_out(graph: Graph, monk
     assert isinstance(outcome.verdict, reply.Unsettled) and outcome.first_byte_at is not None
 
 
-@pytest.mark.parametrize("base", ["http://127.0.0.1:9", "http://host.invalid", "https://127.0.0.1:{port}"], ids=["refused", "dns", "tls"])
+@pytest.mark.parametrize(
+    "base", ["http://127.0.0.1:9", "http://host.invalid", "https://127.0.0.1:{port}"], ids=["refused", "dns", "tls"]
+)
 async def test_a_connection_that_never_was_is_not_sent(base: str, graph: Graph) -> None:
     """F33: no byte of the message left us, so it may be tried again."""
     client = Cloud(base.format(port=graph.url.rpartition(":")[2]), "v24.0")

@@ -10,6 +10,7 @@ from atendeja import flows
 from atendeja.db import Tx
 from atendeja.errors import Refused
 from atendeja.flow import document
+from atendeja.flow.engine import Program
 from atendeja.flow.examples import examples
 from atendeja.flow.model import Flow
 from atendeja.flows import Programs, Publication, Published
@@ -66,8 +67,10 @@ async def test_two_who_publish_at_once_make_two_versions(rt: Runtime, made: worl
 
 
 async def test_a_flow_that_does_not_check_is_refused_and_leaves_nothing(rt: Runtime, made: world.World) -> None:
-    bad = document.load(f"{HEAD.format(key='ruim')}nodes:\n  a: {{do: [{{say: {{text: Oi}}}}], wait: {{reply: [text]}}}}{PERSON}", "ruim")
-    with pytest.raises(Refused, match="nodes.a") as refused:
+    bad = document.load(
+        f"{HEAD.format(key='ruim')}nodes:\n  a: {{do: [{{say: {{text: Oi}}}}], wait: {{reply: [text]}}}}{PERSON}", "ruim"
+    )
+    with pytest.raises(Refused, match=r"nodes\.a") as refused:
         await publish(rt, made.a, bad)
     assert refused.value.code == "flow_invalid"
     assert await versions(rt) == [] and await published(rt, made.a) == []
@@ -109,7 +112,7 @@ async def test_a_version_is_the_document_that_was_published(rt: Runtime, made: w
         flow = document.load(text, key)
         await publish(rt, made.a, flow)
 
-        async def load(tx: Tx) -> dict[UUID, flows.Program]:
+        async def load(tx: Tx) -> dict[UUID, Program]:
             return await Programs().load(tx, [p.version_id for p in await flows.load_published(tx)])
 
         loaded = await rt.db.transact(made.a, load)

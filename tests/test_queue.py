@@ -220,7 +220,7 @@ async def test_a_loop_that_ends_is_started_again(error: Exception | None) -> Non
 
     task = asyncio.create_task(queue.supervise("loop", run, stopping, ended.append))
     async with asyncio.timeout(3):
-        while runs < 3:  # noqa: ASYNC110  a counter has no event
+        while runs < 3:
             await asyncio.sleep(0.01)
     stopping.set()
     await asyncio.wait_for(task, 1)
@@ -253,7 +253,9 @@ class Jobs:
         self.app = queue.build_app(rt.config.database_url.reveal(), {"wake": wake}, {"look": ("0 0 1 1 *", look)})
 
     async def waiting(self) -> int:
-        return int(await self.admin.fetchval("SELECT count(*) FROM procrastinate_jobs WHERE status = 'todo' AND task_name = 'wake'"))
+        return int(
+            await self.admin.fetchval("SELECT count(*) FROM procrastinate_jobs WHERE status = 'todo' AND task_name = 'wake'")
+        )
 
     async def run(self) -> None:
         """Do what waits."""

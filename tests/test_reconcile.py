@@ -73,7 +73,8 @@ async def test_what_is_on_the_wire_is_in_doubt_when_its_sender_is_gone(lease: st
     if lease != "gone":
         until = "now() + interval '1 s'" if lease == "alive" else "now() - interval '1 ms'"
         await office.admin.execute(
-            f"INSERT INTO lease (name, holder, boot, until) VALUES ($1, gen_random_uuid(), gen_random_uuid(), {until})", f"send:{number}"
+            f"INSERT INTO lease (name, holder, boot, until) VALUES ($1, gen_random_uuid(), gen_random_uuid(), {until})",
+            f"send:{number}",
         )
     await Reconciler(office.rt).work()
     assert await office.states() == [wanted]

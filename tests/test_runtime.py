@@ -4,6 +4,7 @@ import datetime as dt
 from uuid import UUID
 
 from atendeja import runtime
+from atendeja.queue import Bell
 from atendeja.runtime import Bells, Meter, Runtime
 
 
@@ -51,6 +52,6 @@ async def test_a_number_without_a_sender_rings_the_one_that_starts_senders() -> 
     bells.ring_number(number)
     assert await bells.send.wait(0.01)
     bells.send.clear()
-    bells.numbers[number] = runtime.Bell()
+    bells.numbers[number] = Bell()
     bells.ring_number(number)
     assert await bells.numbers[number].wait(0.01) and not await bells.send.wait(0.01)

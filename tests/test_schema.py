@@ -206,8 +206,8 @@ async def test_the_pool_is_the_application_role_whatever_is_reset(rt: Runtime) -
     async with rt.db.pool.acquire() as connection:
         for command in ("RESET ALL", "RESET ROLE", "DISCARD ALL"):
             await connection.execute(command)
-            row = await connection.fetchrow(
-                "SELECT current_user, rolsuper, rolbypassrls FROM pg_roles WHERE rolname = current_user"
+            row = await connection.fetchrow(  # a text of its own each: DISCARD ALL has taken the prepared one away
+                f"SELECT current_user, rolsuper, rolbypassrls FROM pg_roles WHERE rolname = current_user -- {command}"
             )
             assert tuple(row) == ("atendeja_app", False, False), command
 

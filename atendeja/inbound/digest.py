@@ -1,6 +1,7 @@
 """Digest: stored deliveries become events, in the order in which they arrived, each thing once.
 
-One digester at a time (a lease): two measurably invert messages of one contact. It takes the oldest deliveries that wait,
+One digester at a time for a lane (a lease): two measurably invert messages of one contact, so all that people write is one
+lane; deliveries with nothing but statuses are another, which may take its time. It takes the oldest deliveries that wait,
 parses them (pure), finds the tenant of each item, and writes each tenant's share in one transaction: contacts, conversations,
 events, opt-outs, statuses, echoes, when the contact is due. The deliveries are marked last, so a death in between means that
 the batch is taken again and changes nothing: the unique key of an event is the guard.
@@ -31,7 +32,6 @@ from atendeja.wa.events import Item
 
 log = structlog.get_logger(__name__)
 
-LEASE = "digest:0"
 MOST_DELIVERIES = 200
 MOST_BYTES = 2 * 1024 * 1024
 TENANTS_AT_ONCE = 4
@@ -75,8 +75,9 @@ BACKLOG = query("inbound.backlog", Backlog)
 class Digester:
     """The resident loop's work. Holds the lease while it lives; `leased` is kept true by the worker's renewals."""
 
-    def __init__(self, rt: Runtime) -> None:
-        self._rt = rt
+    def __init__(self, rt: Runtime, lane: int = 0) -> None:
+        self._rt, self._lane = rt, lane
+        self.lease = f"digest:{lane}"
         self._directory = Directory(rt.db)
         self.leased = False
 
@@ -84,11 +85,11 @@ class Digester:
         """Digest one batch. True when there may be more; False when nothing waits or the lane is another's."""
         if not self.leased:
             async with self._rt.db.session() as session:
-                self.leased = await leases.take(session, self._rt.who, LEASE)
+                self.leased = await leases.take(session, self._rt.who, self.lease)
             if not self.leased:
                 return False
         async with self._rt.db.session() as session:
-            stored = await session.all(STORED, most=MOST_DELIVERIES, most_bytes=MOST_BYTES)
+            stored = await session.all(STORED, lane=self._lane, most=MOST_DELIVERIES, most_bytes=MOST_BYTES)
         if not stored:
             return False
         failpoints.reach("digest.claimed")

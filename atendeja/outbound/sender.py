@@ -15,13 +15,14 @@ import msgspec
 import structlog
 from msgspec import Struct
 
-from atendeja import failpoints, leases, ledger, numbers, queue, tenants
+from atendeja import failpoints, leases, numbers, queue, tenants
 from atendeja.cloud import Outcome
 from atendeja.db import Nothing, Tx, query
 from atendeja.errors import Refused, Unavailable
 from atendeja.notify import notice
 from atendeja.numbers import Number
-from atendeja.outbound import protocol
+from atendeja.outbound import outcomes, protocol
+from atendeja.outbound.outcomes import Claim, Done
 from atendeja.outbound.protocol import Candidate, Settlement
 from atendeja.pacing import Pair, Window
 from atendeja.queue import Bell
@@ -57,28 +58,7 @@ CLAIM_ATTEMPTS = query("ledger.claim_attempts", Nothing)
 MOVE_TO_SENDING = query("ledger.move_to_sending", Nothing)
 WITHDRAW = query("ledger.withdraw", Nothing)
 DEFER = query("ledger.defer", Nothing)
-END_ATTEMPTS = query("ledger.end_attempts", Nothing)
-MOVE_FROM_SENDING = query("ledger.move_from_sending", Nothing)
 DOUBT_NUMBER = query("ledger.doubt_number", Nothing)
-
-
-class Claim(Struct, frozen=True):
-    """A message on its way: committed as `sending`, to be posted once."""
-
-    attempt_id: UUID
-    message: Candidate
-
-    @property
-    def n(self) -> int:
-        return self.message.attempt_no + 1
-
-
-class Done(Struct, frozen=True):
-    """What came of a claim, waiting to be recorded."""
-
-    claim: Claim
-    settlement: Settlement
-    first_byte_at: dt.datetime | None
 
 
 class Sender:
@@ -270,24 +250,14 @@ class Sender:
     # ── what an answer changes ───────────────────────────────────────────────────────────────────────────────────────
 
     async def _record(self, tx: Tx, done: Sequence[Done]) -> None:
-        failpoints.reach("send.before_record")
         now = self._rt.now()
-        await tx.all(ledger.LOCK_MESSAGES, ids=sorted({d.claim.message.id for d in done}))
-        await tx.run(
-            END_ATTEMPTS, ids=[d.claim.attempt_id for d in done], states=[d.settlement.attempt for d in done], codes=[d.settlement.code for d in done],
-            details=[d.settlement.detail for d in done], wamids=[d.settlement.wamid for d in done], first_byte_ats=[d.first_byte_at for d in done], now=now,
-        )  # fmt: skip
-        await tx.run(
-            MOVE_FROM_SENDING, ids=[d.claim.message.id for d in done], ns=[d.claim.n for d in done], states=[d.settlement.message for d in done],
-            codes=[d.settlement.code for d in done], details=[d.settlement.detail for d in done], helds=[d.settlement.held for d in done],
-            not_befores=[_retry_at(d.settlement, now) for d in done], now=now,
-        )  # fmt: skip
+        await outcomes.record(tx, done, now)
         await self._record_number(tx, done, now)
 
     async def _record_number(self, tx: Tx, done: Sequence[Done], now: dt.datetime) -> None:
-        if (stop := _stop(done)) is not None:
+        if (stop := outcomes.stop(done)) is not None:
             await tx.run(numbers.STOP, id=self._number.id, until=now + dt.timedelta(seconds=protocol.NUMBER_STOP_S), code=stop.code)
-        elif self._marked and not self._stopped and _answered(done):
+        elif self._marked and not self._stopped and outcomes.answered(done):
             await tx.run(numbers.GO_ON, id=self._number.id)
 
     def _learn(self, claim: Claim, settlement: Settlement) -> None:
@@ -308,10 +278,10 @@ class Sender:
                 self._bell.ring_in(protocol.DOUBT_HOLDS_S + 0.05)
             elif d.settlement.retry_s is not None:
                 self._bell.ring_in(d.settlement.retry_s)
-        stop = _stop(done)
+        stop = outcomes.stop(done)
         if stop is not None and not self._marked:
             notice(self._rt.meter, "number_stopped", tenant_id=self._tenant_id, number_id=str(self._number.id), code=stop.code)
-        if stop is not None or _answered(done):
+        if stop is not None or outcomes.answered(done):
             self._marked = stop is not None or self._stopped
         if len(self._pairs) > 10_000:
             instant = self._rt.monotonic()
@@ -330,22 +300,15 @@ class Sender:
                 self._rt.meter, "message_failed", tenant_id=self._tenant_id, message_id=str(claim.message.id), code=settlement.code
             )
         log.info(
-            "message_posted", tenant_id=self._tenant_id, message_id=str(claim.message.id), attempt=claim.n, outcome=settlement.attempt,
-            code=settlement.code, wamid=settlement.wamid, sent=outcome is not None and outcome.first_byte_at is not None,
-        )  # fmt: skip
-
-
-def _retry_at(settlement: Settlement, now: dt.datetime) -> dt.datetime | None:
-    return None if settlement.retry_s is None else now + dt.timedelta(seconds=settlement.retry_s)
-
-
-def _stop(done: Sequence[Done]) -> Settlement | None:
-    return next((d.settlement for d in done if d.settlement.stop_number), None)
-
-
-def _answered(done: Sequence[Done]) -> bool:
-    """Whether the Cloud API dealt with one of these messages as such: the number works."""
-    return any(d.settlement.attempt in ("accepted", "refused") and not d.settlement.stop_number for d in done)
+            "message_posted",
+            tenant_id=self._tenant_id,
+            message_id=str(claim.message.id),
+            attempt=claim.n,
+            outcome=settlement.attempt,
+            code=settlement.code,
+            wamid=settlement.wamid,
+            sent=outcome is not None and outcome.first_byte_at is not None,
+        )
 
 
 class Senders:

@@ -232,8 +232,20 @@ def _talk(row: FactRow, published: Sequence[Published], programs: dict[UUID, Pro
     session = _session.decode(row.memory) if row.memory is not None else None
     pinned = programs.get(row.flow_version_id) if row.flow_version_id is not None else None
     return Talk(
-        row.id, row.contact_id, row.number_id, row.state, row.owner, row.queue, row.human_at, row.turn_no, row.seq, session, pinned, book, waiting
-    )  # fmt: skip
+        row.id,
+        row.contact_id,
+        row.number_id,
+        row.state,
+        row.owner,
+        row.queue,
+        row.human_at,
+        row.turn_no,
+        row.seq,
+        session,
+        pinned,
+        book,
+        waiting,
+    )
 
 
 # ── writing a turn: every effect has its place here ──────────────────────────────────────────────────────────────────────
@@ -268,9 +280,15 @@ def _messages(d: Decision) -> list[Outgoing]:
 async def _save_conversations(tx: Tx, taken: Sequence[Decision]) -> None:
     if taken:
         await tx.run(
-            contacts.SAVE_CONVERSATIONS, ids=[d.talk.id for d in taken], states=[d.state for d in taken], owners=[d.owner for d in taken],
-            queues=[d.queue for d in taken], human_ats=[d.human_at for d in taken], turn_nos=[d.turn_no for d in taken], seqs=[d.seq for d in taken],
-        )  # fmt: skip
+            contacts.SAVE_CONVERSATIONS,
+            ids=[d.talk.id for d in taken],
+            states=[d.state for d in taken],
+            owners=[d.owner for d in taken],
+            queues=[d.queue for d in taken],
+            human_ats=[d.human_at for d in taken],
+            turn_nos=[d.turn_no for d in taken],
+            seqs=[d.seq for d in taken],
+        )
 
 
 class SessionRow(Struct):

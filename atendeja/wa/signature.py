@@ -4,7 +4,6 @@ Meta signs the raw bytes of the body with the app's secret; nothing is parsed be
 webhooks, create a webhook endpoint (copy of 2026-09-11).
 """
 
-import hashlib
 import hmac
 import re
 from collections.abc import Mapping, Sequence
@@ -28,7 +27,7 @@ def verify(secrets: Sequence[bytes], body: bytes, headers: Sequence[str]) -> boo
 
 def sign(secret: bytes, body: bytes) -> str:
     """The header's value for these bytes: `sha256=` and 64 lower-case hex digits."""
-    return f"sha256={hmac.new(secret, body, hashlib.sha256).hexdigest()}"
+    return f"sha256={hmac.digest(secret, body, 'sha256').hex()}"
 
 
 def challenge(params: Mapping[str, str], verify_token: str) -> str | None:

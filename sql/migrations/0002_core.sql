@@ -30,7 +30,7 @@ CREATE SEQUENCE arrival AS bigint;
 CREATE TABLE delivery (
     day date NOT NULL,
     seq bigint NOT NULL DEFAULT nextval('arrival'),
-    lane smallint NOT NULL DEFAULT 0,
+    lane smallint NOT NULL,                        -- 0: what people write, strictly in order; 1: nothing but statuses
     received_at timestamptz NOT NULL,
     body bytea NOT NULL,
     state text NOT NULL DEFAULT 'stored' CHECK (state IN ('stored', 'digested', 'quarantined')),

@@ -1,12 +1,12 @@
 -- name: store
 -- One statement, one commit, any number of waiting requests. Bodies are not read here.
-INSERT INTO delivery (day, received_at, body) SELECT :day, :received_at, body FROM unnest(:bodies::bytea[]) AS body;
+INSERT INTO delivery (day, received_at, lane, body) SELECT :day, :received_at, d.lane, d.body FROM unnest(:lanes::smallint[], :bodies::bytea[]) AS d (lane, body);
 
 -- name: stored
 -- The oldest that wait, at most :most and about :most_bytes (at least one). By predicate: a cursor would skip what commits late.
 SELECT day, seq, received_at, body FROM (
     SELECT day, seq, received_at, body, sum(octet_length(body)) OVER (ORDER BY seq ROWS UNBOUNDED PRECEDING) - octet_length(body) AS before
-    FROM (SELECT day, seq, received_at, body FROM delivery WHERE lane = 0 AND state = 'stored' ORDER BY seq LIMIT :most) AS oldest
+    FROM (SELECT day, seq, received_at, body FROM delivery WHERE lane = :lane AND state = 'stored' ORDER BY seq LIMIT :most) AS oldest
 ) AS measured WHERE before < :most_bytes ORDER BY seq;
 
 -- name: digested

@@ -30,7 +30,7 @@ class Inbox:
         """What the webhook does with signed bodies, in this order."""
         now = self.rt.now()
         async with self.rt.db.session() as session:
-            await session.run(STORE, day=utc_day(now), received_at=now, bodies=list(bodies))
+            await session.run(STORE, day=utc_day(now), received_at=now, lanes=[0] * len(bodies), bodies=list(bodies))
 
     async def digest(self) -> None:
         """Until nothing waits."""

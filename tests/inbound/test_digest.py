@@ -41,7 +41,7 @@ async def test_deliveries_of_two_days_are_digested_in_their_order_and_marked(inb
     now = inbox.rt.now()
     for n, at in enumerate((now - dt.timedelta(days=1), now, now - dt.timedelta(days=40))):
         async with inbox.rt.db.session() as session:
-            await session.run(STORE, day=utc_day(at), received_at=at, bodies=[says(f"w{n}", phone="5511900000001")])
+            await session.run(STORE, day=utc_day(at), received_at=at, lanes=[0], bodies=[says(f"w{n}", phone="5511900000001")])
     await inbox.digest()
     assert [r["key"] for r in await inbox.rows("SELECT key FROM event ORDER BY arrival")] == ["w0", "w1", "w2"]
     found = await inbox.deliveries()

@@ -46,7 +46,9 @@ class Office(Shop):
 
     # ── what happens ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def put(self, *bodies: str, to: str = ANA, category: Category = "service", source: Literal["turn", "api"] = "api") -> None:
+    async def put(
+        self, *bodies: str, to: str = ANA, category: Category = "service", source: Literal["turn", "api"] = "api"
+    ) -> None:
         """Queue these for a customer, who wrote just before the first of them, in one transaction."""
         if not await self.rows("SELECT id FROM contact WHERE wa_id = $1", to):
             await self.says("oi", to)
@@ -116,7 +118,7 @@ class Office(Shop):
     async def messages(self, to: str | None = None) -> list[dict[str, Any]]:
         """The messages, in the order in which they were put."""
         return await self.rows(
-            "SELECT m.*, m.content->>'body' AS body FROM message m JOIN contact c ON c.tenant_id = m.tenant_id AND c.id = m.contact_id "
+            "SELECT m.*, m.content->>'body' AS body FROM message m JOIN contact c ON c.id = m.contact_id "
             "WHERE $1::text IS NULL OR c.wa_id = $1 ORDER BY m.source_id, m.ordinal", to
         )  # fmt: skip
 

@@ -1,7 +1,6 @@
 """A TCP proxy in front of PostgreSQL that can lose the answer to a COMMIT: the server has it, the client never knows."""
 
 import asyncio
-import contextlib
 from types import TracebackType
 from urllib.parse import urlsplit
 
@@ -13,13 +12,23 @@ class Proxy:
         self._url = urlsplit(dsn)
         self._text: bytes | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._port = 0
         self.cuts = 0
 
     async def __aenter__(self) -> "Proxy":
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        await self.open()
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self.close()
+
+    async def open(self) -> None:
+        """Listen, on the same port as before."""
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self._port)
+        self._port = self._server.sockets[0].getsockname()[1]
+
+    async def close(self) -> None:
+        """The server is away: connections end, and none is taken."""
         self._server.close()
         for task in self._tasks:
             task.cancel()
@@ -27,9 +36,8 @@ class Proxy:
 
     @property
     def dsn(self) -> str:
-        port = self._server.sockets[0].getsockname()[1]
         user = self._url.netloc.rpartition("@")[0]
-        return self._url._replace(netloc=f"{user}@127.0.0.1:{port}").geturl()
+        return self._url._replace(netloc=f"{user}@127.0.0.1:{self._port}").geturl()
 
     def cut_at(self, text: bytes) -> None:
         """Lose the answer to the next COMMIT after this text, once."""
@@ -67,8 +75,7 @@ class Proxy:
         while piece := await server.read(65536):
             if armed.is_set() and b"COMMIT" in piece:
                 self.cuts += 1
-                with contextlib.suppress(AttributeError):
-                    answer.transport.abort()
+                answer.transport.abort()
                 raise EOFError
             answer.write(piece)
             await answer.drain()

@@ -1,7 +1,6 @@
 """The send protocol as tables: may this message go now, and what does an answer make of it."""
 
 import datetime as dt
-from typing import cast
 from uuid import UUID
 
 import pytest
@@ -22,7 +21,7 @@ MESSAGE = Candidate(
 
 
 def message(**changes: object) -> Candidate:
-    return cast("Candidate", replace(MESSAGE, **changes))  # type: ignore[arg-type]  # fields by name, in tests
+    return replace(MESSAGE, **changes)
 
 
 # ── withdrawal ─────────────────────────────────────────────────────────────────────────────────────────────────────────────

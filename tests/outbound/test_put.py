@@ -19,7 +19,7 @@ async def outgoing(office: Office, **changes: object) -> Outgoing:
     await office.says("oi", ANA)
     talk = await office.talk(ANA)
     base = Outgoing(talk["number_id"], talk["contact_id"], talk["id"], "turn", talk["id"], 1, 0, Text("Olá"), 1)
-    return replace(base, **changes)  # type: ignore[arg-type]  # fields by name, in tests
+    return replace(base, **changes)
 
 
 async def put(office: Office, *messages: Outgoing, tenant: int | None = None) -> None:

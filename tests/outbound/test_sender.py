@@ -1,6 +1,7 @@
 """The sender against a real Cloud API that misbehaves: what each answer does to the message, the recipient and the number."""
 
 import asyncio
+import itertools
 
 import pytest
 
@@ -213,10 +214,12 @@ async def test_the_next_is_posted_only_when_the_one_before_was_answered(office: 
     await office.put("um", "dois", "três", "quatro")
     await office.open()
     await office.until("accepted")
-    attempts = await office.rows("SELECT a.claimed_at, a.ended_at FROM attempt a JOIN message m ON m.id = a.message_id ORDER BY m.seq")
-    assert [a["claimed_at"] >= before["ended_at"] for before, a in zip(attempts, attempts[1:], strict=False)] == [True] * 3
+    attempts = await office.rows(
+        "SELECT a.claimed_at, a.ended_at FROM attempt a JOIN message m ON m.id = a.message_id ORDER BY m.seq"
+    )
+    assert [after["claimed_at"] >= before["ended_at"] for before, after in itertools.pairwise(attempts)] == [True] * 3
     times = [line.at for line in office.posts]
-    assert all(later - earlier >= 0.05 for earlier, later in zip(times, times[1:], strict=False))
+    assert all(later - earlier >= 0.05 for earlier, later in itertools.pairwise(times))
 
 
 async def test_a_doubt_holds_its_successor_for_ten_seconds(office: Office) -> None:

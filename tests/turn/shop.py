@@ -1,4 +1,4 @@
-"""A shop on a test's database, worked by hand: webhooks are digested, turns are taken, the clock is moved, and rows are looked at."""
+"""A shop on a test's database, worked by hand: webhooks are digested, turns taken, the clock moved, and rows looked at."""
 
 import datetime as dt
 import itertools
@@ -75,7 +75,7 @@ class Shop:
         now = self.now
         async with self.rt.db.session() as session:
             for body in bodies:
-                await session.run(intake.STORE, day=now.date(), received_at=now, bodies=[body])
+                await session.run(intake.STORE, day=now.date(), received_at=now, lanes=[0], bodies=[body])
         while await self.digester.work():
             pass
 
@@ -120,8 +120,9 @@ class Shop:
     async def talk(self, sender: str = "5511900000001") -> Row:
         """The customer's only conversation."""
         return await self.row(
-            "SELECT v.* FROM conversation v JOIN contact c ON c.tenant_id = v.tenant_id AND c.id = v.contact_id WHERE c.wa_id = $1", sender
-        )  # fmt: skip
+            "SELECT v.* FROM conversation v JOIN contact c ON c.tenant_id = v.tenant_id AND c.id = v.contact_id WHERE c.wa_id = $1",
+            sender,
+        )
 
     async def events(self) -> list[tuple[str, str | None]]:
         """(state, reason) in the order of arrival."""

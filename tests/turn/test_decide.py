@@ -45,7 +45,7 @@ def event(content: object = None, *, at: dt.datetime = NOW, arrival: int = 1, **
 def talk(*events: Unhandled, program: engine.Program | None = None, **more: object) -> Talk:
     program = program or engine.compile(document.load(f"{HEAD.format(key='p')}nodes:{ASKING}{PERSON}", "p"), str(UUID(int=9)))
     base = Talk(UUID(int=2), UUID(int=1), UUID(int=3), "open", "bot", None, None, 4, 7, None, program, [program], events)
-    return cast("Talk", replace(base, **more))  # type: ignore[arg-type]  # fields by name, in tests
+    return replace(base, **more)
 
 
 def decided(one: Talk, now: dt.datetime = NOW) -> Decision:

@@ -7,7 +7,7 @@ import asyncpg
 import pytest
 
 from atendeja import contacts, failpoints
-from atendeja.db import Tx
+from atendeja.numbers import NewNumber
 from tests import world
 from tests.turn.shop import Shop
 
@@ -79,7 +79,7 @@ async def test_facts_are_those_at_the_time_of_the_lock(shop: Shop) -> None:
 
 
 async def test_a_contact_whose_memory_cannot_be_read_fails_alone(shop: Shop) -> None:
-    """F21: found by halving; three tries alone, then `dead` with a notice; the others are answered, and he goes on with a new session."""
+    """F21: found by halving; three tries alone, then `dead` with a notice; others are answered, he goes on in a new session."""
     await shop.publish()
     for sender in (ANA, BIA, CAI):
         assert await shop.asks("oi", sender) == ["Oi!"]
@@ -134,7 +134,9 @@ async def test_a_database_that_is_away_counts_on_nobody(shop: Shop) -> None:
     await blocker.execute("BEGIN; LOCK TABLE flow_session IN ACCESS EXCLUSIVE MODE")
     taking = asyncio.create_task(shop.turn())
     await asyncio.sleep(0.2)
-    await blocker.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()")
+    await blocker.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    )
     await asyncio.sleep(0.1)
     await blocker.execute("ROLLBACK")
     await blocker.close()
@@ -181,7 +183,7 @@ async def test_no_turn_is_taken_for_a_tenant_by_the_hand_of_another(shop: Shop) 
 
 
 @pytest.mark.parametrize("number", [world.A, world.B])
-async def test_each_tenant_answers_with_its_own_flow(number: world.NewNumber, shop: Shop) -> None:
+async def test_each_tenant_answers_with_its_own_flow(number: NewNumber, shop: Shop) -> None:
     await shop.publish('\n  a: {do: [{say: {text: "Loja A"}}, {end: {}}]}', tenant=shop.a)
     await shop.publish('\n  a: {do: [{say: {text: "Loja B"}}, {end: {}}]}', tenant=shop.b)
     assert await shop.asks("oi", number=number) == ["Loja A" if number is world.A else "Loja B"]

@@ -239,9 +239,10 @@ async def ensure_conversations(
 
 async def readdress(tx: Tx, contact_id: UUID, now_known_as: Person) -> None:
     """Give a locked contact the BSUID or the phone that WhatsApp says it has now; where somebody else has it, both stay."""
+    who = now_known_as
     moved = await tx.run(
-        READDRESS, id=contact_id, portfolio_id=now_known_as.portfolio_id, user_id=now_known_as.user_id, phone=now_known_as.phone, wa_id=now_known_as.wa_id
-    )  # fmt: skip
+        READDRESS, id=contact_id, portfolio_id=who.portfolio_id, user_id=who.user_id, phone=who.phone, wa_id=who.wa_id
+    )
     log.info("contact_readdressed" if moved else "contact_address_taken", contact_id=str(contact_id))
 
 

@@ -252,14 +252,14 @@ class Database:
             try:
                 async with self.tenant(tenant_id) if tenant_id is not None else self.system() as tx:
                     result = await work(tx)
-                return result  # noqa: TRY300  (only a committed result may leave)
+                break  # only a committed result may leave
             except TRANSIENT as error:
                 self.retries += 1
                 log.warning("transaction_repeated", tenant_id=tenant_id, error=describe(error), turn=turn)
                 if turn == TRIES:
                     raise Unavailable(f"the database is away: {describe(error)}") from error
                 await asyncio.sleep(random.uniform(0.01, 0.05) * 2**turn)  # noqa: S311  (jitter)
-        raise AssertionError("unreachable")
+        return result
 
     async def close(self) -> None:
         await self.pool.close()

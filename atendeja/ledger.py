@@ -130,8 +130,10 @@ async def count_try(tx: Tx, contact_id: UUID, reason: str) -> Tried | None:
 
 
 class NewMessage(Struct, frozen=True):
-    """A row of `message` to be, keyed by (source, source_id, source_no, ordinal). Only a service message may ever be sent again when
-    nobody knows whether it went out: its policy follows from its category."""
+    """A row of `message` to be, keyed by (source, source_id, source_no, ordinal).
+
+    Its policy follows from its category: only a service message may be sent again when nobody knows whether it went out.
+    """
 
     id: UUID
     number_id: UUID
@@ -327,14 +329,18 @@ async def _find_echoes(tx: Tx, reports: Sequence[Report]) -> list[tuple[UUID, Re
     return [(id_, r) for r in reports if (id_ := by_wamid.get((r.number_id, r.wamid))) is not None]
 
 
-
-
 async def _keep_orphans(tx: Tx, reports: Sequence[Report], now: dt.datetime) -> None:
     if reports:
         await tx.run(
-            KEEP_ORPHANS, number_ids=[r.number_id for r in reports], wamids=[r.wamid for r in reports], statuses=[r.status for r in reports],
-            participants=["" for _ in reports], ats=[r.at for r in reports], contents=[msgspec.json.encode(r) for r in reports], received_at=now,
-        )  # fmt: skip
+            KEEP_ORPHANS,
+            number_ids=[r.number_id for r in reports],
+            wamids=[r.wamid for r in reports],
+            statuses=[r.status for r in reports],
+            participants=["" for _ in reports],
+            ats=[r.at for r in reports],
+            contents=[msgspec.json.encode(r) for r in reports],
+            received_at=now,
+        )
 
 
 async def join_orphans(tx: Tx, keys: Sequence[tuple[UUID, str]], now: dt.datetime) -> int:

@@ -199,7 +199,8 @@ async def _leave_sweep(connection: asyncpg.Connection, me: str) -> None:
 
 async def _apply_all(connection: asyncpg.Connection, migrations: list[Migration]) -> list[str]:
     await connection.execute(
-        "CREATE TABLE IF NOT EXISTS migration (version integer PRIMARY KEY, name text NOT NULL, checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())"
+        "CREATE TABLE IF NOT EXISTS migration (version integer PRIMARY KEY, name text NOT NULL, checksum text NOT NULL,"
+        " applied_at timestamptz NOT NULL DEFAULT now())"
     )
     done = []
     for migration in pending(migrations, await applied(connection)):

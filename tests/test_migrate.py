@@ -15,7 +15,8 @@ from atendeja.errors import Refused, Unavailable
 from tests import server
 from tests.journeys import tables
 
-ALL = ["0001_procrastinate", "0002_core"]
+ALL = sorted(path.stem for path in migrate.release().glob("*.sql"))
+NEXT, AFTER_NEXT = len(ALL) + 1, len(ALL) + 2
 
 
 @pytest.fixture
@@ -35,6 +36,11 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def put(folder: Path, version: int, name: str, text: str) -> None:
+    """Write a migration."""
+    (folder / f"{version:04d}_{name}.sql").write_text(text, encoding="utf-8")
+
+
 def admin(cluster: server.Server, name: str) -> str:
     return cluster.dsn(name, "postgres")
 
@@ -44,10 +50,10 @@ def admin(cluster: server.Server, name: str) -> str:
 
 def test_the_files_are_numbered_without_a_gap(folder: Path) -> None:
     assert [f"{m.version:04d}_{m.name}" for m in migrate.read(folder)] == ALL
-    (folder / "0004_gap.sql").write_text("SELECT 1")
+    put(folder, AFTER_NEXT, "gap", "SELECT 1")
     with pytest.raises(Refused, match="numbered"):
         migrate.read(folder)
-    (folder / "0004_gap.sql").rename(folder / "four.sql")
+    (folder / f"{AFTER_NEXT:04d}_gap.sql").rename(folder / "four.sql")
     with pytest.raises(Refused, match=r"four\.sql is not named"):
         migrate.read(folder)
 
@@ -80,13 +86,13 @@ async def test_a_changed_file_and_a_newer_database_are_refused_and_change_nothin
 ) -> None:
     """F58: an old release on a new schema says so."""
     dsn = admin(cluster, database)
-    (folder / "0003_more.sql").write_text("CREATE TABLE more ()")
-    assert await migrate.run(dsn, folder=folder) == ["0003_more"]
+    put(folder, NEXT, "more", "CREATE TABLE more ()")
+    assert await migrate.run(dsn, folder=folder) == [f"{NEXT:04d}_more"]
     for ask in (migrate.run, migrate.status):
         with pytest.raises(Refused, match="run the release that made it"):
             await ask(dsn)
-    (folder / "0003_more.sql").write_text("CREATE TABLE more (a int)")
-    with pytest.raises(Refused, match="0003_more is not the one"):
+    put(folder, NEXT, "more", "CREATE TABLE more (a int)")
+    with pytest.raises(Refused, match="_more is not the one"):
         await migrate.run(dsn, folder=folder)
 
 
@@ -95,15 +101,15 @@ async def test_a_file_that_fails_leaves_nothing_and_those_before_it_stay(
 ) -> None:
     """F58."""
     dsn = admin(cluster, database)
-    (folder / "0003_good.sql").write_text("CREATE TABLE good ()")
-    (folder / "0004_bad.sql").write_text("CREATE TABLE half (); INSERT INTO half SELECT 1/0; CREATE TABLE other ()")
+    put(folder, NEXT, "good", "CREATE TABLE good ()")
+    put(folder, AFTER_NEXT, "bad", "CREATE TABLE half (); INSERT INTO half SELECT 1/0; CREATE TABLE other ()")
     with pytest.raises(asyncpg.PostgresError):
         await migrate.run(dsn, folder=folder)
     async with tables.looking(dsn) as look:
         assert await look.fetchval("SELECT to_regclass('good') IS NOT NULL AND to_regclass('half') IS NULL")
-    assert await migrate.status(dsn, folder=folder) == ["0004_bad"]
-    (folder / "0004_bad.sql").write_text("CREATE TABLE half ()")
-    assert await migrate.run(dsn, folder=folder) == ["0004_bad"]
+    assert await migrate.status(dsn, folder=folder) == [f"{AFTER_NEXT:04d}_bad"]
+    put(folder, AFTER_NEXT, "bad", "CREATE TABLE half ()")
+    assert await migrate.run(dsn, folder=folder) == [f"{AFTER_NEXT:04d}_bad"]
 
 
 async def test_a_migrator_that_is_killed_half_way_leaves_nothing_and_the_next_goes_on(
@@ -111,19 +117,20 @@ async def test_a_migrator_that_is_killed_half_way_leaves_nothing_and_the_next_go
 ) -> None:
     """F58: its backend is ended in the middle of a file."""
     dsn = admin(cluster, database)
-    (folder / "0003_slow.sql").write_text("CREATE TABLE slow (); SELECT pg_sleep(60)")
+    put(folder, NEXT, "slow", "CREATE TABLE slow (); SELECT pg_sleep(60)")
     running = asyncio.ensure_future(migrate.run(dsn, folder=folder))
     async with tables.looking(dsn) as look:
         while not await look.fetchval(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE datname = current_database() AND application_name = 'atendeja-migrate' AND wait_event = 'PgSleep'"
         ):
+            assert not running.done()
             await asyncio.sleep(0.01)
         with pytest.raises(Unavailable):
             await running
         assert await look.fetchval("SELECT to_regclass('slow') IS NULL")
-    (folder / "0003_slow.sql").write_text("CREATE TABLE slow ()")
-    assert await migrate.run(dsn, folder=folder) == ["0003_slow"]
+    put(folder, NEXT, "slow", "CREATE TABLE slow ()")
+    assert await migrate.run(dsn, folder=folder) == [f"{NEXT:04d}_slow"]
 
 
 async def test_a_table_that_is_locked_is_awaited_for_a_moment_and_then_left(
@@ -131,18 +138,18 @@ async def test_a_table_that_is_locked_is_awaited_for_a_moment_and_then_left(
 ) -> None:
     """F58: not an error but Unavailable: who starts tries again."""
     dsn = admin(cluster, database)
-    (folder / "0003_add.sql").write_text("SET LOCAL lock_timeout = '50ms'; ALTER TABLE contact ADD COLUMN more text")
+    put(folder, NEXT, "add", "SET LOCAL lock_timeout = '50ms'; ALTER TABLE contact ADD COLUMN more text")
     async with tables.looking(dsn) as look, look.transaction():
         await look.execute("LOCK TABLE contact IN ACCESS SHARE MODE")
         with pytest.raises(Unavailable, match="LockNotAvailable"):
             await migrate.run(dsn, folder=folder)
-    assert await migrate.run(dsn, folder=folder) == ["0003_add"]
+    assert await migrate.run(dsn, folder=folder) == [f"{NEXT:04d}_add"]
 
 
 async def test_a_file_that_runs_outside_a_transaction(cluster: server.Server, database: str, folder: Path) -> None:
     dsn = admin(cluster, database)
-    (folder / "0003_index.sql").write_text("-- no transaction\nCREATE INDEX CONCURRENTLY tenant_name ON tenant (name)")
-    assert await migrate.run(dsn, folder=folder) == ["0003_index"]
+    put(folder, NEXT, "index", "-- no transaction\nCREATE INDEX CONCURRENTLY tenant_name ON tenant (name)")
+    assert await migrate.run(dsn, folder=folder) == [f"{NEXT:04d}_index"]
     async with tables.looking(dsn) as look:
         owner = "SELECT pg_get_userbyid(relowner) FROM pg_class WHERE relname = 'tenant_name'"
         assert await look.fetchval(owner) == "atendeja_owner"

@@ -216,13 +216,12 @@ async def _write_plans(tx: Tx, rt: Runtime, plans: Sequence[Plan], wrote: Wrote,
     people = [p.person for p in plans if p.person is not None]
     ids = iter(await contacts.lock_people(tx, people, now, rt.new_id)) if people else iter(())
     contact_of = [next(ids) if p.person is not None else None for p in plans]
-    pairs = {
-        (c, p.arrived.route.number_id)
-        for p, c in zip(plans, contact_of, strict=True)
-        if p.talks and c and p.arrived.route.number_id
-    }
-    conversations = await contacts.ensure_conversations(tx, pairs, now, rt.new_id) if pairs else {}  # type: ignore[arg-type]  # None was left out
-    rows = [_row(rt, p, c, conversations.get((c, p.arrived.route.number_id))) for p, c in zip(plans, contact_of, strict=True)]  # type: ignore[arg-type]
+    talk_of = [_talk(p, c) for p, c in zip(plans, contact_of, strict=True)]
+    pairs = {talk for talk in talk_of if talk is not None}
+    conversations = await contacts.ensure_conversations(tx, pairs, now, rt.new_id) if pairs else {}
+    rows = [
+        _row(rt, p, c, None if talk is None else conversations[talk]) for p, c, talk in zip(plans, contact_of, talk_of, strict=True)
+    ]
     events = _first_of_each([row for p, row in zip(plans, rows, strict=True) if not p.echo])
     new = await ledger.record_events(tx, events)
     fresh = [(p, row) for p, row in zip(plans, rows, strict=True) if row.id in new]
@@ -236,23 +235,39 @@ async def _write_plans(tx: Tx, rt: Runtime, plans: Sequence[Plan], wrote: Wrote,
     wrote.due |= await _set_due(tx, [row for _, row in fresh if row.reason is None], now)
 
 
+def _talk(p: Plan, contact_id: UUID | None) -> tuple[UUID, UUID] | None:
+    """Contact and number of the conversation an item belongs in, if it belongs in one."""
+    number_id = p.arrived.route.number_id
+    return (contact_id, number_id) if p.talks and contact_id is not None and number_id is not None else None
+
+
 def _row(rt: Runtime, p: Plan, contact_id: UUID | None, conversation_id: UUID | None) -> NewEvent:
     item = p.arrived.item
     content = (
         getattr(item.event, "content", item.event) if isinstance(item.event, wa.MessageReceived | wa.MessageEchoed) else item.event
     )
     return NewEvent(
-        rt.new_id(), p.arrived.route.number_id, contact_id, conversation_id if p.talks else None, wa.dedup_key(item), p.kind,
-        p.arrived.arrival, item.position, msgspec.Raw(msgspec.json.encode(_keep(item.event, content))), p.sent_at, p.arrived.received_at, p.reason,
-    )  # fmt: skip
+        id=rt.new_id(),
+        number_id=p.arrived.route.number_id,
+        contact_id=contact_id,
+        conversation_id=conversation_id,
+        key=wa.dedup_key(item),
+        kind=p.kind,
+        arrival=p.arrived.arrival,
+        position=item.position,
+        content=msgspec.Raw(msgspec.json.encode(_keep(item.event, content))),
+        sent_at=p.sent_at,
+        received_at=p.arrived.received_at,
+        reason=p.reason,
+    )
 
 
 def _keep(event: wa.Event, content: object) -> dict[str, object]:
     """What the event's row holds: the content, and beside it what was said around it."""
-    around = {
-        name: value for name in ("context", "referral", "errors", "group_id") if isinstance(event, wa.MessageReceived) and (value := getattr(event, name))
-    }  # fmt: skip
-    return {"content": content, **around}
+    if not isinstance(event, wa.MessageReceived):
+        return {"content": content}
+    around = {name: getattr(event, name) for name in ("context", "referral", "errors", "group_id")}
+    return {"content": content, **{name: value for name, value in around.items() if value}}
 
 
 def _first_of_each(rows: Sequence[NewEvent]) -> list[NewEvent]:
@@ -279,12 +294,18 @@ async def _take_over(tx: Tx, rt: Runtime, echoes: Sequence[tuple[Plan, NewEvent]
         assert row.contact_id is not None and row.conversation_id is not None and row.number_id is not None
         source_id = uuid5(row.number_id, row.key)
         digest = hashlib.sha256(bytes(row.content)).digest()
-        rows.setdefault(
-            source_id,
-            Echo(
-                rt.new_id(), row.number_id, row.contact_id, row.conversation_id, source_id, row.key, bytes(row.content), digest, p.sent_at
-            ),
+        made = Echo(
+            id=rt.new_id(),
+            number_id=row.number_id,
+            contact_id=row.contact_id,
+            conversation_id=row.conversation_id,
+            source_id=source_id,
+            wamid=row.key,
+            content=bytes(row.content),
+            sha256=digest,
+            at=p.sent_at,
         )
+        rows.setdefault(source_id, made)
     new = await ledger.record_echoes(tx, list(rows.values()))
     if new:
         await ledger.join_orphans(tx, [(e.number_id, e.wamid) for e in rows.values()], rt.now())

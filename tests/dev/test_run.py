@@ -67,7 +67,8 @@ def test_every_reply_comes_twice_over_and_status_is_0(source: Path) -> None:
 
 
 def test_a_reply_that_the_flow_did_not_promise_is_status_1(source: Path) -> None:
-    change(source / "atendeja/flow/examples/oficina_atendimento.yaml", 'text: "Qual serviço você precisa?"', 'text: "Qual carro você tem?"')
+    flow = source / "atendeja/flow/examples/oficina_atendimento.yaml"
+    change(flow, 'text: "Qual serviço você precisa?"', 'text: "Qual carro você tem?"')
     done = run_dev(source)
     assert done.returncode == 1
     assert "FAILED" in done.stderr and "Qual serviço" in done.stderr

@@ -193,8 +193,11 @@ async def _leave_sweep(connection: asyncpg.Connection, me: str) -> None:
         "SELECT EXISTS (SELECT FROM pg_auth_members WHERE roleid = 'atendeja_sweep'::regrole AND member = $1::regrole)", me
     )
     if direct:
-        quoted = await connection.fetchval("SELECT quote_ident($1)", me)
-        await connection.execute(f"REVOKE atendeja_sweep FROM {quoted}")
+        command = await connection.fetchval("SELECT 'REVOKE atendeja_sweep FROM ' || quote_ident($1)", me)
+        try:
+            await connection.execute(command)
+        except asyncpg.InsufficientPrivilegeError:
+            log.warning("sweep_membership_stays", hint=f"let an administrator run: {command};")
 
 
 async def _apply_all(connection: asyncpg.Connection, migrations: list[Migration]) -> list[str]:

@@ -46,9 +46,7 @@ async def test_while_webhooks_wait_to_be_digested_no_doubt_is_given_up(doubtful:
     """The status that settles it may be among them."""
     reconciler = Reconciler(doubtful.rt)
     doubtful.later(seconds=60)
-    await doubtful.admin.execute(
-        "INSERT INTO delivery (day, received_at, body) VALUES ($1::timestamptz::date, $1, $2)", doubtful.now, world.text("w9", "oi")
-    )
+    await doubtful.store(world.text("w9", "oi"))
     doubtful.later(seconds=BEHIND_S + 1)
     await reconciler.work()
     doubtful.later(seconds=100)

@@ -53,7 +53,8 @@ async def test_every_tenant_table_forces_row_security_with_the_two_policies(admi
         policies = {
             p["polname"]: p
             for p in await admin.fetch(
-                "SELECT polname, polcmd::text AS cmd, pg_get_expr(polqual, polrelid) AS qual, pg_get_expr(polwithcheck, polrelid) AS checked,"
+                "SELECT polname, polcmd::text AS cmd, pg_get_expr(polqual, polrelid) AS qual,"
+                " pg_get_expr(polwithcheck, polrelid) AS checked,"
                 " ARRAY(SELECT rolname::text FROM pg_roles WHERE oid = ANY (polroles)) AS roles FROM pg_policy WHERE polrelid = $1",
                 oid,
             )
@@ -75,7 +76,8 @@ async def test_every_tenant_table_forces_row_security_with_the_two_policies(admi
 async def test_tenant_id_is_bigint_not_null_and_first_in_every_key_and_index(admin: asyncpg.Connection) -> None:
     for name, oid in (await tenant_tables(admin)).items():
         column = await admin.fetchrow(
-            "SELECT attnum, atttypid::regtype::text AS type, attnotnull FROM pg_attribute WHERE attrelid = $1 AND attname = 'tenant_id'",
+            "SELECT attnum, atttypid::regtype::text AS type, attnotnull FROM pg_attribute WHERE attrelid = $1 AND"
+            " attname = 'tenant_id'",
             oid,
         )
         assert column is not None and column["type"] == "bigint" and column["attnotnull"], name
@@ -92,7 +94,8 @@ async def test_foreign_keys_between_tenant_tables_carry_the_tenant(admin: asyncp
     keys = await admin.fetch(
         "SELECT conname, conrelid::regclass::text AS source, confrelid::regclass::text AS target,"
         " (SELECT attname FROM pg_attribute WHERE attrelid = conrelid AND attnum = conkey[1])::text AS from_first,"
-        " (SELECT attname FROM pg_attribute WHERE attrelid = confrelid AND attnum = confkey[1])::text AS to_first, cardinality(conkey) AS columns"
+        " (SELECT attname FROM pg_attribute WHERE attrelid = confrelid AND attnum = confkey[1])::text AS to_first,"
+        " cardinality(conkey) AS columns"
         " FROM pg_constraint WHERE contype = 'f' AND conparentid = 0 AND conrelid::regclass::text = ANY ($1)",
         list(tables),
     )
@@ -118,12 +121,14 @@ async def test_a_foreign_key_cannot_reach_another_tenants_row(rt: Runtime, admin
     async with rt.db.tenant(two) as tx:
         assert await tx._connection.fetchval("SELECT count(*) FROM contact") == 0
         await tx._connection.execute(
-            f"INSERT INTO number (tenant_id, id, phone_number_id, waba_id, portfolio_id, display_number, token, created_at) VALUES ({two}, '{number}', '1', '1', '1', '1', '', now())"
+            f"INSERT INTO number (tenant_id, id, phone_number_id, waba_id, portfolio_id, display_number, token,"
+            f" created_at) VALUES ({two}, '{number}', '1', '1', '1', '1', '', now())"
         )
     with pytest.raises(asyncpg.ForeignKeyViolationError):
         async with rt.db.tenant(two) as tx:
             await tx._connection.execute(
-                f"INSERT INTO conversation (tenant_id, id, contact_id, number_id, created_at) VALUES ({two}, gen_random_uuid(), '{contact}', '{number}', now())"
+                f"INSERT INTO conversation (tenant_id, id, contact_id, number_id, created_at) VALUES ({two},"
+                f" gen_random_uuid(), '{contact}', '{number}', now())"
             )
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         async with rt.db.tenant(two) as tx:
@@ -147,11 +152,13 @@ async def test_the_big_tables_are_hash_partitioned_by_tenant_and_deliveries_by_d
 async def test_no_triggers_and_no_grants_on_partitions(admin: asyncpg.Connection) -> None:
     """S6; and Citus refuses triggers on distributed tables."""
     triggers = await admin.fetch(
-        "SELECT tgrelid::regclass::text AS t FROM pg_trigger WHERE NOT tgisinternal AND tgrelid::regclass::text NOT LIKE 'procrastinate%'"
+        "SELECT tgrelid::regclass::text AS t FROM pg_trigger WHERE NOT tgisinternal AND tgrelid::regclass::text NOT"
+        " LIKE 'procrastinate%'"
     )
     assert triggers == []
     granted = await admin.fetch(
-        "SELECT c.relname FROM pg_class c, aclexplode(c.relacl) a JOIN pg_roles r ON r.oid = a.grantee WHERE c.relispartition AND r.rolname <> 'atendeja_owner'"
+        "SELECT c.relname FROM pg_class c, aclexplode(c.relacl) a JOIN pg_roles r ON r.oid = a.grantee WHERE"
+        " c.relispartition AND r.rolname <> 'atendeja_owner'"
     )
     assert granted == []
 
@@ -194,7 +201,8 @@ async def test_the_roles_are_what_they_should_be(admin: asyncpg.Connection) -> N
     members = await admin.fetch("SELECT 1 FROM pg_auth_members WHERE roleid = 'atendeja_sweep'::regrole")
     assert members == []
     tables = await admin.fetch(
-        "SELECT DISTINCT relowner::regrole::text AS owner FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'S')"
+        "SELECT DISTINCT relowner::regrole::text AS owner FROM pg_class WHERE relnamespace = 'public'::regnamespace"
+        " AND relkind IN ('r', 'p', 'v', 'S')"
     )
     assert [t["owner"] for t in tables] == ["atendeja_owner"]
     assert not await admin.fetchval("SELECT has_schema_privilege('atendeja_app', 'public', 'CREATE')")

@@ -70,12 +70,16 @@ class Shop:
 
         await self.rt.db.transact(tenant or self.a, work)
 
-    async def hear(self, *bodies: bytes) -> None:
-        """Store these webhooks and digest them; no turn is taken."""
+    async def store(self, *bodies: bytes) -> None:
+        """Webhooks arrive, and are not digested."""
         now = self.now
         async with self.rt.db.session() as session:
             for body in bodies:
-                await session.run(intake.STORE, day=now.date(), received_at=now, lanes=[0], bodies=[body])
+                await session.run(intake.STORE, day=now.date(), received_at=now, lanes=[intake.PEOPLE], bodies=[body])
+
+    async def hear(self, *bodies: bytes) -> None:
+        """Webhooks arrive and are digested; no turn is taken."""
+        await self.store(*bodies)
         while await self.digester.work():
             pass
 

@@ -241,8 +241,8 @@ class Sender:
             self._rt.meter.observe("post_seconds", self._rt.monotonic() - started)
         failpoints.reach("send.after_post")
         self._learn(claim, settlement)
-        self._done.append(Done(claim, settlement, outcome.first_byte_at if outcome else None))
         self._log(claim, settlement, outcome)
+        self._done.append(Done(claim, settlement, outcome.first_byte_at if outcome else None))
 
     def _mark(self, claim: Claim) -> str:
         return callback.make(claim.attempt_id, self._rt.callback_keys[0])

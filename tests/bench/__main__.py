@@ -4,14 +4,16 @@ import argparse
 import asyncio
 import os
 import platform
+import signal
 import sys
+import time
 from collections import defaultdict
 from pathlib import Path
 
 import msgspec
 
 from atendeja import log
-from tests.bench import report, rows, stage
+from tests.bench import report, rows, stage, watch
 from tests.bench.stage import Stage
 
 ONCE = ("1b",)
@@ -20,7 +22,10 @@ ONCE = ("1b",)
 def main() -> int:
     options = _read_options()
     log.configure("WARNING", "console")
-    measured = asyncio.run(_measure(options.rows, options.rounds))
+    try:
+        measured = asyncio.run(_measure(options.rows, options.rounds))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        return 130
     found = report.lines(measured)
     print(report.table(found))
     if options.json:
@@ -46,6 +51,8 @@ def _rows(text: str) -> list[str]:
 
 async def _measure(chosen: list[str], rounds: int) -> dict[str, list[float | None]]:
     measured: dict[str, list[float | None]] = defaultdict(list)
+    if (task := asyncio.current_task()) is not None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)  # what we started must end with us
     async with stage.building() as built:
         _say(f"{os.cpu_count()} cores, Python {platform.python_version()}, {stage.sync_ms(built.folder):.2f} ms a synced write")
         for n in range(rounds):
@@ -57,10 +64,13 @@ async def _measure(chosen: list[str], rounds: int) -> dict[str, list[float | Non
 
 async def _take(built: Stage, measure: rows.Measure, n: int, measured: dict[str, list[float | None]]) -> None:
     name = getattr(measure, "__name__", "")
+    ours, everybody, began = watch.cpu_s(os.getpid()), watch.all_cpu_s(), time.monotonic()
     values = await measure(built, lambda line: _say(f"  {line}"))
+    others = (watch.all_cpu_s() - everybody - watch.cpu_s(os.getpid()) + ours) / (time.monotonic() - began)
     for key, value in values.items():
         measured[key].append(value)
-    _say(f"round {n + 1} {name}: " + ", ".join(f"{k} {'-' if v is None else format(v, '.2f')}" for k, v in values.items()))
+    told = ", ".join(f"{key} {'-' if value is None else format(value, '.2f')}" for key, value in values.items())
+    _say(f"round {n + 1} {name}: {told} (others used {max(0.0, others):.2f} cores)")
 
 
 def _say(line: str) -> None:

@@ -7,17 +7,29 @@ import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from atendeja.dev import process
-
 TICKS = os.sysconf("SC_CLK_TCK")
 EVERY_S = 0.5
 _PSS = re.compile(r"^Pss:\s+(\d+) kB$", re.MULTILINE)
 
 
 def cpu_s(pid: int) -> float:
-    """CPU seconds of a process, of its children that live and of those that ended."""
+    """CPU seconds of a process and of all that come of it, those that ended among them."""
     own, ended = _times(pid)
-    return own + ended + sum(sum(_times(child)) for child in process.children(pid))
+    return own + ended + sum(cpu_s(child) for child in _children(pid))
+
+
+def all_cpu_s() -> float:
+    """CPU seconds of everybody on this machine since it started, what the host took for others among them."""
+    user, nice, system, _idle, _iowait, irq, softirq, steal = Path("/proc/stat").read_text().split()[1:9]
+    return sum(int(ticks) for ticks in (user, nice, system, irq, softirq, steal)) / TICKS
+
+
+def _children(pid: int) -> list[int]:
+    """The children that any thread of it started."""
+    lists = Path(f"/proc/{pid}/task").glob("*/children")
+    with contextlib.suppress(OSError):
+        return [int(child) for path in lists for child in path.read_text().split()]
+    return []
 
 
 def _times(pid: int) -> tuple[float, float]:

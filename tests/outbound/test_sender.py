@@ -166,6 +166,22 @@ async def test_after_its_time_a_doubt_is_unknown_and_never_sent_again(office: Of
     assert await office.states() == ["delivered"]
 
 
+async def test_a_post_that_crashes_leaves_its_message_in_doubt_and_the_others_go(office: Office) -> None:
+    """A bug of ours after the POST: nobody can say how far it came, so it is not posted again."""
+    failpoints.configure({"ATENDEJA_FAILPOINTS": "send.after_post=raise@1"})
+    try:
+        await office.put("um", to=ANA)
+        await office.open()
+        await office.until("in_doubt", ANA)
+    finally:
+        failpoints.configure({})
+    await office.put("dois", to=BIA)
+    await office.until("accepted", BIA)
+    assert len(office.posts) == 2
+    await office.status(office.posts[0], "read")
+    assert await office.states(ANA) == ["read"]
+
+
 # ── nothing left us ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -1,0 +1,184 @@
+"""The acknowledgement: a 200 is a committed row, a batch is one commit, and nobody is left waiting (F13–F16)."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+import asyncpg
+import msgspec
+import pytest
+
+from atendeja import failpoints
+from atendeja.errors import Unavailable
+from atendeja.inbound.intake import MAX_FLUSH_BODIES, PEOPLE, STATUSES, Intake, lane
+from atendeja.runtime import Runtime
+from tests.inbound.conftest import says, status
+from tests.journeys import tables
+
+
+@contextlib.asynccontextmanager
+async def running(rt: Runtime) -> AsyncIterator[Intake]:
+    intake = Intake(rt, has_next=True)
+    task = asyncio.ensure_future(intake.run())
+    try:
+        yield intake
+    finally:
+        rt.stopping.set()
+        await asyncio.wait({task}, timeout=5)
+
+
+@pytest.fixture
+async def intake(rt: Runtime) -> AsyncIterator[Intake]:
+    async with running(rt) as made:
+        yield made
+
+
+async def stored(rt: Runtime) -> list[bytes]:
+    async with rt.db.session() as session:
+        return [row["body"] for row in await session._connection.fetch("SELECT body FROM delivery ORDER BY seq")]
+
+
+@pytest.fixture
+async def admin(rt: Runtime) -> AsyncIterator[asyncpg.Connection]:
+    async with tables.looking(rt.config.admin_url.reveal()) as connection:
+        yield connection
+
+
+async def outcomes(posts: list[asyncio.Task[None]]) -> list[str]:
+    done = await asyncio.wait_for(asyncio.gather(*posts, return_exceptions=True), 10)
+    return ["stored" if error is None else type(error).__name__ for error in done]
+
+
+async def test_what_is_stored_is_committed_and_its_bytes_are_the_same(rt: Runtime, intake: Intake) -> None:
+    body = bytes(range(256)) * 4
+    await intake.store(body)
+    assert await stored(rt) == [body]
+
+
+async def test_those_who_wait_are_committed_together_in_their_order(rt: Runtime, intake: Intake, admin: asyncpg.Connection) -> None:
+    """200 at once are far fewer commits, every row is there, in the order in which they came."""
+    bodies = [b"%d" % n for n in range(200)]
+    rows = "SELECT count(DISTINCT xmin::text) FROM delivery"
+    posts = [asyncio.ensure_future(intake.store(body)) for body in bodies]
+    assert await outcomes(posts) == ["stored"] * 200
+    assert await stored(rt) == bodies
+    assert await admin.fetchval(rows) < 5
+
+
+async def test_a_batch_is_bounded(rt: Runtime, admin: asyncpg.Connection) -> None:
+    intake = Intake(rt, has_next=True)
+    posts = [asyncio.ensure_future(intake.store(b"x")) for _ in range(MAX_FLUSH_BODIES + 1)]
+    await asyncio.sleep(0)
+    task = asyncio.ensure_future(intake.run())
+    assert await outcomes(posts) == ["stored"] * len(posts)
+    assert await admin.fetchval("SELECT count(DISTINCT xmin::text) FROM delivery") == 2
+    rt.stopping.set()
+    await task
+
+
+@pytest.mark.parametrize("bound", ["inbox_max_requests", "inbox_max_bytes"])
+async def test_a_full_queue_refuses_at_once_and_takes_again_when_there_is_room(
+    rt: Runtime, admin: asyncpg.Connection, bound: str
+) -> None:
+    """F16: by number and by bytes, while the table is locked."""
+    body = b"x" * (1024 * 1024)
+    limit = {"inbox_max_requests": 4, "inbox_max_bytes": 4 * len(body)}[bound]
+    rt.config = msgspec.structs.replace(rt.config, **{bound: limit})
+    async with running(rt) as intake:
+        async with admin.transaction():
+            await admin.execute("LOCK TABLE delivery IN ACCESS EXCLUSIVE MODE")
+            posts = [asyncio.ensure_future(intake.store(body))]
+            await asyncio.sleep(0.05)  # it is on its way now; the others queue behind it
+            posts += [asyncio.ensure_future(intake.store(body)) for _ in range(9)]
+            await asyncio.sleep(0.05)
+            assert [post.done() for post in posts] == [False] * 5 + [True] * 5
+        assert await outcomes(posts) == ["stored"] * 5 + ["Unavailable"] * 5
+        await intake.store(body)
+    assert len(await stored(rt)) == 6
+    assert rt.meter.counts["deliveries_refused", "full"] == 5
+
+
+async def test_a_commit_that_fails_is_told_to_all_who_waited_and_the_next_one_works(
+    rt: Runtime, intake: Intake, admin: asyncpg.Connection
+) -> None:
+    """F50: the backends are ended under them."""
+    async with admin.transaction():
+        await admin.execute("LOCK TABLE delivery IN ACCESS EXCLUSIVE MODE")
+        posts = [asyncio.ensure_future(intake.store(b"x")) for _ in range(5)]
+        while not await admin.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+            await asyncio.sleep(0.01)
+        await admin.execute("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE NOT granted")
+        assert set(await outcomes(posts)) == {"Unavailable"}
+    await intake.store(b"y")
+    assert await stored(rt) == [b"y"]
+
+
+async def test_an_error_that_nobody_foresaw_leaves_nobody_waiting(rt: Runtime) -> None:
+    """F13: it raises in front of the commit; who waits is told, and the loop ends for its supervisor to start it again."""
+    failpoints.configure({"ATENDEJA_FAILPOINTS": "ingest.before_commit=raise@1"})
+    try:
+        intake = Intake(rt, has_next=True)
+        task = asyncio.ensure_future(intake.run())
+        assert await outcomes([asyncio.ensure_future(intake.store(b"x"))]) == ["Unavailable"]
+        with pytest.raises(failpoints.Tripped):
+            await task
+    finally:
+        failpoints.configure({})
+    assert await stored(rt) == []
+    async with running(rt) as again:
+        await again.store(b"x")
+
+
+async def test_a_client_that_went_away_costs_the_others_nothing(rt: Runtime, intake: Intake) -> None:
+    """F14: what was stored is stored."""
+    posts = [asyncio.ensure_future(intake.store(b"%d" % n)) for n in range(3)]
+    await asyncio.sleep(0)
+    posts[1].cancel()
+    assert await outcomes(posts) == ["stored", "CancelledError", "stored"]
+    assert await stored(rt) == [b"0", b"1", b"2"]
+
+
+async def test_told_to_stop_it_first_stores_what_waits(rt: Runtime) -> None:
+    """F24."""
+    intake = Intake(rt, has_next=True)
+    posts = [asyncio.ensure_future(intake.store(b"x")) for _ in range(3)]
+    await asyncio.sleep(0)
+    rt.stopping.set()
+    await asyncio.wait_for(intake.run(), 5)
+    assert await outcomes(posts) == ["stored"] * 3
+
+
+async def test_the_first_after_quiet_carries_a_wake_up_and_no_other_does(
+    rt: Runtime, intake: Intake, admin: asyncpg.Connection
+) -> None:
+    """None per message."""
+    jobs = "SELECT count(*) FROM procrastinate_jobs WHERE task_name = 'wake'"
+    for n in range(20):
+        await intake.store(b"%d" % n)
+    assert await admin.fetchval(jobs) == 1
+    assert rt.bells.digest._event.is_set()
+
+
+async def test_a_process_that_does_not_digest_writes_one_more_after_the_last(rt: Runtime, admin: asyncpg.Connection) -> None:
+    """F20: at most one in 50 ms, and one after the last write, so that nothing waits for the sweep."""
+    intake = Intake(rt, has_next=False)
+    task = asyncio.ensure_future(intake.run())
+    for n in range(5):
+        await intake.store(b"%d" % n)
+    await asyncio.sleep(0.2)
+    assert 2 <= await admin.fetchval("SELECT count(*) FROM procrastinate_jobs WHERE task_name = 'wake'") <= 4
+    rt.stopping.set()
+    await task
+
+
+def test_a_lane_is_chosen_by_a_look_at_the_bytes() -> None:
+    """What a person writes is never taken for a status, whatever his text says."""
+    assert lane(status("w", "read")) == STATUSES
+    assert lane(says("w", '"statuses":[] and "messages":[]', phone="5511900000001")) == PEOPLE
+    assert lane(b"") == lane(b"\xff\x00") == PEOPLE
+
+
+async def test_a_database_that_refuses_is_unavailable_to_the_client(rt: Runtime, intake: Intake, admin: asyncpg.Connection) -> None:
+    """F16, F55: whatever the server says, it is 503 and never silence."""
+    await admin.execute("REVOKE INSERT ON delivery FROM atendeja_app")
+    assert await outcomes([asyncio.ensure_future(intake.store(b"x"))]) == [Unavailable.__name__]

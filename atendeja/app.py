@@ -6,9 +6,10 @@ that row security does not bind. At SIGTERM: no new requests, no new claims, wha
 
 import asyncio
 import contextlib
+import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Literal
 from urllib.parse import unquote, urlsplit
 
@@ -94,6 +95,7 @@ async def open_runtime(config: Config) -> AsyncIterator[Runtime]:
     finally:
         await cloud.close()
         await database.close()
+        os.close(who.descriptor)
 
 
 def build(rt: Runtime, role: Role, extra: list[BaseRoute] | None = None) -> Starlette:
@@ -104,7 +106,7 @@ def build(rt: Runtime, role: Role, extra: list[BaseRoute] | None = None) -> Star
     @contextlib.asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         flushing = asyncio.get_running_loop().create_task(
-            supervise("intake", intake.run, rt.stopping, lambda loop: rt.meter.count("loops_ended", label=loop)), name="intake"
+            supervise("intake", intake.run, intake.closing, lambda loop: rt.meter.count("loops_ended", label=loop)), name="intake"
         )
         if worker is not None:
             worker.start()
@@ -114,6 +116,7 @@ def build(rt: Runtime, role: Role, extra: list[BaseRoute] | None = None) -> Star
         finally:
             log.info("stopping")
             rt.stopping.set()
+            intake.close()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(flushing, 5)
             if worker is not None:
@@ -158,8 +161,10 @@ async def _reasons(rt: Runtime) -> list[str]:
 class Server(uvicorn.Server):
     """uvicorn without its habit of raising the signal again at the end: a drained stop is exit 0."""
 
-    on_stop: Callable[[], None] | None = None
-    """Called at the first signal, before connections are waited for: whoever streams ends his streams here."""
+    def __init__(self, config: uvicorn.Config, on_stop: Sequence[Callable[[], None]]) -> None:
+        """`on_stop` is called at the first signal, before connections are waited for."""
+        super().__init__(config)
+        self._on_stop = on_stop
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -173,10 +178,10 @@ class Server(uvicorn.Server):
                 loop.remove_signal_handler(sig)
 
     def _stop(self) -> None:
-        if self.on_stop is not None and not self.should_exit:
-            self.on_stop()
         self.force_exit = self.should_exit  # the second signal does not wait
         self.should_exit = True
+        for call in self._on_stop:
+            call()
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -197,7 +202,7 @@ def listen(host: str, port: int) -> socket.socket:
     return sock
 
 
-def make_server(app: Starlette, config: Config) -> Server:
+def make_server(app: Starlette, config: Config, on_stop: Sequence[Callable[[], None]]) -> Server:
     return Server(
         uvicorn.Config(
             app,
@@ -210,7 +215,8 @@ def make_server(app: Starlette, config: Config) -> Server:
             server_header=False,
             limit_concurrency=MOST_CONNECTIONS,
             backlog=2048,
-        )
+        ),
+        on_stop,
     )
 
 
@@ -219,4 +225,4 @@ async def serve(config: Config, role: Role) -> None:
     sock = listen(config.host, config.port)
     with contextlib.closing(sock):
         async with open_runtime(config) as rt:
-            await make_server(build(rt, role), config).serve(sockets=[sock])
+            await make_server(build(rt, role), config, [rt.stopping.set]).serve(sockets=[sock])

@@ -21,7 +21,8 @@ class Entry(Struct, frozen=True):
     state: Literal["in", "out"]
     source: Literal["word", "flow", "whatsapp", "admin", "merge"]
     evidence: dict[str, object]
-    arrival: int
+    arrival: int | None
+    """None for what no delivery brought (a timer): it draws its own place."""
     position: int
     at: dt.datetime
 

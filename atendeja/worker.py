@@ -11,9 +11,10 @@ from procrastinate import App
 
 from atendeja import leases, ledger, queue, reconcile, tenants
 from atendeja.db import Tx, query
+from atendeja.errors import Unavailable
 from atendeja.inbound import intake
 from atendeja.inbound.digest import Digester
-from atendeja.outbound.sender import Senders
+from atendeja.outbound.senders import Senders
 from atendeja.queue import Bell
 from atendeja.runtime import Runtime
 from atendeja.turn.take import Turns
@@ -68,8 +69,9 @@ class Worker:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        async with self._rt.db.session() as session:
-            await leases.release(session, self._rt.who)
+        with contextlib.suppress(Unavailable):  # then they end by themselves
+            async with self._rt.db.session() as session:
+                await leases.release(session, self._rt.who)
 
     def _keep(self, name: str, bell: Bell, work: Callable[[], Awaitable[bool]]) -> None:
         async def beat() -> bool:
@@ -100,7 +102,7 @@ class Worker:
                 kept = await leases.renew(session, self._rt.who, held)
             for digester in digesting:
                 digester.leased = digester.lease in kept
-            self._senders.lost(kept)
+            self._senders.lost(held - kept)
 
     async def _run_jobs(self) -> None:
         """Procrastinate's worker: wake-ups, and what has to be done by the clock."""

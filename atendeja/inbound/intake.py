@@ -53,6 +53,7 @@ class Intake:
         self._waiting: list[Waiting] = []
         self._bytes = 0
         self._bell = asyncio.Event()
+        self.closing = asyncio.Event()
         self._throttle = queue.Throttle(has_next=has_next)
         self._has_next = has_next
         self._owed: asyncio.TimerHandle | None = None
@@ -70,9 +71,13 @@ class Intake:
         self._bell.set()
         await stored
 
+    def close(self) -> None:
+        """No more bodies will come: `run` ends when those that wait are stored. Until then requests are still answered."""
+        self.closing.set()
+
     async def run(self) -> None:
-        """Commit batches until stopped and empty. Never raises for a database that is away: those who wait are told."""
-        while not self._rt.stopping.is_set() or self._waiting:
+        """Commit batches until closed and empty. Never raises for a database that is away: those who wait are told."""
+        while not self.closing.is_set() or self._waiting:
             if not self._waiting:
                 self._bell.clear()
                 await self._idle()
@@ -99,7 +104,7 @@ class Intake:
 
     async def _idle(self) -> None:
         """Wait for a body, or for the order to stop."""
-        waits = {asyncio.ensure_future(self._bell.wait()), asyncio.ensure_future(self._rt.stopping.wait())}
+        waits = {asyncio.ensure_future(self._bell.wait()), asyncio.ensure_future(self.closing.wait())}
         _, pending = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         for wait in pending:
             wait.cancel()

@@ -350,6 +350,6 @@ async def _consents(tx: Tx, rt: Runtime, taken: Sequence[Decision], now: dt.date
         if standing.get(key) != c.state:
             standing[key] = c.state
             evidence: dict[str, object] = {"wamid": event.key if event else None, "text": c.text, "flow_version": version}
-            arrival, position = (event.arrival, event.position) if event else (0, 0)
+            arrival, position = (event.arrival, event.position) if event else (None, 0)
             entries.append(consent.Entry(rt.new_id(), *key, c.state, "flow", evidence, arrival, position, now))
     return entries

@@ -1,6 +1,7 @@
 -- name: append
 INSERT INTO consent (tenant_id, id, contact_id, purpose, state, source, evidence, arrival, position, at)
-SELECT :tenant_id, c.* FROM unnest(:ids::uuid[], :contact_ids::uuid[], :purposes::text[], :states::text[], :sources::text[], :evidences::jsonb[],
+SELECT :tenant_id, c.id, c.contact_id, c.purpose, c.state, c.source, c.evidence, coalesce(c.arrival, nextval('arrival')), c.position, c.at
+FROM unnest(:ids::uuid[], :contact_ids::uuid[], :purposes::text[], :states::text[], :sources::text[], :evidences::jsonb[],
        :arrivals::bigint[], :positions::int[], :ats::timestamptz[]) AS c (id, contact_id, purpose, state, source, evidence, arrival, position, at);
 
 -- name: newest

@@ -14,7 +14,7 @@ from msgspec import Struct
 from atendeja import outbound
 from atendeja.db import Tx
 from atendeja.outbound import Outgoing
-from atendeja.outbound.sender import Senders
+from atendeja.outbound.senders import Senders
 from atendeja.runtime import Runtime
 from atendeja.simulator import Simulator
 from atendeja.simulator.faults import Fault

@@ -11,7 +11,7 @@ import pytest
 from atendeja import app, failpoints, leases, numbers, tenants
 from atendeja.db import Tx
 from atendeja.outbound.protocol import NUMBER_STOP_S
-from atendeja.outbound.sender import Senders, lease_name
+from atendeja.outbound.senders import Senders, lease_name
 from atendeja.runtime import Runtime
 from atendeja.simulator import Simulator
 from tests import server, world
@@ -129,7 +129,7 @@ async def test_a_sender_that_lost_its_lease_claims_no_more_and_records_what_it_h
     async with asyncio.timeout(5):
         while not office.posts:
             await asyncio.sleep(0.01)
-    office.senders.lost(set())
+    office.senders.lost(office.senders.leases())
     assert office.senders.leases() == set()
     await office.put("dois", to=BIA)
     await office.until("accepted", ANA)

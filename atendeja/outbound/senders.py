@@ -1,0 +1,117 @@
+"""Which numbers this process sends for: a sender for each that has something due and whose lease can be had."""
+
+import asyncio
+from uuid import UUID
+
+import structlog
+from msgspec import Struct
+
+from atendeja import leases, numbers, queue, tenants
+from atendeja.db import query
+from atendeja.errors import Refused, Unavailable
+from atendeja.notify import notice
+from atendeja.numbers import Number
+from atendeja.outbound.sender import Sender
+from atendeja.queue import Bell
+from atendeja.runtime import Runtime
+from atendeja.tenants import Tenant
+
+log = structlog.get_logger(__name__)
+
+RETRY_S = 0.5
+
+
+class DueNumber(Struct, frozen=True):
+    tenant_id: int
+    number_id: UUID
+
+
+DUE = query("outbound.due", DueNumber)
+
+
+class Senders:
+    """The resident loop's work of the send stage: for every number with something due, see that it has a sender somewhere."""
+
+    def __init__(self, rt: Runtime) -> None:
+        self._rt = rt
+        self._senders: dict[UUID, Sender] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._unreadable: dict[UUID, bytes] = {}
+        """Numbers whose token does not open, with that token: said once."""
+
+    async def work(self) -> bool:
+        """Start a sender for each due number whose lease we can have. Always False: nothing is left over."""
+        if self._rt.stopping.is_set():
+            return False
+        async with self._rt.db.session() as session:
+            due = await session.all(DUE, at=self._rt.now())
+        for wanted in due:
+            if wanted.number_id in self._senders:
+                self._rt.bells.ring_number(wanted.number_id)
+            else:
+                await self._start(wanted)
+        return False
+
+    def leases(self) -> set[str]:
+        """The leases that must be renewed for the senders of this process."""
+        return {lease_name(number_id) for number_id in self._senders}
+
+    def lost(self, names: set[str]) -> None:
+        """Senders whose lease somebody else has now stop; what they have in flight they still record."""
+        for sender in [s for s in self._senders.values() if lease_name(s.number_id) in names]:
+            self._forget(sender)
+            sender.let_go()
+            log.warning("sender_lost_lease", number_id=str(sender.number_id))
+
+    async def drain(self) -> None:
+        """Wait until every sender has recorded what it had in flight; when we are cancelled, they are."""
+        for sender in self._senders.values():
+            self._rt.bells.ring_number(sender.number_id)
+        tasks = set(self._tasks)
+        try:
+            if tasks:
+                await asyncio.wait(tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+
+    async def _start(self, wanted: DueNumber) -> None:
+        async with self._rt.db.session() as session:
+            if not await leases.take(session, self._rt.who, lease_name(wanted.number_id)):
+                return
+            owner = await session.all(tenants.BY_IDS, ids=[wanted.tenant_id])
+        found = await self._rt.db.transact(wanted.tenant_id, lambda tx: numbers.load(tx, [wanted.number_id]))
+        if (token := self._read_token(owner[0], found[0])) is None:
+            return
+        bell = self._rt.bells.numbers.setdefault(wanted.number_id, Bell())
+        sender = self._senders[wanted.number_id] = Sender(self._rt, owner[0], found[0], token, bell)
+        task = asyncio.get_running_loop().create_task(self._keep(sender))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _read_token(self, owner: Tenant, number: Number) -> str | None:
+        """None, with a notice the first time, when no SECRET_KEY opens it."""
+        try:
+            return numbers.read_token(owner, number, self._rt.config.secret_keys)
+        except Refused as error:
+            if self._unreadable.get(number.id) != number.token:
+                self._unreadable[number.id] = number.token
+                notice(self._rt.meter, "number_stopped", tenant_id=owner.id, number_id=str(number.id), why=str(error))
+            return None
+
+    async def _keep(self, sender: Sender) -> None:
+        """A sender that fails goes on with what it holds: outcomes are in its memory until they are recorded."""
+        while (error := await queue.outcome(sender.run())) is not None:
+            self._rt.meter.count("loops_ended", label="send")
+            log.warning("sender_failed", error=type(error).__name__, exc_info=None if isinstance(error, Unavailable) else error)
+            await asyncio.sleep(RETRY_S)
+        self._forget(sender)
+
+    def _forget(self, sender: Sender) -> None:
+        if self._senders.get(sender.number_id) is sender:
+            del self._senders[sender.number_id]
+            self._rt.bells.numbers.pop(sender.number_id, None)
+
+
+def lease_name(number_id: UUID) -> str:
+    return f"send:{number_id}"

@@ -212,9 +212,14 @@ class Database:
     retries: int = field(default=0)
 
     @asynccontextmanager
-    async def tenant(self, tenant_id: int) -> AsyncIterator[Tx]:
-        """A transaction that sees and writes this tenant's rows only. The one way in."""
-        async with self._transaction(f"BEGIN; SET LOCAL app.tenant_id = {tenant_id:d}", tenant_id) as tx:
+    async def tenant(self, tenant_id: int, *, durable: bool = True) -> AsyncIterator[Tx]:
+        """A transaction that sees and writes this tenant's rows only. The one way in.
+
+        `durable=False` returns before the commit is on disk: for work that is found and done again if the server loses it,
+        and that nobody is told of before a later durable commit, which carries it along.
+        """
+        relaxed = "" if durable else "; SET LOCAL synchronous_commit = off"
+        async with self._transaction(f"BEGIN; SET LOCAL app.tenant_id = {tenant_id:d}{relaxed}", tenant_id) as tx:
             yield tx
 
     @asynccontextmanager
@@ -243,14 +248,14 @@ class Database:
                 await _abandon(connection)
                 raise
 
-    async def transact(self, tenant_id: int | None, work: Callable[[Tx], Awaitable[T]]) -> T:
+    async def transact(self, tenant_id: int | None, work: Callable[[Tx], Awaitable[T]], *, durable: bool = True) -> T:
         """Run `work` in a transaction; a transient error repeats it whole, at most 3 tries. Raises Unavailable after the last.
 
         `work` must come to the same end when an earlier run of it was kept after all (a connection lost during COMMIT).
         """
         for turn in range(1, TRIES + 1):
             try:
-                async with self.tenant(tenant_id) if tenant_id is not None else self.system() as tx:
+                async with self.tenant(tenant_id, durable=durable) if tenant_id is not None else self.system() as tx:
                     result = await work(tx)
                 break  # only a committed result may leave
             except TRANSIENT as error:

@@ -23,6 +23,10 @@ def fold(text: str) -> str:
 
     Digits stay as they are ("11" is not "1"). Folding twice changes nothing; a text of emoji alone is empty.
     """
+    return _recent(text) if len(text) <= _LONGEST_RESERVED else _fold(text)
+
+
+def _fold(text: str) -> str:
     flat = text.lower()
     if not flat.isascii():
         flat = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", flat).casefold())
@@ -30,7 +34,10 @@ def fold(text: str) -> str:
     return _REPEATED.sub(r"\1", _NOT_A_WORD.sub(" ", flat).strip())
 
 
-folded = lru_cache(maxsize=8192)(fold)
+_recent = lru_cache(maxsize=256)(_fold)
+"""A customer's text is asked for several times in a turn."""
+
+folded = lru_cache(maxsize=8192)(_fold)
 """`fold` for the words of flows, which are few and asked for again and again. Customers' texts go through `fold`."""
 
 

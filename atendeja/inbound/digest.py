@@ -133,7 +133,7 @@ class Digester:
         """Write one tenant's share, and say which items could not be written even alone."""
 
         async def write(some: Sequence[Arrived]) -> None:
-            wrote = await self._rt.db.transact(tenant_id, partial(events.write, rt=self._rt, arrived=some))
+            wrote = await self._rt.db.transact(tenant_id, partial(events.write, rt=self._rt, arrived=some), durable=False)
             failpoints.reach("digest.after_commit")
             self._announce(wrote)
 

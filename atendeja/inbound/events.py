@@ -323,6 +323,5 @@ async def _set_due(tx: Tx, rows: Sequence[NewEvent], now: dt.datetime) -> bool:
         end = min(row.sent_at, row.received_at) + WINDOW
         until[row.conversation_id] = max(until.get(row.conversation_id, end), end)
     due = sorted({row.contact_id for row in rows if row.contact_id is not None})
-    await tx.run(contacts.OPEN_WINDOW, ids=sorted(until), untils=[until[id_] for id_ in sorted(until)])
-    await tx.run(contacts.SET_DUE, ids=due, ats=[now] * len(due))
+    await tx.run(contacts.HEAR, ids=sorted(until), untils=[until[id_] for id_ in sorted(until)], contact_ids=due, at=now)
     return True

@@ -46,8 +46,7 @@ class Recent(Struct):
 
 CLAIMABLE = query("outbound.claimable", Candidate)
 RECENT_ATTEMPTS = query("outbound.recent", Recent)
-CLAIM_ATTEMPTS = query("ledger.claim_attempts", Nothing)
-MOVE_TO_SENDING = query("ledger.move_to_sending", Nothing)
+CLAIM = query("ledger.claim", Nothing)
 WITHDRAW = query("ledger.withdraw", Nothing)
 DEFER = query("ledger.defer", Nothing)
 DOUBT_NUMBER = query("ledger.doubt_number", Nothing)
@@ -211,12 +210,16 @@ class Sender:
             await tx.run(DEFER, ids=list(waits), ats=[now + dt.timedelta(seconds=s) for s in waits.values()])
             self._bell.ring_in(min(waits.values()))
         if claims:
-            ids, ns = [c.message.id for c in claims], [c.n for c in claims]
-            await tx.run(MOVE_TO_SENDING, ids=ids, ns=ns)
             await tx.run(
-                CLAIM_ATTEMPTS, ids=[c.attempt_id for c in claims], message_ids=ids, number_id=self._number.id,
-                contact_ids=[c.message.contact_id for c in claims], ns=ns, boot=self._rt.who.boot, now=now,
-            )  # fmt: skip
+                CLAIM,
+                ids=[c.message.id for c in claims],
+                attempt_ids=[c.attempt_id for c in claims],
+                contact_ids=[c.message.contact_id for c in claims],
+                ns=[c.n for c in claims],
+                number_id=self._number.id,
+                boot=self._rt.who.boot,
+                now=now,
+            )
 
     async def _post(self, claim: Claim, committed: float) -> None:
         """One POST of one claim, or none when the fence has come down."""

@@ -472,8 +472,9 @@ $$;
 -- Statuses that came before we knew their message, and now we do.
 CREATE FUNCTION known_orphans(most integer) RETURNS TABLE (tenant_id bigint, number_id uuid, wamid text)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
-    SELECT DISTINCT o.tenant_id, o.number_id, o.wamid FROM status_orphan o
-    JOIN attempt a ON a.tenant_id = o.tenant_id AND a.number_id = o.number_id AND a.wamid = o.wamid LIMIT most
+    SELECT DISTINCT o.tenant_id, o.number_id, o.wamid FROM status_orphan o CROSS JOIN LATERAL (
+        SELECT FROM attempt a WHERE a.tenant_id = o.tenant_id AND a.number_id = o.number_id AND a.wamid = o.wamid LIMIT 1
+    ) AS known LIMIT most
 $$;
 REVOKE ALL ON FUNCTION due_contacts, due_messages, unsettled_messages, known_orphans FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION due_contacts, due_messages, unsettled_messages, known_orphans TO atendeja_app;

@@ -34,12 +34,14 @@ BEGIN
     INSERT INTO attempt (tenant_id, id, message_id, number_id, contact_id, n, boot, state, wamid, claimed_at)
         SELECT tenant_id, gen_random_uuid(), id, number_id, contact_id, 1, gen_random_uuid(), 'accepted', id::text, now() FROM message
         WHERE tenant_id BETWEEN -last AND -first;
+    INSERT INTO status_orphan (tenant_id, number_id, wamid, status, at, content, received_at)
+        SELECT tenant_id, number_id, id::text, 'sent', now(), '{}', now() FROM event WHERE tenant_id BETWEEN -last AND -first;
     INSERT INTO consent (tenant_id, id, contact_id, purpose, state, source, evidence, arrival, position, at)
         SELECT tenant_id, gen_random_uuid(), id, 'marketing', 'out', 'word', '{}', 0, 0, now() FROM contact WHERE tenant_id BETWEEN -last AND -first;
 END $$;
 
 SELECT pg_temp.seed(1, 2, 1000);
-ANALYZE tenant, number, contact, conversation, flow, flow_version, flow_session, consent;
+ANALYZE tenant, number, contact, conversation, flow, flow_version, flow_session, status_orphan, consent;
 SELECT pg_temp.seed(3, 50, 50);
 ANALYZE event, step, message, attempt;
 TRUNCATE tenant, number_route, number, contact, conversation, event, flow, flow_version, flow_session, step, message, attempt, status_orphan, consent, hold;

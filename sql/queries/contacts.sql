@@ -44,11 +44,6 @@ FROM conversation l WHERE l.tenant_id = :tenant_id AND l.contact_id = :loser_id 
 ON CONFLICT (tenant_id, contact_id, number_id) DO UPDATE
 SET owner = 'human', queue = excluded.queue, human_at = excluded.human_at, taken_at = excluded.taken_at WHERE w.owner = 'bot';
 
--- name: set_due
--- Never later than it was: a wait's time-out and a new message both want the earlier instant.
-UPDATE contact c SET due_at = least(c.due_at, d.at) FROM unnest(:ids::uuid[], :ats::timestamptz[]) AS d (id, at)
-WHERE c.tenant_id = :tenant_id AND c.id = d.id;
-
 -- name: leave
 -- What a turn writes back as it leaves: when to look again, and what the flow changed.
 UPDATE contact c SET due_at = n.due_at, tags = CASE WHEN n.tags IS NULL THEN c.tags ELSE ARRAY(SELECT jsonb_array_elements_text(n.tags)) END
@@ -64,8 +59,12 @@ INSERT INTO conversation (tenant_id, id, contact_id, number_id, created_at)
 SELECT :tenant_id, n.*, :created_at::timestamptz FROM unnest(:ids::uuid[], :contact_ids::uuid[], :number_ids::uuid[]) AS n (id, contact_id, number_id)
 ORDER BY n.contact_id, n.number_id ON CONFLICT (tenant_id, contact_id, number_id) DO NOTHING;
 
--- name: open_window
--- A customer's message opens the conversation and 24 hours to answer in; an older message does not shorten them.
+-- name: hear
+-- A customer's message opens the conversation and 24 hours to answer in, and asks for a turn. An older message does not
+-- shorten the window, and a turn that was wanted earlier stays wanted earlier.
+WITH due AS (
+    UPDATE contact c SET due_at = least(c.due_at, :at) WHERE c.tenant_id = :tenant_id AND c.id = ANY (:contact_ids::uuid[])
+)
 UPDATE conversation c SET state = 'open', window_until = greatest(c.window_until, n.until)
 FROM unnest(:ids::uuid[], :untils::timestamptz[]) AS n (id, until) WHERE c.tenant_id = :tenant_id AND c.id = n.id;
 

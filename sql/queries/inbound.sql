@@ -10,10 +10,11 @@ SELECT day, seq, received_at, body FROM (
 ) AS measured WHERE before < :most_bytes ORDER BY seq;
 
 -- name: digested
--- By the whole key, so that each row is one step down one partition's index, whatever the planner believes of a new day.
+-- By the whole key, and not by `state`: on a day that was empty when this was planned, the partial index of what is stored
+-- would be walked from its start for every row.
 UPDATE delivery d SET state = CASE WHEN n.reason IS NULL THEN 'digested' ELSE 'quarantined' END, reason = n.reason, unrouted = n.unrouted, digested_at = :at
 FROM unnest(:days::date[], :seqs::bigint[], :reasons::text[], :unrouteds::jsonb[]) AS n (day, seq, reason, unrouted)
-WHERE d.day = n.day AND d.seq = n.seq AND d.state = 'stored';
+WHERE d.day = n.day AND d.seq = n.seq AND d.digested_at IS NULL;
 
 -- name: days_ahead
 SELECT keep_delivery_days(:ahead::int) AS made;

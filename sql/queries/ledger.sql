@@ -106,14 +106,12 @@ SELECT tenant_id, number_id, wamid FROM known_orphans(:most::int);
 -- name: drop_orphans
 DELETE FROM status_orphan WHERE tenant_id = :tenant_id AND received_at < :before;
 
--- name: claim_attempts
+-- name: claim
+-- The intent, both halves: the message is `sending` and its attempt exists.
+WITH n AS (SELECT * FROM unnest(:ids::uuid[], :attempt_ids::uuid[], :contact_ids::uuid[], :ns::int[]) AS n (id, attempt_id, contact_id, n)),
+moved AS (UPDATE message m SET state = 'sending', attempt_no = n.n FROM n WHERE m.tenant_id = :tenant_id AND m.id = n.id AND m.state = 'queued')
 INSERT INTO attempt (tenant_id, id, message_id, number_id, contact_id, n, boot, state, claimed_at)
-SELECT :tenant_id, a.id, a.message_id, :number_id, a.contact_id, a.n, :boot, 'claimed', :now
-FROM unnest(:ids::uuid[], :message_ids::uuid[], :contact_ids::uuid[], :ns::int[]) AS a (id, message_id, contact_id, n);
-
--- name: move_to_sending
-UPDATE message m SET state = 'sending', attempt_no = n.n FROM unnest(:ids::uuid[], :ns::int[]) AS n (id, n)
-WHERE m.tenant_id = :tenant_id AND m.id = n.id AND m.state = 'queued';
+SELECT :tenant_id, n.attempt_id, n.id, :number_id, n.contact_id, n.n, :boot, 'claimed', :now FROM n;
 
 -- name: withdraw
 UPDATE message m SET state = 'withdrawn', reason = n.reason FROM unnest(:ids::uuid[], :reasons::text[]) AS n (id, reason)

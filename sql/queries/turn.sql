@@ -5,7 +5,8 @@ SELECT tenant_id, contact_id FROM due_contacts(:at, :most::int);
 -- After the lock, in a statement of its own: what committed while we waited is seen.
 SELECT v.id, v.contact_id, v.number_id, v.state, v.owner, v.queue, v.human_at, v.turn_no, v.seq, v.window_until,
        c.name, coalesce(c.wa_id, c.phone) AS phone, c.language, c.tags, c.fields, n.display_number AS business_phone,
-       s.id AS session_id, s.flow_version_id, s.memory, s.due_at AS session_due_at
+       s.id AS session_id, s.flow_version_id, s.memory, s.due_at AS session_due_at,
+       (SELECT count(*)::int FROM message m WHERE m.tenant_id = v.tenant_id AND m.conversation_id = v.id AND m.source = 'turn' AND m.created_at > :since) AS sent_lately
 FROM contact c
 JOIN conversation v ON v.tenant_id = c.tenant_id AND v.contact_id = c.id
 JOIN number n ON n.tenant_id = c.tenant_id AND n.id = v.number_id
@@ -26,11 +27,6 @@ ON CONFLICT (tenant_id, id) DO UPDATE SET state = excluded.state, node = exclude
 INSERT INTO step (tenant_id, id, flow_session_id, conversation_id, turn_no, step_no, node, trace, at)
 SELECT :tenant_id, n.*, :at::timestamptz FROM json_to_recordset(:records::json)
   AS n (id uuid, flow_session_id uuid, conversation_id uuid, turn_no bigint, step_no int, node text, trace jsonb);
-
--- name: sent_lately
--- Messages of the flows to a contact in the last minute: the runaway guard.
-SELECT contact_id, count(*)::int AS messages FROM message WHERE tenant_id = :tenant_id AND contact_id = ANY (:contact_ids::uuid[]) AND source = 'turn'
-AND created_at > :since GROUP BY contact_id;
 
 -- name: fail_sessions
 -- The way out for a conversation whose turns crash: its next message opens a flow anew.

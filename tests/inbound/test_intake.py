@@ -23,7 +23,7 @@ async def running(rt: Runtime) -> AsyncIterator[Intake]:
     try:
         yield intake
     finally:
-        rt.stopping.set()
+        intake.close()
         await asyncio.wait({task}, timeout=5)
 
 
@@ -72,8 +72,8 @@ async def test_a_batch_is_bounded(rt: Runtime, admin: asyncpg.Connection) -> Non
     task = asyncio.ensure_future(intake.run())
     assert await outcomes(posts) == ["stored"] * len(posts)
     assert await admin.fetchval("SELECT count(DISTINCT xmin::text) FROM delivery") == 2
-    rt.stopping.set()
-    await task
+    intake.close()
+    await asyncio.wait_for(task, 5)
 
 
 @pytest.mark.parametrize("bound", ["inbox_max_requests", "inbox_max_bytes"])
@@ -143,7 +143,7 @@ async def test_told_to_stop_it_first_stores_what_waits(rt: Runtime) -> None:
     intake = Intake(rt, has_next=True)
     posts = [asyncio.ensure_future(intake.store(b"x")) for _ in range(3)]
     await asyncio.sleep(0)
-    rt.stopping.set()
+    intake.close()
     await asyncio.wait_for(intake.run(), 5)
     assert await outcomes(posts) == ["stored"] * 3
 
@@ -167,8 +167,8 @@ async def test_a_process_that_does_not_digest_writes_one_more_after_the_last(rt:
         await intake.store(b"%d" % n)
     await asyncio.sleep(0.2)
     assert 2 <= await admin.fetchval("SELECT count(*) FROM procrastinate_jobs WHERE task_name = 'wake'") <= 4
-    rt.stopping.set()
-    await task
+    intake.close()
+    await asyncio.wait_for(task, 5)
 
 
 def test_a_lane_is_chosen_by_a_look_at_the_bytes() -> None:

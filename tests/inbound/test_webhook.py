@@ -21,8 +21,8 @@ async def app(rt: Runtime) -> AsyncIterator[Starlette]:
     intake = Intake(rt, has_next=True)
     task = asyncio.ensure_future(intake.run())
     yield Starlette(routes=webhook.routes(rt, intake))
-    rt.stopping.set()
-    await task
+    intake.close()
+    await asyncio.wait_for(task, 5)
 
 
 def sending(chunks: Body, then: Receive | None = None) -> Receive:

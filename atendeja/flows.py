@@ -4,6 +4,7 @@ import datetime as dt
 from collections.abc import Callable, Iterable
 from uuid import UUID
 
+import structlog
 from msgspec import Struct
 
 from atendeja.db import Nothing, Tx, query
@@ -11,6 +12,8 @@ from atendeja.errors import Refused
 from atendeja.flow import check, document, engine
 from atendeja.flow.engine import Program
 from atendeja.flow.model import Flow
+
+log = structlog.get_logger(__name__)
 
 
 class Locked(Struct):
@@ -112,15 +115,20 @@ class Programs:
         self._compiled: dict[UUID, Program] = {}
 
     async def load(self, tx: Tx, version_ids: Iterable[UUID]) -> dict[UUID, Program]:
-        """The programs of these versions, of the transaction's tenant."""
+        """The programs of these versions, of the transaction's tenant; one that this release cannot read is left out, with a
+        line in the log, so that it stops its own sessions only."""
         wanted = set(version_ids)
-        if missing := wanted - self._compiled.keys():
+        found = {id_: self._compiled[id_] for id_ in wanted if id_ in self._compiled}
+        if missing := wanted - found.keys():
+            for row in await tx.all(DEFINITIONS, ids=sorted(missing)):
+                try:
+                    found[row.id] = engine.compile(document.load(row.definition.decode(), str(row.id)), str(row.id))
+                except Refused as error:
+                    log.warning("flow_version_unreadable", flow_version_id=str(row.id), error=str(error))
             if len(self._compiled) + len(missing) > self.MOST:
                 self._compiled.clear()
-                missing = wanted
-            for row in await tx.all(DEFINITIONS, ids=sorted(missing)):
-                self._compiled[row.id] = engine.compile(document.load(row.definition.decode(), str(row.id)), str(row.id))
-        return {id_: self._compiled[id_] for id_ in wanted if id_ in self._compiled}
+            self._compiled |= found
+        return found
 
 
 async def load_published(tx: Tx) -> list[Published]:

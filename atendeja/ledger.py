@@ -5,7 +5,7 @@ schema; RANK here is the same line): out of order, doubled or before we knew the
 """
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 from uuid import UUID
 
@@ -355,6 +355,3 @@ async def find_known_orphans(session: Session, most: int = 500) -> dict[int, lis
     for key in await session.all(KNOWN_ORPHANS, most=most):
         found.setdefault(key.tenant_id, []).append((key.number_id, key.wamid))
     return found
-
-
-NewId = Callable[[], UUID]

@@ -48,6 +48,8 @@ class Worker:
         self._senders = Senders(rt)
         self._reconciler = reconcile.Reconciler(rt)
         self._tasks: list[asyncio.Task[None]] = []
+        self._drained = asyncio.Event()
+        """Set when nothing is on the wire any more: until then our leases must not fall to others."""
 
     def start(self) -> None:
         """Start the loops; each looks at once, which is the sweep at start."""
@@ -57,7 +59,7 @@ class Worker:
         self._keep("turn", bells.turn, self._turns.work)
         self._keep("send", bells.send, self._senders.work)
         self._repeat("reconcile", reconcile.EVERY_S, self._reconciler.work)
-        self._repeat("renew", leases.RENEW_EVERY_S, self._renew)
+        self._repeat("renew", leases.RENEW_EVERY_S, self._renew, self._drained)
         self._supervise("jobs", self._run_jobs)
 
     async def stop(self) -> None:
@@ -66,6 +68,7 @@ class Worker:
             bell.ring()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._senders.drain(), self._rt.config.shutdown_grace_s)
+        self._drained.set()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -81,16 +84,20 @@ class Worker:
 
         self._supervise(name, lambda: queue.resident(bell, beat, self._rt.stopping))
 
-    def _repeat(self, name: str, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+    def _repeat(self, name: str, seconds: float, work: Callable[[], Awaitable[None]], until: asyncio.Event | None = None) -> None:
+        until = until or self._rt.stopping
+
         async def beat() -> None:
             await work()
             self._rt.beats[name] = self._rt.monotonic()
 
-        self._supervise(name, lambda: queue.every(seconds, beat, self._rt.stopping))
+        self._supervise(name, lambda: queue.every(seconds, beat, until), until)
 
-    def _supervise(self, name: str, run: Callable[[], Coroutine[object, object, None]]) -> None:
+    def _supervise(self, name: str, run: Callable[[], Coroutine[object, object, None]], until: asyncio.Event | None = None) -> None:
         self._rt.beats[name] = self._rt.monotonic()
-        watched = queue.supervise(name, run, self._rt.stopping, lambda loop: self._rt.meter.count("loops_ended", label=loop))
+        watched = queue.supervise(
+            name, run, until or self._rt.stopping, lambda loop: self._rt.meter.count("loops_ended", label=loop)
+        )
         self._tasks.append(asyncio.get_running_loop().create_task(watched, name=name))
 
     async def _renew(self) -> None:
@@ -106,7 +113,7 @@ class Worker:
 
     async def _run_jobs(self) -> None:
         """Procrastinate's worker: wake-ups, and what has to be done by the clock."""
-        url = self._rt.config.database_url.reveal()
+        url = self._rt.config.listen_url.reveal()  # its worker lives on notifications
         app = queue.build_app(
             url,
             {"wake": self._wake},

@@ -108,9 +108,10 @@ class Sender:
             return await tx.all(RECENT_ATTEMPTS, number_id=self._number.id, since=self._rt.now() - RECENT)
 
         recent = await self._rt.db.transact(self._tenant_id, work)
-        offset = self._rt.monotonic() - self._rt.now().timestamp()
+        instant = self._rt.monotonic()
+        offset = instant - self._rt.now().timestamp()
         for row in recent:
-            at = row.claimed_at.timestamp() + offset
+            at = min(row.claimed_at.timestamp() + offset, instant)  # another machine's clock may be ahead
             self._window.take(at, 1)
             self._pairs.setdefault(row.contact_id, Pair()).take(at)
         self._taken_over = True

@@ -76,13 +76,15 @@ class Senders:
                 task.cancel()
 
     async def _start(self, wanted: DueNumber) -> None:
+        """Read the token before asking for the lease: a process that cannot send must not keep another from sending."""
         async with self._rt.db.session() as session:
-            if not await leases.take(session, self._rt.who, lease_name(wanted.number_id)):
-                return
             owner = await session.all(tenants.BY_IDS, ids=[wanted.tenant_id])
         found = await self._rt.db.transact(wanted.tenant_id, lambda tx: numbers.load(tx, [wanted.number_id]))
         if (token := self._read_token(owner[0], found[0])) is None:
             return
+        async with self._rt.db.session() as session:
+            if not await leases.take(session, self._rt.who, lease_name(wanted.number_id)):
+                return
         bell = self._rt.bells.numbers.setdefault(wanted.number_id, Bell())
         sender = self._senders[wanted.number_id] = Sender(self._rt, owner[0], found[0], token, bell)
         task = asyncio.get_running_loop().create_task(self._keep(sender))

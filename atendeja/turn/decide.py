@@ -115,11 +115,17 @@ def _converse(talk: Talk, facts: flow.Facts, now: dt.datetime, new_id: Callable[
 
 
 def _inputs(talk: Talk, owner: str, now: dt.datetime) -> list[tuple[Unhandled | None, flow.Input]]:
-    """What the engine is given: a time-out that came before the first event, then each event. With a person no time runs out."""
-    due = talk.session.due_at if talk.session is not None and owner == "bot" else None
+    """What the engine is given: a time-out that came before the first event, then each event. With a person no time runs out.
+
+    A session that is over by now ends first, even when the event arrived in time and waited for us: the engine would open
+    another beside it.
+    """
+    session = talk.session if owner == "bot" else None
+    due = session.due_at if session is not None else None
+    over = session is not None and session.expires_at <= now
     first = talk.events[0].received_at if talk.events else now
     timed_out: list[tuple[Unhandled | None, flow.Input]] = (
-        [(None, flow.Input("timeout"))] if due is not None and due <= min(first, now) else []
+        [(None, flow.Input("timeout"))] if due is not None and (over or due <= min(first, now)) else []
     )
     return timed_out + [(event, read_input(event)) for event in talk.events]
 

@@ -223,7 +223,7 @@ def _facts(tenant: Tenant, rows: Sequence[FactRow]) -> flow.Facts:
 
 
 def _talk(row: FactRow, published: Sequence[Published], programs: dict[UUID, Program], waiting: Sequence[Unhandled]) -> Talk:
-    book = [programs[p.version_id] for p in published if p.number_id in (None, row.number_id)]
+    book = [programs[p.version_id] for p in published if p.number_id in (None, row.number_id) and p.version_id in programs]
     session = _session.decode(row.memory) if row.memory is not None else None
     pinned = programs.get(row.flow_version_id) if row.flow_version_id is not None else None
     return Talk(

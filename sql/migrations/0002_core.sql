@@ -439,7 +439,7 @@ CREATE POLICY sweep ON attempt FOR SELECT TO atendeja_sweep USING (true);
 CREATE POLICY sweep ON status_orphan FOR SELECT TO atendeja_sweep USING (true);
 GRANT SELECT (tenant_id, id, due_at) ON contact TO atendeja_sweep;
 GRANT SELECT (tenant_id, id, stopped_until) ON number TO atendeja_sweep;
-GRANT SELECT (tenant_id, id, number_id, state, category, not_before, doubt_at) ON message TO atendeja_sweep;
+GRANT SELECT (tenant_id, id, number_id, state, category, not_before, doubt_at, wamid) ON message TO atendeja_sweep;
 GRANT SELECT (tenant_id, number_id, wamid) ON attempt, status_orphan TO atendeja_sweep;
 GRANT SELECT ON lease TO atendeja_sweep;
 
@@ -473,7 +473,10 @@ $$;
 CREATE FUNCTION known_orphans(most integer) RETURNS TABLE (tenant_id bigint, number_id uuid, wamid text)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
     SELECT DISTINCT o.tenant_id, o.number_id, o.wamid FROM status_orphan o CROSS JOIN LATERAL (
-        SELECT FROM attempt a WHERE a.tenant_id = o.tenant_id AND a.number_id = o.number_id AND a.wamid = o.wamid LIMIT 1
+        SELECT FROM attempt a WHERE a.tenant_id = o.tenant_id AND a.number_id = o.number_id AND a.wamid = o.wamid
+        UNION ALL
+        SELECT FROM message m WHERE m.tenant_id = o.tenant_id AND m.number_id = o.number_id AND m.wamid = o.wamid
+        LIMIT 1
     ) AS known LIMIT most
 $$;
 REVOKE ALL ON FUNCTION due_contacts, due_messages, unsettled_messages, known_orphans FROM PUBLIC;

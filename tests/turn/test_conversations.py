@@ -178,3 +178,25 @@ async def test_the_two_numbers_of_a_contact_are_two_conversations(shop: Shop) ->
     await shop.turn()
     talks = await shop.rows("SELECT tenant_id, turn_no, seq FROM conversation ORDER BY tenant_id")
     assert talks == [{"tenant_id": t, "turn_no": 1, "seq": 1} for t in (shop.a, shop.b)]
+
+
+async def test_a_message_that_waited_for_us_until_its_session_was_over_is_answered_by_a_new_one(shop: Shop) -> None:
+    """It arrived in time and is handled late (a backlog, an outage): the old session ends, and nothing dies."""
+    await shop.publish(TERMS)
+    assert await shop.asks("oi") == ["Quer ofertas?"]
+    shop.later(hours=19, minutes=59)
+    await shop.hear(world.text("wamid.late", "ainda estou aqui", at=int(shop.now.timestamp())))
+    shop.later(hours=1)
+    await shop.turn()
+    assert [e["state"] for e in await shop.rows("SELECT state FROM event ORDER BY arrival, position")] == ["handled", "handled"]
+    states = [s["state"] for s in await shop.rows("SELECT state FROM flow_session ORDER BY started_at, id")]
+    assert len(states) == 2 and states[0] in ("ended", "expired") and states[1] == "waiting"
+
+
+async def test_a_version_that_this_release_cannot_read_leaves_the_other_flows_alone(shop: Shop) -> None:
+    await shop.publish(V1)
+    await shop.publish(V2, key="outra")
+    await shop.admin.execute(
+        "UPDATE flow_version SET definition = '{\"spec\": 99}' WHERE id = (SELECT published_version_id FROM flow WHERE key = 'prova')"
+    )
+    assert await shop.asks("oi") == ["Versão dois"]

@@ -49,6 +49,7 @@ TRANSIENT = (
     asyncpg.PostgresSystemError,  # 58: its disk fails
     asyncpg.InvalidCachedStatementError,  # a migration changed a table since the statement was prepared
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # the driver is confused: the connection died between two of its steps
     LostRace,
     ConnectionError,
     TimeoutError,

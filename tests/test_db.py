@@ -63,6 +63,7 @@ async def test_a_deadlock_is_repeated_and_both_come_through(rt: Runtime) -> None
         asyncpg.DiskFullError("x"),
         asyncpg.ReadOnlySQLTransactionError("x"),
         asyncpg.InvalidCachedStatementError("x"),
+        asyncpg.InternalClientError("x"),
         ConnectionResetError(),
         TimeoutError(),
         db.LostRace(),

@@ -196,7 +196,7 @@ async def test_a_message_that_waited_for_us_until_its_session_was_over_is_answer
 async def test_a_version_that_this_release_cannot_read_leaves_the_other_flows_alone(shop: Shop) -> None:
     await shop.publish(V1)
     await shop.publish(V2, key="outra")
-    await shop.admin.execute(
-        "UPDATE flow_version SET definition = '{\"spec\": 99}' WHERE id = (SELECT published_version_id FROM flow WHERE key = 'prova')"
-    )
+    chosen = "(SELECT published_version_id FROM flow WHERE key = 'prova')"
+    broken = f"UPDATE flow_version SET definition = jsonb_build_object('spec', 99) WHERE id = {chosen}"
+    await shop.admin.execute(broken)
     assert await shop.asks("oi") == ["Versão dois"]

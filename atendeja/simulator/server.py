@@ -42,7 +42,6 @@ class Server(uvicorn.Server):
                 server_header=False,
                 date_header=False,
                 lifespan="off",
-                log_level="warning",
                 log_config=None,
                 access_log=False,
                 timeout_graceful_shutdown=1,

@@ -88,7 +88,11 @@ def serving_login(config: Config) -> str | None:
 async def open_runtime(config: Config) -> AsyncIterator[Runtime]:
     """Everything an entry point needs, closed again at the end."""
     database = await wait_for_database(config)
-    who = leases.identify(config.state_dir, fresh_id(), fresh_id())
+    try:
+        who = leases.identify(config.state_dir, fresh_id(), fresh_id())
+    except OSError as error:
+        await database.close()
+        raise Refused("state_dir", f"STATE_DIR {config.state_dir} cannot be written: {error.strerror}") from error
     cloud = Cloud(config.wa_api_base, config.wa_api_version)
     try:
         yield Runtime(config=config, db=database, cloud=cloud, who=who)
@@ -153,6 +157,8 @@ async def _reasons(rt: Runtime) -> list[str]:
     try:
         async with asyncio.timeout(2):
             reasons += [f"migration {name} is missing" for name in await _pending(rt.db)]
+    except Refused as error:
+        reasons.append(str(error))
     except (*db.TRANSIENT, OSError) as error:
         reasons.append(f"the database is away: {db.describe(error)}")
     return reasons

@@ -42,7 +42,7 @@ async def add(tx: Tx, keys: list[bytes], *, slug: str, name: str, timezone: str,
         raise Refused("tenant_language", f"the language {language!r} is not one of {', '.join(LANGUAGES)}")
     try:
         ZoneInfo(timezone)
-    except (ZoneInfoNotFoundError, ValueError) as error:
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise Refused(
             "tenant_timezone", f"the time zone {timezone!r} is not known", hint="use a name like America/Sao_Paulo"
         ) from error

@@ -15,6 +15,7 @@ import datetime as dt
 from collections.abc import Sequence
 from functools import partial
 
+import asyncpg
 import msgspec
 import structlog
 from msgspec import Struct
@@ -35,6 +36,15 @@ log = structlog.get_logger(__name__)
 MOST_DELIVERIES = 200
 MOST_BYTES = 2 * 1024 * 1024
 TENANTS_AT_ONCE = 4
+BLAME = (
+    asyncpg.DataError,
+    asyncpg.IntegrityConstraintViolationError,
+    ValueError,
+    TypeError,
+    LookupError,
+    OverflowError,
+)
+"""Errors that may be an item's own."""
 
 
 class Stored(Struct, frozen=True):
@@ -108,7 +118,11 @@ class Digester:
         gate = asyncio.Semaphore(TENANTS_AT_ONCE)
         writes = [asyncio.ensure_future(self._write(gate, tenant_id, arrived)) for tenant_id, arrived in by_tenant.items()]
         await asyncio.gather(*writes, return_exceptions=True)  # all have ended, also when one failed, before the lane goes on
-        _note_broken(read, [b for write in writes for b in write.result()])
+        broken = [b for write in writes for b in write.result()]
+        _acquit(broken, sum(len(arrived) for arrived in by_tenant.values()))
+        _note_broken(read, broken)
+        for arrived, _ in broken:
+            notice(self._rt.meter, "delivery_quarantined", seq=arrived.arrival, position=arrived.item.position)
         await self._mark(read)
 
     async def _route(self, read: Sequence[Read]) -> dict[int, list[Arrived]]:
@@ -163,6 +177,14 @@ def _read(stored: Stored) -> Read:
         return Read(stored, delivery.parse(stored.body), None, [])
     except WireError as error:
         return Read(stored, [], error.reason, [])
+
+
+def _acquit(broken: Sequence[tuple[Arrived, Exception]], items: int) -> None:
+    """Raise what is not an item's own fault (a missing grant, a schema that is not ours, a whole batch that fails alike): then
+    nothing is marked, the lane waits and says so. Only data may be blamed, because what is blamed is not tried again."""
+    foreign = [error for _, error in broken if not isinstance(error, BLAME)]
+    if foreign or (broken and len(broken) == items > 1):
+        raise (foreign or [error for _, error in broken])[0]
 
 
 def _note_broken(read: Sequence[Read], broken: Sequence[tuple[Arrived, Exception]]) -> None:

@@ -310,7 +310,7 @@ async def _take_over(tx: Tx, rt: Runtime, echoes: Sequence[tuple[Plan, NewEvent]
     if new:
         await ledger.join_orphans(tx, [(e.number_id, e.wamid) for e in rows.values()], rt.now())
         latest = {echoed.conversation_id: echoed.at for echoed in sorted(new, key=lambda e: e.at)}
-        await tx.run(contacts.TAKE_OVER, ids=sorted(latest), ats=[latest[id_] for id_ in sorted(latest)])
+        await tx.run(contacts.TAKE_OVER, ids=sorted(latest), ats=[latest[id_] for id_ in sorted(latest)], now=rt.now())
 
 
 async def _set_due(tx: Tx, rows: Sequence[NewEvent], now: dt.datetime) -> bool:

@@ -8,6 +8,7 @@ The open batch is bounded in requests and bytes; full, or with the database away
 
 import asyncio
 import datetime as dt
+import re
 from collections.abc import Awaitable, Callable
 
 import structlog
@@ -27,6 +28,9 @@ MAX_FLUSH_BODIES = 500
 MAX_FLUSH_BYTES = 8 * 1024 * 1024
 
 
+_ORDERED = re.compile(rb'"(?:messages|message_echoes|user_preferences|user_id_update|history|state_sync|calls)"\s*:')
+"""What must be digested in the order in which it came."""
+
 PEOPLE, STATUSES = 0, 1
 """The lanes of `delivery`."""
 
@@ -42,7 +46,7 @@ def lane(body: bytes) -> int:
 
     Wrong only costs time: each lane digests whatever is in it.
     """
-    return STATUSES if b'"statuses":' in body and b'"messages":' not in body else PEOPLE
+    return STATUSES if b'"statuses"' in body and not _ORDERED.search(body) else PEOPLE
 
 
 class Intake:

@@ -4,6 +4,13 @@
 -- emptied again: TRUNCATE leaves the statistics. The first ANALYZE of real rows replaces them. Two tenants for the plain tables,
 -- so that a tenant looks large; many for the partitioned ones, so that each partition has some.
 
+DO $$
+BEGIN
+    IF EXISTS (SELECT FROM tenant) THEN
+        RAISE EXCEPTION 'this database has tenants already: it will not be emptied';
+    END IF;
+END $$;
+
 CREATE FUNCTION pg_temp.seed(first integer, last integer, contacts integer) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO tenant (id, slug, name, timezone, language, data_key, created_at) OVERRIDING SYSTEM VALUE

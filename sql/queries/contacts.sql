@@ -69,8 +69,9 @@ UPDATE conversation c SET state = 'open', window_until = greatest(c.window_until
 FROM unnest(:ids::uuid[], :untils::timestamptz[]) AS n (id, until) WHERE c.tenant_id = :tenant_id AND c.id = n.id;
 
 -- name: take_over
--- A person wrote from the shop's own telephone: the bot is silent, and what it had queued before is withdrawn by the sender.
-UPDATE conversation c SET owner = 'human', human_at = greatest(c.human_at, n.at), taken_at = greatest(c.taken_at, n.at), state = 'open'
+-- A person wrote from the shop's own telephone: the bot is silent, and all that it has queued by now is withdrawn by the sender,
+-- whatever WhatsApp's clock says of when the person wrote.
+UPDATE conversation c SET owner = 'human', human_at = greatest(c.human_at, n.at), taken_at = greatest(c.taken_at, :now), state = 'open'
 FROM unnest(:ids::uuid[], :ats::timestamptz[]) AS n (id, at) WHERE c.tenant_id = :tenant_id AND c.id = n.id;
 
 -- name: save_conversations
@@ -83,8 +84,8 @@ WHERE c.tenant_id = :tenant_id AND c.id = n.id;
 SELECT contact_id FROM conversation WHERE tenant_id = :tenant_id AND id = :id;
 
 -- name: release
--- Back to the bot.
-UPDATE conversation SET owner = 'bot', queue = NULL, human_at = NULL, taken_at = NULL WHERE tenant_id = :tenant_id AND id = :id AND owner = 'human';
+-- Back to the bot. `taken_at` stays: what was queued before a person came is not sent when he leaves.
+UPDATE conversation SET owner = 'bot', queue = NULL, human_at = NULL WHERE tenant_id = :tenant_id AND id = :id AND owner = 'human';
 
 -- name: readdress
 -- WhatsApp says that somebody is reached elsewhere now. Where another contact has that name already, both stay.

@@ -94,6 +94,21 @@ async def test_one_item_that_cannot_be_written_is_noted_and_costs_no_other(inbox
     assert (first["state"], second["state"], second["unrouted"]) == ("digested", "digested", None)
 
 
+async def test_what_is_not_an_items_fault_marks_nothing_and_the_lane_waits(inbox: Inbox) -> None:
+    """A missing grant, an old process on a new schema: acknowledged messages are not used up, and go on when it is mended."""
+    async with looking(inbox) as admin:
+        await admin.execute("REVOKE INSERT ON event FROM atendeja_app")
+    await inbox.store(says("w0", phone="5511900000001"), says("w1", phone="5511900000002"))
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await inbox.digest()
+    assert {d["state"] for d in await inbox.deliveries()} == {"stored"}
+    async with looking(inbox) as admin:
+        await admin.execute("GRANT INSERT ON event TO atendeja_app")
+    await inbox.digest()
+    assert {d["state"] for d in await inbox.deliveries()} == {"digested"}
+    assert len(await inbox.rows("SELECT id FROM event")) == 2
+
+
 def looking(inbox: Inbox) -> contextlib.AbstractAsyncContextManager[asyncpg.Connection]:
     return tables.looking(inbox.rt.config.admin_url.reveal())
 

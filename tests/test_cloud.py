@@ -26,12 +26,11 @@ class Graph:
         self.url = ""
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+        with contextlib.closing(writer), contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
             head = await reader.readuntil(b"\r\n\r\n")
             length = next((int(line[15:]) for line in head.splitlines() if line.lower().startswith(b"content-length:")), 0)
             self.requests.append(head + await reader.readexactly(length))
             await self.behave(reader, writer)
-        writer.close()
 
 
 def respond(body: bytes, status: str = "200 OK", pieces: int = 1, more: str = "") -> Behaviour:
@@ -39,7 +38,7 @@ def respond(body: bytes, status: str = "200 OK", pieces: int = 1, more: str = ""
 
     async def behave(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n{more}\r\n"
-        size = -(-len(body) // pieces)
+        size = max(1, -(-len(body) // pieces))
         for piece in (head.encode(), *(body[i : i + size] for i in range(0, len(body), size))):
             writer.write(piece)
             await writer.drain()

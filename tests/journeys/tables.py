@@ -27,7 +27,17 @@ NOT_QUIET = """
            (SELECT count(*) FROM message WHERE state IN ('queued', 'sending')) AS unsent
 """
 
-VOLATILE = {"received_at", "created_at", "ended_at", "claimed_at", "first_byte_at", "boot", "not_before", "content_sha256"}
+VOLATILE = {
+    "received_at",
+    "created_at",
+    "taken_at",
+    "ended_at",
+    "claimed_at",
+    "first_byte_at",
+    "boot",
+    "not_before",
+    "content_sha256",
+}
 """Columns that differ from run to run and say nothing of what was recorded."""
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 

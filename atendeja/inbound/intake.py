@@ -59,7 +59,6 @@ class Intake:
         self._bell = asyncio.Event()
         self.closing = asyncio.Event()
         self._throttle = queue.Throttle(has_next=has_next)
-        self._has_next = has_next
         self._owed: asyncio.TimerHandle | None = None
         self._jobs: set[asyncio.Task[None]] = set()
 

@@ -6,6 +6,7 @@ that row security does not bind. At SIGTERM: no new requests, no new claims, wha
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import socket
@@ -38,6 +39,7 @@ Role = Literal["all", "web", "worker"]
 STALE_BEAT_S = 15.0
 MOST_CONNECTIONS = 4000
 KEEP_ALIVE_S = 5
+GC_THRESHOLDS = (20_000, 20, 50)
 
 
 async def wait_for_database(config: Config) -> Database:
@@ -227,7 +229,13 @@ def make_server(app: Starlette, config: Config, on_stop: Sequence[Callable[[], N
 
 
 async def serve(config: Config, role: Role) -> None:
-    """Run until a signal. Raises Refused or Unavailable when it cannot start."""
+    """Run until a signal. Raises Refused or Unavailable when it cannot start.
+
+    What the start made stays, and cycles are rare in what comes after: looking for them every 700 objects took a twentieth of
+    the process's time.
+    """
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
     sock = listen(config.host, config.port)
     with contextlib.closing(sock):
         async with open_runtime(config) as rt:

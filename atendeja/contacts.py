@@ -11,13 +11,14 @@ import datetime as dt
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from uuid import UUID
 
+import msgspec
 import structlog
 from asyncpg import UniqueViolationError
 from msgspec import Struct
-from msgspec.structs import replace
+from msgspec.structs import force_setattr, replace
 
 from atendeja import consent, phone
-from atendeja.db import LostRace, Nothing, Tx, columns, query
+from atendeja.db import LostRace, Nothing, Tx, columns, query, records
 
 log = structlog.get_logger(__name__)
 
@@ -31,10 +32,11 @@ class Person(Struct, frozen=True):
     """Digits as WhatsApp writes them; may lack Brazil's ninth digit."""
     name: str | None = None
     username: str | None = None
+    phone: str | None = None
+    """`wa_id` in canonical form: filled in."""
 
-    @property
-    def phone(self) -> str | None:
-        return phone.canonical(self.wa_id) if self.wa_id else None
+    def __post_init__(self) -> None:
+        force_setattr(self, "phone", phone.canonical(self.wa_id) if self.wa_id else None)
 
 
 class Contact(Struct, frozen=True):
@@ -48,7 +50,28 @@ class Contact(Struct, frozen=True):
     created_at: dt.datetime
 
 
-class ConversationKey(Struct, frozen=True):
+class MetContact(Struct, frozen=True):
+    """A contact under its lock, and its conversations (JSON, None when there are none)."""
+
+    id: UUID
+    portfolio_id: str | None
+    user_id: str | None
+    phone: str | None
+    wa_id: str | None
+    name: str | None
+    username: str | None
+    created_at: dt.datetime
+    talks: bytes | None
+
+
+class TalkKey(Struct, frozen=True):
+    """A conversation of a contact."""
+
+    id: UUID
+    number_id: UUID
+
+
+class Conversation(Struct, frozen=True):
     id: UUID
     contact_id: UUID
     number_id: UUID
@@ -62,22 +85,22 @@ class OfConversation(Struct, frozen=True):
     contact_id: UUID
 
 
-FIND = query("contacts.find", Contact)
-INSERT = query("contacts.insert", Nothing)
-LOCK = query("contacts.lock", Contact)
+MEET = query("contacts.meet", MetContact)
+INSERT = query("contacts.insert", Contact)
+LOCK = query("contacts.lock", ContactId)
 LOCK_DUE = query("contacts.lock_due", ContactId)
 DESCRIBE = query("contacts.describe", Nothing)
 RELEASE_IDENTITY = query("contacts.release_identity", Nothing)
 CARRY_OWNER = query("contacts.carry_owner", Nothing)
-LEAVE = query("contacts.leave", Nothing)
-CONVERSATIONS = query("contacts.conversations", ConversationKey)
-INSERT_CONVERSATIONS = query("contacts.insert_conversations", Nothing)
-HEAR = query("contacts.hear", Nothing)
+LOOK_AGAIN = query("contacts.look_again", Nothing)
+CONVERSATIONS = query("contacts.conversations", Conversation)
+INSERT_CONVERSATIONS = query("contacts.insert_conversations", ContactId)
 READDRESS = query("contacts.readdress", Nothing)
 TAKE_OVER = query("contacts.take_over", Nothing)
-SAVE_CONVERSATIONS = query("contacts.save_conversations", Nothing)
 CONVERSATION_CONTACT = query("contacts.conversation_contact", OfConversation)
 RELEASE = query("contacts.release", Nothing)
+
+_talks = msgspec.json.Decoder(list[TalkKey])
 
 
 def keys(person: Person | Contact) -> list[str]:
@@ -159,45 +182,88 @@ def match_all(people: Iterable[Person], contacts: Iterable[Contact]) -> dict[Per
     return matches
 
 
-async def lock_people(tx: Tx, people: Sequence[Person], now: dt.datetime, new_id: Callable[[], UUID]) -> list[UUID]:
-    """Find, make, link or merge these people, lock their rows, and say which contact each is, in the order given.
+class Meeting(Struct, frozen=True):
+    """People as they were shown, and the locked contacts that they may be: `contacts`, and their conversations by
+    (contact, number)."""
 
-    Raises LostRace in the unlikely case that others change the same people meanwhile: the transaction is to be repeated.
-    """
+    people: Sequence[Person]
+    contacts: Sequence[Contact]
+    talks: dict[tuple[UUID, UUID], UUID]
+    united: dict[str, Person]
+    matches: dict[Person, Match]
+
+    @property
+    def wanted(self) -> list[Person]:
+        """Each person once."""
+        return list(dict.fromkeys(self.united.values()))
+
+    @property
+    def missing(self) -> list[Person]:
+        """Who is nobody we know."""
+        return [p for p in self.wanted if p not in self.matches]
+
+    @property
+    def brings_news(self) -> bool:
+        """Whether somebody is new, is known by something else now, or has another name."""
+        return bool(self.missing) or any(m.merged or m.described != m.contact for m in self.matches.values())
+
+    @property
+    def ids(self) -> list[UUID]:
+        """Which contact each of the people is, in the order given. All of them must have a match."""
+        return [self.matches[self.united[keys(p)[0]]].contact.id for p in self.people]
+
+
+def compare(people: Sequence[Person], contacts: Sequence[Contact], talks: dict[tuple[UUID, UUID], UUID]) -> Meeting:
+    """Find out who of these contacts each is."""
     united = unite(people)
-    wanted = list(dict.fromkeys(united.values()))
-    found = await _find(tx, wanted)
-    known = _by_key(found)
-    if missing := [p for p in wanted if match(p, known) is None]:
-        await _insert(tx, missing, now, new_id)
-        found = await _find(tx, wanted)
-    matches = match_all(wanted, await tx.all(LOCK, ids=[c.id for c in found]))
-    if len(matches) < len(wanted):
-        raise LostRace("somebody has been renamed meanwhile")  # looking again with these locks in hand would deadlock
-    await _write(tx, list(matches.values()))
-    return [matches[united[keys(p)[0]]].contact.id for p in people]
+    return Meeting(people, contacts, talks, united, match_all(dict.fromkeys(united.values()), contacts))
+
+
+async def meet(tx: Tx, people: Sequence[Person]) -> Meeting:
+    """Look for these people and lock whoever they may be. Nothing is written: see `settle`."""
+    if not people:
+        return compare([], [], {})
+    wanted = dict.fromkeys(unite(people).values())
+    with_user = [p for p in wanted if p.user_id]
+    rows = await tx.all(
+        MEET,
+        phones=[p.phone for p in wanted if p.phone],
+        portfolio_ids=[p.portfolio_id for p in with_user],
+        user_ids=[p.user_id for p in with_user],
+    )
+    talks = {(row.id, talk.number_id): talk.id for row in rows if row.talks for talk in _talks.decode(row.talks)}
+    return compare(people, [_contact(row) for row in rows], talks)
+
+
+async def settle(tx: Tx, meeting: Meeting, now: dt.datetime, new_id: Callable[[], UUID]) -> Meeting:
+    """Make, link or merge what the meeting found out, and return it with a match for everybody.
+
+    Raises LostRace in the unlikely case that others make the same people meanwhile: the transaction is to be repeated, because
+    looking again with these locks in hand would deadlock.
+    """
+    if missing := meeting.missing:
+        made = await _insert(tx, missing, now, new_id)
+        meeting = compare(meeting.people, [*meeting.contacts, *made], meeting.talks)
+    if meeting.missing:
+        raise LostRace("somebody else was just given the same name")
+    await _write(tx, list(meeting.matches.values()))
+    return meeting
+
+
+def _contact(row: MetContact) -> Contact:
+    return Contact(row.id, row.portfolio_id, row.user_id, row.phone, row.wa_id, row.name, row.username, row.created_at)
 
 
 def _by_key(contacts: Iterable[Contact]) -> dict[str, Contact]:
     return {key: c for c in contacts for key in keys(c)}
 
 
-async def _find(tx: Tx, people: Sequence[Person]) -> list[Contact]:
-    with_user = [p for p in people if p.user_id]
-    return await tx.all(
-        FIND,
-        phones=[p.phone for p in people if p.phone],
-        portfolio_ids=[p.portfolio_id for p in with_user],
-        user_ids=[p.user_id for p in with_user],
-    )
-
-
-async def _insert(tx: Tx, people: Sequence[Person], now: dt.datetime, new_id: Callable[[], UUID]) -> None:
-    await tx.run(
-        INSERT, ids=[new_id() for _ in people], portfolio_ids=[p.portfolio_id if p.user_id else None for p in people],
-        user_ids=[p.user_id for p in people], phones=[p.phone for p in people], wa_ids=[p.wa_id for p in people],
-        names=[p.name for p in people], usernames=[p.username for p in people], created_at=now,
-    )  # fmt: skip
+async def _insert(tx: Tx, people: Sequence[Person], now: dt.datetime, new_id: Callable[[], UUID]) -> list[Contact]:
+    made = [
+        Contact(new_id(), p.portfolio_id if p.user_id else None, p.user_id, p.phone, p.wa_id, p.name, p.username, now)
+        for p in people
+    ]
+    return await tx.all(INSERT, records=records(made))
 
 
 async def _write(tx: Tx, matches: Sequence[Match]) -> None:
@@ -221,19 +287,18 @@ async def _merge(tx: Tx, matches: Sequence[Match]) -> None:
 
 
 async def ensure_conversations(
-    tx: Tx, pairs: Iterable[tuple[UUID, UUID]], now: dt.datetime, new_id: Callable[[], UUID]
+    tx: Tx, known: dict[tuple[UUID, UUID], UUID], pairs: Iterable[tuple[UUID, UUID]], now: dt.datetime, new_id: Callable[[], UUID]
 ) -> dict[tuple[UUID, UUID], UUID]:
-    """(contact, number) → conversation, made where there is none. The contacts are locked by the caller."""
-    wanted = set(pairs)
-    contact_ids = sorted({contact_id for contact_id, _ in wanted})
-    known = {(c.contact_id, c.number_id): c.id for c in await tx.all(CONVERSATIONS, contact_ids=contact_ids)}
+    """(contact, number) → conversation for these pairs: those that are `known`, and others found or made. The contacts are locked
+    by the caller."""
+    wanted, known = set(pairs), dict(known)
     if missing := sorted(wanted - known.keys()):
-        made = [new_id() for _ in missing]
-        await tx.run(
-            INSERT_CONVERSATIONS, ids=made, contact_ids=[c for c, _ in missing], number_ids=[n for _, n in missing], created_at=now
-        )
-        known.update(zip(missing, made, strict=True))
-    return known
+        rows = [Conversation(new_id(), contact_id, number_id) for contact_id, number_id in missing]
+        made = {row.id for row in await tx.all(INSERT_CONVERSATIONS, records=records(rows), created_at=now)}
+        if len(made) < len(rows):  # a merge carried one over, or somebody made one before the lock was ours
+            rows = await tx.all(CONVERSATIONS, contact_ids=[contact_id for contact_id, _ in missing])
+        known |= {(row.contact_id, row.number_id): row.id for row in rows}
+    return {pair: known[pair] for pair in wanted}
 
 
 async def readdress(tx: Tx, contact_id: UUID, now_known_as: Person) -> None:

@@ -17,7 +17,7 @@ import datetime as dt
 import random
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -212,22 +212,18 @@ class Database:
     pool: asyncpg.Pool
     retries: int = field(default=0)
 
-    @asynccontextmanager
-    async def tenant(self, tenant_id: int, *, durable: bool = True) -> AsyncIterator[Tx]:
+    def tenant(self, tenant_id: int, *, durable: bool = True) -> AbstractAsyncContextManager[Tx]:
         """A transaction that sees and writes this tenant's rows only. The one way in.
 
         `durable=False` returns before the commit is on disk: for work that is found and done again if the server loses it,
         and that nobody is told of before a later durable commit, which carries it along.
         """
         relaxed = "" if durable else "; SET LOCAL synchronous_commit = off"
-        async with self._transaction(f"BEGIN; SET LOCAL app.tenant_id = {tenant_id:d}{relaxed}", tenant_id) as tx:
-            yield tx
+        return self._transaction(f"BEGIN; SET LOCAL app.tenant_id = {tenant_id:d}{relaxed}", tenant_id)
 
-    @asynccontextmanager
-    async def system(self) -> AsyncIterator[Tx]:
+    def system(self) -> AbstractAsyncContextManager[Tx]:
         """A transaction over the system tables; tenant tables show no row in it."""
-        async with self._transaction("BEGIN", None) as tx:
-            yield tx
+        return self._transaction("BEGIN", None)
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[Session]:

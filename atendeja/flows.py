@@ -27,11 +27,6 @@ class Latest(Struct):
     sha256: str
 
 
-class Published(Struct, frozen=True):
-    number_id: UUID | None
-    version_id: UUID
-
-
 class Definition(Struct):
     id: UUID
     definition: bytes
@@ -52,7 +47,6 @@ LATEST = query("flows.latest", Latest)
 INSERT_VERSION = query("flows.insert_version", Nothing)
 RETIRE = query("flows.retire", Nothing)
 POINT = query("flows.point", Nothing)
-PUBLISHED = query("flows.published", Published)
 DEFINITIONS = query("flows.definitions", Definition)
 LISTING = query("flows.listing", Listed)
 
@@ -129,8 +123,3 @@ class Programs:
                 self._compiled.clear()
             self._compiled |= found
         return found
-
-
-async def load_published(tx: Tx) -> list[Published]:
-    """What may open, in the order in which it is asked."""
-    return await tx.all(PUBLISHED)

@@ -63,41 +63,17 @@ class Tried(Struct):
     state: str
 
 
-class Unhandled(Struct, frozen=True):
-    id: UUID
-    contact_id: UUID
-    conversation_id: UUID
-    number_id: UUID
-    kind: str
-    key: str
-    arrival: int
-    position: int
-    content: bytes
-    sent_at: dt.datetime
-    received_at: dt.datetime
-    tries: int
-
-
-class Closing(Struct, frozen=True):
-    """How an event ended: handled by a turn, or ignored for a reason."""
-
-    id: UUID
-    turn_no: int | None
-    reason: str | None = None
-
-
 RECORD_EVENTS = query("ledger.record_events", EventId)
 KNOWN = query("ledger.known", EventKey)
-UNHANDLED = query("ledger.unhandled", Unhandled)
-CLOSE_EVENTS = query("ledger.close_events", Nothing)
 COUNT_TRY = query("ledger.count_try", Tried)
 
 
-async def record_events(tx: Tx, events: Sequence[NewEvent]) -> set[UUID]:
-    """Insert these once and return the ids of those that are new; what came before is left alone."""
+async def record_events(tx: Tx, events: Sequence[NewEvent], now: dt.datetime) -> set[UUID]:
+    """Insert these once and return the ids of those that are new; what came before is left alone. What wants an answer opens its
+    conversation and 24 hours, and makes its contact due now. The contacts are locked by the caller."""
     if not events:
         return set()
-    return {row.id for row in await tx.all(RECORD_EVENTS, records=records(events))}
+    return {row.id for row in await tx.all(RECORD_EVENTS, records=records(events), now=now)}
 
 
 async def load_known(tx: Tx, keys: Sequence[tuple[UUID, str]]) -> set[tuple[UUID, str]]:
@@ -106,19 +82,6 @@ async def load_known(tx: Tx, keys: Sequence[tuple[UUID, str]]) -> set[tuple[UUID
         return set()
     rows = await tx.all(KNOWN, number_ids=[n for n, _ in keys], keys=[k for _, k in keys])
     return {(row.number_id, row.key) for row in rows}
-
-
-async def load_unhandled(tx: Tx, contact_ids: Sequence[UUID]) -> list[Unhandled]:
-    """What these contacts wait for an answer to, by contact and then in the order of arrival."""
-    return await tx.all(UNHANDLED, contact_ids=list(contact_ids))
-
-
-async def close_events(tx: Tx, closings: Sequence[Closing]) -> None:
-    if closings:
-        await tx.run(
-            CLOSE_EVENTS, ids=[c.id for c in closings], states=["handled" if c.reason is None else "ignored" for c in closings],
-            turn_nos=[c.turn_no if c.reason is None else None for c in closings], reasons=[c.reason for c in closings],
-        )  # fmt: skip
 
 
 async def count_try(tx: Tx, contact_id: UUID, reason: str) -> Tried | None:
@@ -209,7 +172,7 @@ class Lift(Struct, frozen=True):
     state: str = "accepted"
     code: int | None = None
     detail: str | None = None
-    pricing: bytes | None = None
+    pricing: msgspec.Raw | None = None
     """JSON, as WhatsApp gave it."""
     accepted_at: dt.datetime | None = None
     sent_at: dt.datetime | None = None
@@ -237,7 +200,7 @@ def _raise(lift: Lift, report: Report) -> Lift:
         state=report.status if higher else lift.state,
         code=report.code if failed and lift.failed_at is None else lift.code,
         detail=report.detail if failed and lift.failed_at is None else lift.detail,
-        pricing=lift.pricing or report.pricing,
+        pricing=lift.pricing or (msgspec.Raw(report.pricing) if report.pricing else None),
         accepted_at=min(lift.accepted_at or report.at, report.at),
         **{told: first},
     )
@@ -248,6 +211,14 @@ class AttemptKey(Struct, frozen=True):
     message_id: UUID
     number_id: UUID
     wamid: str | None
+
+
+class Settled(Struct, frozen=True):
+    """An attempt whose wamid we learn from a status."""
+
+    id: UUID
+    message_id: UUID
+    wamid: str
 
 
 class EchoKey(Struct, frozen=True):
@@ -275,7 +246,6 @@ ATTEMPTS_BY_CALLBACK = query("ledger.attempts_by_callback", AttemptKey)
 ATTEMPTS_BY_WAMID = query("ledger.attempts_by_wamid", AttemptKey)
 ECHOES_BY_WAMID = query("ledger.echoes_by_wamid", EchoKey)
 LOCK_MESSAGES = query("ledger.lock_messages", MessageId)
-SETTLE_ATTEMPTS = query("ledger.settle_attempts", Nothing)
 LIFT = query("ledger.lift", Nothing)
 KEEP_ORPHANS = query("ledger.keep_orphans", Nothing)
 TAKE_ORPHANS = query("ledger.take_orphans", Orphan)
@@ -283,26 +253,32 @@ KNOWN_ORPHANS = query("ledger.known_orphans", OrphanKey)
 DROP_ORPHANS = query("ledger.drop_orphans", Nothing)
 
 
-async def apply_reports(tx: Tx, reports: Sequence[Report], now: dt.datetime) -> int:
-    """Lift the messages these reports are about; keep the reports of messages we do not know. Returns how many were lifted.
+class Applied(Struct):
+    """What reports did: how many messages they were about, and the numbers of those that nobody knew the fate of until now,
+    whose successors may go."""
+
+    messages: int = 0
+    settled: set[UUID] = set()
+
+
+async def apply_reports(tx: Tx, reports: Sequence[Report], now: dt.datetime) -> Applied:
+    """Lift the messages these reports are about; keep the reports of messages we do not know.
 
     A report with our callback data finds its attempt even before the answer of the POST was recorded.
     """
     if not reports:
-        return 0
+        return Applied()
     found = await _find_attempts(tx, reports)
     echoes = await _find_echoes(tx, [r for r in reports if r not in found])
     pairs = [(found[r].message_id, r) for r in found] + list(echoes)
+    settled = {a.id: Settled(a.id, a.message_id, r.wamid) for r, a in found.items() if a.wamid is None}
     if pairs:
         lifts = reduce_reports(pairs)
-        await tx.all(LOCK_MESSAGES, ids=sorted({lift.message_id for lift in lifts}))
-        unsettled = {a.id: r.wamid for r, a in found.items() if a.wamid is None}
-        if unsettled:
-            await tx.run(SETTLE_ATTEMPTS, ids=sorted(unsettled), wamids=[unsettled[id_] for id_ in sorted(unsettled)], at=now)
-        await tx.run(LIFT, **columns(lifts))
+        ids = sorted(lift.message_id for lift in lifts)
+        await tx.run(LIFT, ids=ids, lifts=records(lifts), settled=records(settled.values()), now=now)
     known = {r for _, r in pairs}
     await _keep_orphans(tx, [r for r in reports if r not in known], now)
-    return len({message_id for message_id, _ in pairs})
+    return Applied(len({message_id for message_id, _ in pairs}), {a.number_id for a in found.values() if a.id in settled})
 
 
 async def _find_attempts(tx: Tx, reports: Sequence[Report]) -> dict[Report, AttemptKey]:
@@ -346,7 +322,7 @@ async def _keep_orphans(tx: Tx, reports: Sequence[Report], now: dt.datetime) -> 
 async def join_orphans(tx: Tx, keys: Sequence[tuple[UUID, str]], now: dt.datetime) -> int:
     """Apply the statuses that came before their message was known, now that it is. Returns how many messages they lifted."""
     taken = await tx.all(TAKE_ORPHANS, number_ids=[n for n, _ in keys], wamids=[w for _, w in keys])
-    return await apply_reports(tx, [msgspec.json.decode(o.content, type=Report) for o in taken], now)
+    return (await apply_reports(tx, [msgspec.json.decode(o.content, type=Report) for o in taken], now)).messages
 
 
 async def find_known_orphans(session: Session, most: int = 500) -> dict[int, list[tuple[UUID, str]]]:

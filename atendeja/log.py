@@ -8,6 +8,7 @@ class, never local variables and never the error's own text, which may quote wha
 import io
 import json
 import logging
+import re
 import sys
 import traceback
 from collections.abc import Mapping
@@ -30,7 +31,7 @@ READABLE = frozenset({"wamid", "phone_number_id", "waba_id", "portfolio_id", "ti
 QUIET = {"procrastinate": logging.WARNING, "uvicorn.access": logging.CRITICAL, "asyncio": logging.WARNING}
 """Library loggers that say too much: Procrastinate logs every job with its arguments, uvicorn every request."""
 
-_UUID_CHARS = 36
+_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _SAFE = (int, float, bool, type(None), UUID, datetime)
 
 
@@ -139,7 +140,7 @@ def _to_json(line: EventDict, **_: object) -> str:
 
 def _mask_value(value: object) -> object:
     if isinstance(value, str):
-        return value if len(value) < 8 or _is_uuid(value) else mask(value)
+        return value if len(value) < 8 or _UUID.fullmatch(value) else mask(value)
     if isinstance(value, _SAFE):
         return mask(str(value)) if type(value) is int and abs(value) >= 10**9 else value
     if isinstance(value, Mapping):
@@ -147,16 +148,6 @@ def _mask_value(value: object) -> object:
     if isinstance(value, list | tuple | set | frozenset):
         return [_mask_value(item) for item in value]
     return type(value).__qualname__ if isinstance(value, BaseException) else mask(str(value))
-
-
-def _is_uuid(text: str) -> bool:
-    if len(text) != _UUID_CHARS or text[8] != "-":
-        return False
-    try:
-        UUID(text)
-    except ValueError:
-        return False
-    return True
 
 
 def explain_error(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

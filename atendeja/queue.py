@@ -63,11 +63,18 @@ class Bell:
 
     def __init__(self) -> None:
         self._event = asyncio.Event()
+        self._asked = False
         self._timer: asyncio.TimerHandle | None = None
 
     def ring(self) -> None:
+        """There is something to look for."""
         if not failpoints.reach("ring"):
+            self._asked = True
             self._event.set()
+
+    def nudge(self) -> None:
+        """Wake the loop for what it has in its own hands; nothing new is to be looked for."""
+        self._event.set()
 
     def ring_in(self, delay_s: float) -> None:
         """Ring later; an earlier appointment is kept."""
@@ -78,8 +85,11 @@ class Bell:
                 self._timer.cancel()
             self._timer = loop.call_at(when, self.ring)
 
-    def clear(self) -> None:
+    def clear(self) -> bool:
+        """Forget what woke us until now; True when somebody rang, not only nudged."""
+        asked, self._asked = self._asked, False
         self._event.clear()
+        return asked
 
     async def wait(self, timeout_s: float) -> bool:
         """True when rung, False when the time is up (the sweep)."""
@@ -113,11 +123,12 @@ async def resident(bell: Bell, work: Callable[[], Awaitable[bool]], stopping: as
         await rest(bell, sweep_s)
 
 
-async def rest(bell: Bell, sweep_s: float = SWEEP_S) -> None:
-    """Sleep until the bell rings or it is time to sweep."""
+async def rest(bell: Bell, sweep_s: float = SWEEP_S) -> bool:
+    """Sleep until the bell wakes us (True) or it is time to sweep (False)."""
     while not await bell.wait(sweep_s):
         if not failpoints.reach("sweep"):
-            return
+            return False
+    return True
 
 
 class Throttle:
@@ -180,16 +191,12 @@ async def rescue_stalled(app: procrastinate.App) -> int:
 
 
 async def outcome(work: Coroutine[object, object, None]) -> Exception | None:
-    """Run it, and return the exception it ended with instead of raising. Cancelling us cancels it."""
-    task = asyncio.ensure_future(work)
+    """Run it, and return the exception it ended with instead of raising: the one place that catches whatever it may be."""
     try:
-        await asyncio.wait({task})
-    finally:
-        task.cancel()
-    error = task.exception()
-    if error is not None and not isinstance(error, Exception):
-        raise error
-    return error
+        await work
+    except Exception as error:  # noqa: BLE001
+        return error
+    return None
 
 
 async def halve(batch: Sequence[T], work: Callable[[Sequence[T]], Coroutine[object, object, None]]) -> list[tuple[T, Exception]]:

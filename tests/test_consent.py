@@ -6,7 +6,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from atendeja import consent, contacts
+from atendeja import consent
 from atendeja.consent import Entry
 from atendeja.contacts import Person
 from atendeja.db import Tx
@@ -20,7 +20,7 @@ async def tenant(rt: Runtime) -> int:
 
 
 async def meet(tx: Tx, rt: Runtime, *phones: str) -> list[UUID]:
-    return await contacts.lock_people(tx, [Person("p", None, phone) for phone in phones], rt.now(), rt.new_id)
+    return await world.meet(tx, rt, *(Person("p", None, phone) for phone in phones))
 
 
 def entry(

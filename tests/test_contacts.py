@@ -127,7 +127,7 @@ async def tenant(rt: Runtime) -> int:
 
 async def meet(rt: Runtime, tenant: int, *people: Person) -> list[UUID]:
     async def work(tx: Tx) -> list[UUID]:
-        return await contacts.lock_people(tx, people, rt.now(), rt.new_id)
+        return await world.meet(tx, rt, *people)
 
     return await rt.db.transact(tenant, work)
 
@@ -190,13 +190,10 @@ async def test_a_name_that_was_given_away_meanwhile_is_a_race_to_run_again(rt: R
     async def work(tx: Tx) -> list[UUID]:
         nonlocal runs
         runs += 1
-        found = await contacts._find(tx, [person("u1", ANA)])
+        meeting = await contacts.meet(tx, [person("u1", ANA)])
         if runs == 1:
             await meet(rt, tenant, person("u1"))
-        described = contacts.match_all([person("u1", ANA)], found)
-        if runs == 1:
-            await contacts._write(tx, list(described.values()))
-        return await contacts.lock_people(tx, [person("u1", ANA)], rt.now(), rt.new_id)
+        return (await contacts.settle(tx, meeting, rt.now(), rt.new_id)).ids
 
     await rt.db.transact(tenant, work)
     assert runs == 2
@@ -212,12 +209,10 @@ async def test_a_lost_race_that_never_ends_is_said(rt: Runtime, tenant: int) -> 
 
 
 async def test_a_released_conversation_is_the_bots_and_another_tenants_is_not_ours(rt: Runtime, tenant: int) -> None:
-    (contact_id,) = await meet(rt, tenant, person(None, ANA))
     async with rt.db.tenant(tenant) as tx:
         number_id = await tx._connection.fetchval("SELECT id FROM number")
-        made = await contacts.ensure_conversations(tx, [(contact_id, number_id)], rt.now(), rt.new_id)
-        assert made == await contacts.ensure_conversations(tx, [(contact_id, number_id)], rt.now(), rt.new_id)
-        (conversation_id,) = made.values()
+        contact_id, conversation_id = await world.talk(tx, rt, person(None, ANA), number_id)
+        assert (contact_id, conversation_id) == await world.talk(tx, rt, person(None, ANA), number_id)
         assert not await contacts.release(tx, conversation_id)
         await tx._connection.execute("UPDATE conversation SET owner = 'human', human_at = now()")
         assert await contacts.release(tx, conversation_id)

@@ -13,7 +13,7 @@ from atendeja.flow import document
 from atendeja.flow.engine import Program
 from atendeja.flow.examples import examples
 from atendeja.flow.model import Flow
-from atendeja.flows import Programs, Publication, Published
+from atendeja.flows import Programs, Publication
 from atendeja.runtime import Runtime
 from tests import world
 from tests.turn.shop import ECHO, HEAD, PERSON
@@ -30,8 +30,11 @@ async def publish(rt: Runtime, tenant: int, flow: Flow, number_id: UUID | None =
     return await rt.db.transact(tenant, work)
 
 
-async def published(rt: Runtime, tenant: int) -> list[Published]:
-    return await rt.db.transact(tenant, flows.load_published)
+async def published(rt: Runtime, tenant: int) -> list[UUID]:
+    """The versions that answer."""
+    async with rt.db.tenant(tenant) as tx:
+        rows = await tx._connection.fetch("SELECT published_version_id AS id FROM flow ORDER BY created_at, id")
+    return [row["id"] for row in rows if row["id"] is not None]
 
 
 async def versions(rt: Runtime) -> list[tuple[int, str]]:
@@ -76,26 +79,10 @@ async def test_a_flow_that_does_not_check_is_refused_and_leaves_nothing(rt: Runt
     assert await versions(rt) == [] and await published(rt, made.a) == []
 
 
-async def test_a_numbers_flow_comes_before_the_tenants_and_the_older_before_the_newer(rt: Runtime, made: world.World) -> None:
-    number = made.number_a
-    assert isinstance(number, UUID)
-    for key, number_id in (("um", None), ("dois", None), ("do_numero", number)):
-        await publish(rt, made.a, flow_of(key=key), number_id)
-    assert [p.number_id for p in await published(rt, made.a)] == [number, None, None]
-    programs = Programs()
-
-    async def keys(tx: Tx) -> list[str]:
-        found = await flows.load_published(tx)
-        loaded = await programs.load(tx, [p.version_id for p in found])
-        return [loaded[p.version_id].flow.key for p in found]
-
-    assert await rt.db.transact(made.a, keys) == ["do_numero", "um", "dois"]
-
-
 async def test_a_program_is_compiled_once_and_belongs_to_its_tenant(rt: Runtime, made: world.World) -> None:
     """I13: a version of A is nothing to B."""
     await publish(rt, made.a, flow_of())
-    (version,) = [p.version_id for p in await published(rt, made.a)]
+    (version,) = await published(rt, made.a)
     programs = Programs()
 
     async def load(tx: Tx) -> object:
@@ -112,8 +99,10 @@ async def test_a_version_is_the_document_that_was_published(rt: Runtime, made: w
         flow = document.load(text, key)
         await publish(rt, made.a, flow)
 
-        async def load(tx: Tx) -> dict[UUID, Program]:
-            return await Programs().load(tx, [p.version_id for p in await flows.load_published(tx)])
+        versions = await published(rt, made.a)
+
+        async def load(tx: Tx, versions: list[UUID] = versions) -> dict[UUID, Program]:
+            return await Programs().load(tx, versions)
 
         loaded = await rt.db.transact(made.a, load)
         assert flow in [program.flow for program in loaded.values()]

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from atendeja import contacts, ledger
+from atendeja import ledger
 from atendeja.contacts import Person
 from atendeja.db import Tx
 from atendeja.inbound import events
@@ -117,7 +117,7 @@ class Books:
         async with self.rt.db.tenant(self.world.a) as tx:
             await ledger.queue_messages(tx, [new], self.rt.now())
             await tx._connection.execute(
-                "UPDATE message SET state = $2, doubt_at = CASE WHEN $2 = 'in_doubt' THEN now() END,"
+                "UPDATE message SET state = $2::text, doubt_at = CASE WHEN $2 = 'in_doubt' THEN now() END,"
                 " code = CASE WHEN $2 = 'failed' THEN 131026 END, reason = CASE WHEN $2 = 'withdrawn' THEN 'human' END"
                 " WHERE id = $1", message_id, state,
             )  # fmt: skip
@@ -130,7 +130,7 @@ class Books:
 
     async def apply(self, reports: Sequence[Report], tenant: int | None = None) -> int:
         async def work(tx: Tx) -> int:
-            return await ledger.apply_reports(tx, reports, self.rt.now())
+            return (await ledger.apply_reports(tx, reports, self.rt.now())).messages
 
         return await self.rt.db.transact(tenant or self.world.a, work)
 
@@ -154,9 +154,7 @@ async def books(rt: Runtime) -> Books:
     assert isinstance(number_id, UUID)
 
     async def work(tx: Tx) -> tuple[UUID, UUID]:
-        (contact_id,) = await contacts.lock_people(tx, [Person("p", None, "5511900000001")], rt.now(), rt.new_id)
-        made = await contacts.ensure_conversations(tx, [(contact_id, number_id)], rt.now(), rt.new_id)
-        return contact_id, made[contact_id, number_id]
+        return await world.talk(tx, rt, Person("p", None, "5511900000001"), number_id)
 
     return Books(rt, made, number_id, *await rt.db.transact(made.a, work))
 
@@ -277,33 +275,40 @@ async def test_an_event_is_recorded_once_by_its_key(books: Books) -> None:
     async with books.rt.db.tenant(books.world.a) as tx:
         first, second = event(books, "w1"), event(books, "w1")
         account = replace(event(books, "h1", reason="recorded"), number_id=None)
-        assert await ledger.record_events(tx, [first]) == {first.id}
-        assert await ledger.record_events(tx, [second]) == set()
-        assert await ledger.record_events(tx, [account]) == {account.id}
-        assert await ledger.record_events(tx, [replace(account, id=books.rt.new_id())]) == set()
+        assert await ledger.record_events(tx, [first], NOON) == {first.id}
+        assert await ledger.record_events(tx, [second], NOON) == set()
+        assert await ledger.record_events(tx, [account], NOON) == {account.id}
+        assert await ledger.record_events(tx, [replace(account, id=books.rt.new_id())], NOON) == set()
         assert await ledger.load_known(tx, [(books.number_id, "w1"), (books.number_id, "w2")]) == {(books.number_id, "w1")}
         assert await ledger.load_known(tx, []) == set()
 
 
-async def test_what_waits_comes_in_the_order_of_arrival_and_is_closed_once(books: Books) -> None:
+async def test_what_wants_an_answer_opens_its_conversation_and_asks_for_a_turn(books: Books) -> None:
+    """An older message does not shorten the 24 hours, and one that is only recorded opens nothing."""
+    later = NOON + dt.timedelta(hours=1)
     async with books.rt.db.tenant(books.world.a) as tx:
-        made = [event(books, f"w{n}", arrival) for n, arrival in enumerate([3, 1, 2])]
-        await ledger.record_events(tx, made)
-        waiting = await ledger.load_unhandled(tx, [books.contact_id])
-        assert [e.arrival for e in waiting] == [1, 2, 3]
-        await ledger.close_events(tx, [ledger.Closing(waiting[0].id, 5), ledger.Closing(waiting[1].id, None, "no_flow")])
-        await ledger.close_events(tx, [ledger.Closing(waiting[0].id, 6)])
-        rows = await tx._connection.fetch("SELECT state, turn_no, reason FROM event ORDER BY arrival")
-    assert [tuple(row) for row in rows] == [("handled", 5, None), ("ignored", None, "no_flow"), ("unhandled", None, None)]
+        await tx._connection.execute("UPDATE conversation SET state = 'closed'")
+        await ledger.record_events(tx, [event(books, "w0", reason="system")], NOON)
+        closed = await tx._connection.fetchrow("SELECT state, window_until FROM conversation")
+        await ledger.record_events(
+            tx, [event(books, "w1", 2), replace(event(books, "w2", 3), sent_at=NOON - dt.timedelta(hours=3))], NOON
+        )
+        await ledger.record_events(tx, [event(books, "w1", 4)], later)
+        row = await tx._connection.fetchrow(
+            "SELECT v.state, window_until, due_at FROM conversation v JOIN contact c ON c.id = contact_id"
+        )
+    assert tuple(closed) == ("closed", None)
+    assert tuple(row) == ("open", NOON + dt.timedelta(hours=24), NOON)
 
 
 async def test_the_oldest_event_is_dead_after_three_tries_alone(books: Books) -> None:
     """F21: and the next one lives."""
     async with books.rt.db.tenant(books.world.a) as tx:
-        await ledger.record_events(tx, [event(books, "w1", 1), event(books, "w2", 2)])
+        await ledger.record_events(tx, [event(books, "w1", 1), event(books, "w2", 2)], NOON)
         tried = [await ledger.count_try(tx, books.contact_id, "r") for _ in range(3)]
         assert [t.state for t in tried if t] == ["unhandled", "unhandled", "dead"]
-        assert [e.key for e in await ledger.load_unhandled(tx, [books.contact_id])] == ["w2"]
+        rows = await tx._connection.fetch("SELECT key FROM event WHERE state = 'unhandled'")
+        assert [row["key"] for row in rows] == ["w2"]
         assert await ledger.count_try(tx, books.number_id, "r") is None
 
 

@@ -2,15 +2,17 @@
 
 import base64
 from pathlib import Path
+from uuid import UUID
 
 import msgspec
 from msgspec import Struct
 
-from atendeja import config, numbers, tenants
+from atendeja import config, contacts, numbers, tenants
 from atendeja.config import Config
+from atendeja.contacts import Person
 from atendeja.db import Database, Tx
 from atendeja.numbers import NewNumber
-from atendeja.runtime import fresh_id, utc_now
+from atendeja.runtime import Runtime, fresh_id, utc_now
 from atendeja.wa import signature
 
 APP_SECRET = "segredo-do-app-dos-testes-0123456789"
@@ -97,3 +99,15 @@ def envelope(number: NewNumber, value: dict[str, object]) -> bytes:
     metadata = {"display_phone_number": number.display_number.lstrip("+"), "phone_number_id": number.phone_number_id}
     change = {"value": {"messaging_product": "whatsapp", "metadata": metadata, **value}, "field": "messages"}
     return msgspec.json.encode({"object": "whatsapp_business_account", "entry": [{"id": number.waba_id, "changes": [change]}]})
+
+
+async def meet(tx: Tx, rt: Runtime, *people: Person) -> list[UUID]:
+    """These people under their locks, made where nobody knew them: which contact each is."""
+    return (await contacts.settle(tx, await contacts.meet(tx, people), rt.now(), rt.new_id)).ids
+
+
+async def talk(tx: Tx, rt: Runtime, person: Person, number_id: UUID) -> tuple[UUID, UUID]:
+    """(contact, conversation) of somebody on a number, made where there was none."""
+    meeting = await contacts.settle(tx, await contacts.meet(tx, [person]), rt.now(), rt.new_id)
+    pair = (meeting.ids[0], number_id)
+    return pair[0], (await contacts.ensure_conversations(tx, meeting.talks, [pair], rt.now(), rt.new_id))[pair]

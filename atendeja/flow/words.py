@@ -14,8 +14,19 @@ Reserved = Literal["opt_out", "erase"]
 
 _NOT_A_WORD = re.compile(r"[\W_]+")
 _REPEATED = re.compile(r"([^\W\d_])\1+")
-_SILENT = frozenset({"Mn", "Me", "Cf"})
 _LONGEST_RESERVED = 256
+
+
+class _Heard(dict[int, int | None]):
+    """For `str.translate`: characters that are heard stay, marks and format characters go. Learnt as they come."""
+
+    def __missing__(self, code: int) -> int | None:
+        found = None if unicodedata.category(chr(code)) in ("Mn", "Me", "Cf") else code
+        self[code] = found
+        return found
+
+
+_heard = _Heard()
 
 
 def fold(text: str) -> str:
@@ -30,12 +41,12 @@ def _fold(text: str) -> str:
     flat = text.lower()
     if not flat.isascii():
         flat = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", flat).casefold())
-        flat = "".join([char for char in flat if unicodedata.category(char) not in _SILENT])
+        flat = flat.translate(_heard)
     return _REPEATED.sub(r"\1", _NOT_A_WORD.sub(" ", flat).strip())
 
 
-_recent = lru_cache(maxsize=256)(_fold)
-"""A customer's text is asked for several times in a turn."""
+_recent = lru_cache(maxsize=1024)(_fold)
+"""A customer's text is asked for by digest, and several times in the turn that follows."""
 
 folded = lru_cache(maxsize=8192)(_fold)
 """`fold` for the words of flows, which are few and asked for again and again. Customers' texts go through `fold`."""

@@ -3,8 +3,8 @@
 One digester at a time for a lane (a lease): two measurably invert messages of one contact, so all that people write is one
 lane; deliveries with nothing but statuses are another, which may take its time. It takes the oldest deliveries that wait,
 parses them (pure), finds the tenant of each item, and writes each tenant's share in one transaction: contacts, conversations,
-events, opt-outs, statuses, echoes, when the contact is due. The deliveries are marked last, so a death in between means that
-the batch is taken again and changes nothing: the unique key of an event is the guard.
+events, opt-outs, statuses, echoes, when the contact is due. The deliveries are marked last, by the look for the next batch, so a
+death in between means that the batch is taken again and changes nothing: the unique key of an event is the guard.
 
 An item that cannot be written although it was read would stop the lane; it is found by halving the batch in memory, noted on
 its delivery as unrouted, and its bytes stay in the delivery.
@@ -21,7 +21,7 @@ import structlog
 from msgspec import Struct
 
 from atendeja import failpoints, leases, queue
-from atendeja.db import Nothing, query
+from atendeja.db import query
 from atendeja.errors import WireError
 from atendeja.inbound import events
 from atendeja.inbound.events import Arrived
@@ -77,8 +77,7 @@ class Backlog(Struct):
     oldest: dt.datetime | None
 
 
-STORED = query("inbound.stored", Stored)
-DIGESTED = query("inbound.digested", Nothing)
+NEXT = query("inbound.next", Stored)
 BACKLOG = query("inbound.backlog", Backlog)
 
 
@@ -90,6 +89,8 @@ class Digester:
         self.lease = f"digest:{lane}"
         self._directory = Directory(rt.db)
         self.leased = False
+        self._digested: Sequence[Read] = []
+        """Written, and not yet marked: the next look does both. A death in between means that they are read again, to no effect."""
 
     async def work(self) -> bool:
         """Digest one batch. True when there may be more; False when nothing waits or the lane is another's."""
@@ -98,18 +99,34 @@ class Digester:
                 self.leased = await leases.take(session, self._rt.who, self.lease)
             if not self.leased:
                 return False
-        async with self._rt.db.session() as session:
-            stored = await session.all(STORED, lane=self._lane, most=MOST_DELIVERIES, most_bytes=MOST_BYTES)
-        if not stored:
+        if not (stored := await self._next()):
             return False
         failpoints.reach("digest.claimed")
         started = self._rt.monotonic()
-        await self._digest(stored)
+        self._digested = await self._digest(stored)
         self._rt.meter.count("deliveries_digested", len(stored))
         self._rt.meter.observe("digest_seconds", self._rt.monotonic() - started)
         return True
 
-    async def _digest(self, stored: Sequence[Stored]) -> None:
+    async def _next(self) -> list[Stored]:
+        """The oldest that wait; what was digested before them need not be looked at again."""
+        done = self._digested
+        async with self._rt.db.session() as session:
+            stored = await session.all(
+                NEXT,
+                days=[r.stored.day for r in done],
+                seqs=[r.stored.seq for r in done],
+                reasons=[r.quarantined for r in done],
+                unrouteds=[msgspec.json.encode(r.unrouted) if r.unrouted else None for r in done],
+                at=self._rt.now(),
+                lane=self._lane,
+                most=MOST_DELIVERIES,
+                most_bytes=MOST_BYTES,
+            )
+        self._digested = []
+        return stored
+
+    async def _digest(self, stored: Sequence[Stored]) -> Sequence[Read]:
         read = [_read(s) for s in stored]
         for r in read:
             if r.quarantined is not None:
@@ -123,7 +140,7 @@ class Digester:
         _note_broken(read, broken)
         for arrived, _ in broken:
             notice(self._rt.meter, "delivery_quarantined", seq=arrived.arrival, position=arrived.item.position)
-        await self._mark(read)
+        return read
 
     async def _route(self, read: Sequence[Read]) -> dict[int, list[Arrived]]:
         items = [(r, item) for r in read for item in r.items]
@@ -163,13 +180,6 @@ class Digester:
             self._rt.bells.turn.ring()
         for kind, ids in wrote.notices:
             notice(self._rt.meter, kind, **ids)
-
-    async def _mark(self, read: Sequence[Read]) -> None:
-        """Last of all: these deliveries need not be looked at again."""
-        notes = [msgspec.json.encode(r.unrouted) if r.unrouted else None for r in read]
-        keys = {"days": [r.stored.day for r in read], "seqs": [r.stored.seq for r in read]}
-        async with self._rt.db.session() as session:
-            await session.run(DIGESTED, **keys, reasons=[r.quarantined for r in read], unrouteds=notes, at=self._rt.now())
 
 
 def _read(stored: Stored) -> Read:

@@ -29,7 +29,6 @@ from atendeja.wa import callback, messages
 from atendeja.wa import events as wa
 from atendeja.wa.events import Customer, Item
 
-WINDOW = dt.timedelta(hours=24)
 STATUSES = ("sent", "delivered", "read", "played", "failed")
 
 
@@ -184,11 +183,10 @@ async def write(tx: Tx, rt: Runtime, arrived: Sequence[Arrived]) -> Wrote:
     wrote, now = Wrote(), rt.now()
     plans = [plan(a) for a in arrived if not isinstance(a.item.event, wa.StatusReported)]
     for run in _runs(plans):
-        if new := await _leave_out_known(tx, run):
-            await _write_plans(tx, rt, new, wrote, now)
+        await _write_plans(tx, rt, run, wrote, now)
     reports = [r for a in arrived if (r := report(a, rt.callback_keys)) is not None]
-    wrote.statuses = await ledger.apply_reports(tx, reports, now)
-    wrote.released = {r.number_id for r in reports}
+    applied = await ledger.apply_reports(tx, reports, now)
+    wrote.statuses, wrote.released = applied.messages, applied.settled
     failpoints.reach("digest.before_commit")
     return wrote
 
@@ -203,27 +201,38 @@ def _runs(plans: Sequence[Plan]) -> Iterator[Sequence[Plan]]:
 
 
 async def _leave_out_known(tx: Tx, plans: Sequence[Plan]) -> list[Plan]:
-    """Without what was recorded before: a redelivery must not bring back a name or a number that has changed since.
-
-    The guard against doubles is the unique key; this spares what is done before it can speak.
-    """
+    """Without what was recorded before. The guard against doubles is the unique key of the events."""
     place = [(p.arrived.route.number_id, wa.dedup_key(p.arrived.item)) for p in plans]
     known = await ledger.load_known(tx, [(number_id, key) for number_id, key in place if number_id is not None])
     return [p for p, at in zip(plans, place, strict=True) if at not in known]
 
 
+async def _meet(tx: Tx, plans: Sequence[Plan]) -> tuple[Sequence[Plan], contacts.Meeting]:
+    """Who these are about, locked. What would change a contact must be new: a redelivery must not bring back a name or a number
+    that has changed since."""
+    meeting = await contacts.meet(tx, _people(plans))
+    if meeting.brings_news:
+        plans = await _leave_out_known(tx, plans)
+        meeting = contacts.compare(_people(plans), meeting.contacts, meeting.talks)
+    return plans, meeting
+
+
+def _people(plans: Sequence[Plan]) -> list[Person]:
+    return [p.person for p in plans if p.person is not None]
+
+
 async def _write_plans(tx: Tx, rt: Runtime, plans: Sequence[Plan], wrote: Wrote, now: dt.datetime) -> None:
-    people = [p.person for p in plans if p.person is not None]
-    ids = iter(await contacts.lock_people(tx, people, now, rt.new_id)) if people else iter(())
+    plans, meeting = await _meet(tx, plans)
+    meeting = await contacts.settle(tx, meeting, now, rt.new_id)
+    ids = iter(meeting.ids)
     contact_of = [next(ids) if p.person is not None else None for p in plans]
     talk_of = [_talk(p, c) for p, c in zip(plans, contact_of, strict=True)]
-    pairs = {talk for talk in talk_of if talk is not None}
-    conversations = await contacts.ensure_conversations(tx, pairs, now, rt.new_id) if pairs else {}
+    conversations = await contacts.ensure_conversations(tx, meeting.talks, filter(None, talk_of), now, rt.new_id)
     rows = [
         _row(rt, p, c, None if talk is None else conversations[talk]) for p, c, talk in zip(plans, contact_of, talk_of, strict=True)
     ]
     events = _first_of_each([row for p, row in zip(plans, rows, strict=True) if not p.echo])
-    new = await ledger.record_events(tx, events)
+    new = await ledger.record_events(tx, events, now)
     fresh = [(p, row) for p, row in zip(plans, rows, strict=True) if row.id in new]
     wrote.events += len(new)
     wrote.notices += [(p.notice, {"event_id": str(row.id), "kind_of_event": p.kind}) for p, row in fresh if p.notice]
@@ -232,7 +241,7 @@ async def _write_plans(tx: Tx, rt: Runtime, plans: Sequence[Plan], wrote: Wrote,
         if p.moved_to is not None and row.contact_id is not None:
             await contacts.readdress(tx, row.contact_id, p.moved_to)
     await _take_over(tx, rt, [(p, row) for p, row in zip(plans, rows, strict=True) if p.echo and row.conversation_id])
-    wrote.due |= await _set_due(tx, [row for _, row in fresh if row.reason is None], now)
+    wrote.due |= any(row.reason is None for _, row in fresh)
 
 
 def _talk(p: Plan, contact_id: UUID | None) -> tuple[UUID, UUID] | None:
@@ -311,17 +320,3 @@ async def _take_over(tx: Tx, rt: Runtime, echoes: Sequence[tuple[Plan, NewEvent]
         await ledger.join_orphans(tx, [(e.number_id, e.wamid) for e in rows.values()], rt.now())
         latest = {echoed.conversation_id: echoed.at for echoed in sorted(new, key=lambda e: e.at)}
         await tx.run(contacts.TAKE_OVER, ids=sorted(latest), ats=[latest[id_] for id_ in sorted(latest)], now=rt.now())
-
-
-async def _set_due(tx: Tx, rows: Sequence[NewEvent], now: dt.datetime) -> bool:
-    """Open the 24-hour windows and ask for a turn, now."""
-    if not rows:
-        return False
-    until: dict[UUID, dt.datetime] = {}
-    for row in rows:
-        assert row.conversation_id is not None
-        end = min(row.sent_at, row.received_at) + WINDOW
-        until[row.conversation_id] = max(until.get(row.conversation_id, end), end)
-    due = sorted({row.contact_id for row in rows if row.contact_id is not None})
-    await tx.run(contacts.HEAR, ids=sorted(until), untils=[until[id_] for id_ in sorted(until)], contact_ids=due, at=now)
-    return True

@@ -77,13 +77,14 @@ class Intake:
     def close(self) -> None:
         """No more bodies will come: `run` ends when those that wait are stored. Until then requests are still answered."""
         self.closing.set()
+        self._bell.set()
 
     async def run(self) -> None:
         """Commit batches until closed and empty. Never raises for a database that is away: those who wait are told."""
         while not self.closing.is_set() or self._waiting:
             if not self._waiting:
                 self._bell.clear()
-                await self._idle()
+                await self._bell.wait()
                 continue
             batch = self._take()
             started = self._rt.monotonic()
@@ -104,13 +105,6 @@ class Intake:
             self._rt.bells.digest.ring()
         if STATUSES in lanes:
             self._rt.bells.statuses.ring_in(STATUS_DELAY_S)
-
-    async def _idle(self) -> None:
-        """Wait for a body, or for the order to stop."""
-        waits = {asyncio.ensure_future(self._bell.wait()), asyncio.ensure_future(self.closing.wait())}
-        _, pending = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        for wait in pending:
-            wait.cancel()
 
     def _take(self) -> list[Waiting]:
         size, n = 0, 0

@@ -6,12 +6,9 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from atendeja import failpoints, ledger
-from atendeja.db import Nothing, Tx, columns, query
+from atendeja import failpoints
+from atendeja.db import Tx, query, records
 from atendeja.outbound.protocol import Candidate, Settlement
-
-END_ATTEMPTS = query("ledger.end_attempts", Nothing)
-MOVE_FROM_SENDING = query("ledger.move_from_sending", Nothing)
 
 
 class Claim(Struct, frozen=True):
@@ -33,46 +30,48 @@ class Done(Struct, frozen=True):
     first_byte_at: dt.datetime | None
 
 
-class Ended(Struct, frozen=True):
-    """An attempt as it ended."""
+class Outcome(Struct, frozen=True):
+    """What an answer leaves of an attempt and of its message."""
 
-    id: UUID
+    attempt_id: UUID
+    message_id: UUID
+    conversation_id: UUID
+    n: int
+    attempt: str
     state: str
     code: int | None
     detail: str | None
     wamid: str | None
-    first_byte_at: dt.datetime | None
-
-
-class Moved(Struct, frozen=True):
-    """A message as its attempt `n` leaves it."""
-
-    id: UUID
-    n: int
-    state: str
-    code: int | None
-    detail: str | None
     held: bool
+    first_byte_at: dt.datetime | None
     not_before: dt.datetime | None
 
 
-async def record(tx: Tx, done: Sequence[Done], now: dt.datetime) -> None:
-    """Write these: what is known of an attempt always, its message only where nothing has moved it since."""
+class Recorded(Struct):
+    successors: bool
+
+
+RECORD = query("ledger.record_outcomes", Recorded)
+
+
+async def record(tx: Tx, done: Sequence[Done], now: dt.datetime) -> bool:
+    """Write these: what is known of an attempt always, its message only where nothing has moved it since.
+
+    True when something else is queued in their conversations, which may go now.
+    """
     failpoints.reach("send.before_record")
-    await tx.all(ledger.LOCK_MESSAGES, ids=sorted({d.claim.message.id for d in done}))
-    await tx.run(END_ATTEMPTS, **columns([_ended(d) for d in done]), now=now)
-    await tx.run(MOVE_FROM_SENDING, **columns([_moved(d, now) for d in done]), now=now)
+    ids = sorted({d.claim.message.id for d in done})
+    recorded = await tx.one(RECORD, ids=ids, outcomes=records(_outcome(d, now) for d in done), now=now)
+    return recorded is not None and recorded.successors
 
 
-def _ended(done: Done) -> Ended:
-    s = done.settlement
-    return Ended(done.claim.attempt_id, s.attempt, s.code, s.detail, s.wamid, done.first_byte_at)
-
-
-def _moved(done: Done, now: dt.datetime) -> Moved:
-    s = done.settlement
+def _outcome(done: Done, now: dt.datetime) -> Outcome:
+    s, claim = done.settlement, done.claim
     not_before = None if s.retry_s is None else now + dt.timedelta(seconds=s.retry_s)
-    return Moved(done.claim.message.id, done.claim.n, s.message, s.code, s.detail, s.held, not_before)
+    return Outcome(
+        claim.attempt_id, claim.message.id, claim.message.conversation_id, claim.n, s.attempt, s.message, s.code, s.detail, s.wamid,
+        s.held, done.first_byte_at, not_before,
+    )  # fmt: skip
 
 
 def stop(done: Sequence[Done]) -> Settlement | None:

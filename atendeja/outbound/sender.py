@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from atendeja import failpoints, numbers, queue
 from atendeja.cloud import Outcome
-from atendeja.db import Nothing, Tx, query
+from atendeja.db import Nothing, Tx, query, records
 from atendeja.notify import notice
 from atendeja.numbers import Number
 from atendeja.outbound import outcomes, protocol
@@ -44,6 +44,15 @@ class Recent(Struct):
     claimed_at: dt.datetime
 
 
+class Intent(Struct, frozen=True):
+    """A claim as it is written before the POST."""
+
+    message_id: UUID
+    attempt_id: UUID
+    contact_id: UUID
+    n: int
+
+
 CLAIMABLE = query("outbound.claimable", Candidate)
 RECENT_ATTEMPTS = query("outbound.recent", Recent)
 CLAIM = query("ledger.claim", Nothing)
@@ -67,6 +76,8 @@ class Sender:
         self._done: list[Done] = []
         self._unclear: list[Claim] = []
         """Claims of transactions that failed: should a COMMIT have been kept after all, they are given back."""
+        self._look = True
+        """Something may be due that we have not seen: somebody rang, the sweep is due, or the last look did not take all."""
         self._taken_over = False
         self._marked = number.stopped_code is not None
         """The number's row says that it is stopped: one message at a time goes, as a probe."""
@@ -87,12 +98,12 @@ class Sender:
         if not self._taken_over:
             await self._take_over()
         while True:
-            self._bell.clear()
+            self._look |= self._bell.clear()
             more = await self._cycle()
             if self._finished():
                 return
-            if not more:
-                await queue.rest(self._bell)
+            if not more and not await queue.rest(self._bell):
+                self._look = True
 
     def _finished(self) -> bool:
         return not self._may_claim() and not self._flights and not self._done and not self._unclear
@@ -122,17 +133,16 @@ class Sender:
         """True when there is surely more to do at once."""
         instant = self._rt.monotonic()
         done, budget = self._done[:], self._budget(instant)
-        if not done and not self._unclear and budget <= 0:
-            if (wait_s := self._window.wait_s(instant)) > 0 and self._may_claim():
-                self._bell.ring_in(wait_s)
-            return False
-        failpoints.reach("send.before_claim")
-        claims, more, committed = await self._record_and_claim(done, budget)
-        self._done = self._done[len(done) :]
-        failpoints.reach("send.after_claim" if claims else "send.after_record")
-        self._launch(claims, committed)
-        self._follow_up(done)
-        return more or bool(self._done)
+        if done or self._unclear or (self._look and budget > 0):
+            failpoints.reach("send.before_claim")
+            claims, committed = await self._record_and_claim(done, budget)
+            self._done = self._done[len(done) :]
+            failpoints.reach("send.after_claim" if claims else "send.after_record")
+            self._launch(claims, committed)
+            self._follow_up(done)
+        if self._look and budget <= 0 and self._may_claim() and (wait_s := self._window.wait_s(instant)) > 0:
+            self._bell.ring_in(wait_s)
+        return bool(self._done) or (self._look and self._budget(self._rt.monotonic()) > 0)
 
     def _budget(self, instant: float) -> int:
         """How many may be claimed now: only with a place in the pace in hand."""
@@ -140,19 +150,23 @@ class Sender:
             return 0
         return min(self._window.free(instant), (1 if self._marked else MOST_OPEN_POSTS) - len(self._flights), MOST_A_CLAIM)
 
-    async def _record_and_claim(self, done: Sequence[Done], budget: int) -> tuple[list[Claim], bool, float]:
-        """(claims, whether more may be due, when they were committed): one transaction."""
+    async def _record_and_claim(self, done: Sequence[Done], budget: int) -> tuple[list[Claim], float]:
+        """(claims, when they were committed): one transaction. Looks for what to claim only where something may be found."""
 
         async def work(tx: Tx) -> tuple[list[Claim], bool, float]:
             given_back = [Done(claim, protocol.abandon(), None) for claim in self._unclear]
+            look = self._look
             if done or given_back:
-                await self._record(tx, [*given_back, *done])
-            candidates = await self._candidates(tx, budget) if budget > 0 else []
+                look |= await self._record(tx, [*given_back, *done])
+            if not look or budget <= 0:
+                return [], look, self._rt.monotonic()
+            candidates = await self._candidates(tx, budget)
             claims, withdrew = await self._claim(tx, candidates)
             self._unclear += claims
-            return claims, withdrew or 0 < budget <= len(candidates), self._rt.monotonic()
+            return claims, withdrew or len(candidates) >= budget, self._rt.monotonic()
 
-        return await self._rt.db.transact(self._tenant_id, work)
+        claims, self._look, committed = await self._rt.db.transact(self._tenant_id, work)
+        return claims, committed
 
     def _launch(self, claims: Sequence[Claim], committed: float) -> None:
         """Post each; from here on the flights know of them."""
@@ -168,7 +182,7 @@ class Sender:
         if not flight.cancelled() and (error := flight.exception()) is not None:
             log.error("post_crashed", tenant_id=self._tenant_id, message_id=str(claim.message.id), exc_info=error)
             self._done.append(Done(claim, Settlement("unknown", "in_doubt", None, type(error).__name__), None))
-        self._bell.ring()
+        self._bell.nudge()
 
     async def _candidates(self, tx: Tx, budget: int) -> list[Candidate]:
         """What may be claimed now: service first, marketing with what is left of the budget."""
@@ -211,16 +225,8 @@ class Sender:
             await tx.run(DEFER, ids=list(waits), ats=[now + dt.timedelta(seconds=s) for s in waits.values()])
             self._bell.ring_in(min(waits.values()))
         if claims:
-            await tx.run(
-                CLAIM,
-                ids=[c.message.id for c in claims],
-                attempt_ids=[c.attempt_id for c in claims],
-                contact_ids=[c.message.contact_id for c in claims],
-                ns=[c.n for c in claims],
-                number_id=self._number.id,
-                boot=self._rt.who.boot,
-                now=now,
-            )
+            intents = [Intent(c.message.id, c.attempt_id, c.message.contact_id, c.n) for c in claims]
+            await tx.run(CLAIM, claims=records(intents), number_id=self._number.id, boot=self._rt.who.boot, now=now)
 
     async def _post(self, claim: Claim, committed: float) -> None:
         """One POST of one claim, or none when the fence has come down."""
@@ -245,10 +251,12 @@ class Sender:
 
     # ── what an answer changes ───────────────────────────────────────────────────────────────────────────────────────
 
-    async def _record(self, tx: Tx, done: Sequence[Done]) -> None:
+    async def _record(self, tx: Tx, done: Sequence[Done]) -> bool:
+        """True when a successor of one of these may go."""
         now = self._rt.now()
-        await outcomes.record(tx, done, now)
+        successors = await outcomes.record(tx, done, now)
         await self._record_number(tx, done, now)
+        return successors
 
     async def _record_number(self, tx: Tx, done: Sequence[Done], now: dt.datetime) -> None:
         if (stop := outcomes.stop(done)) is not None:

@@ -15,11 +15,29 @@ from msgspec.structs import replace
 from atendeja.flow import engine, words
 from atendeja.flow import session as flow
 from atendeja.flow.engine import Program
-from atendeja.ledger import Closing, Unhandled
 from atendeja.wa import messages
 
 HUMAN_FOR = dt.timedelta(hours=12)
 """A conversation goes back to the bot this long after the handoff or the last word of a person."""
+
+
+class Unhandled(Struct, frozen=True):
+    """An event that waits for an answer."""
+
+    id: UUID
+    key: str
+    arrival: int
+    position: int
+    content: msgspec.Raw
+    received_at: dt.datetime
+
+
+class Closing(Struct, frozen=True):
+    """How an event ended: handled by a turn, or ignored for a reason."""
+
+    id: UUID
+    turn_no: int | None
+    reason: str | None = None
 
 
 class Talk(Struct, frozen=True):

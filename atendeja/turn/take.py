@@ -14,17 +14,16 @@ import msgspec
 import structlog
 from msgspec import Struct
 
-from atendeja import consent, contacts, failpoints, flows, ledger, outbound, queue, tenants
+from atendeja import consent, contacts, failpoints, ledger, outbound, queue, tenants
 from atendeja.db import Nothing, Session, Tx, query, records
 from atendeja.flow import session as flow
 from atendeja.flow.engine import Program
-from atendeja.flows import Programs, Published
-from atendeja.ledger import Unhandled
+from atendeja.flows import Programs
 from atendeja.notify import notice
 from atendeja.outbound import Outgoing
 from atendeja.runtime import Runtime
 from atendeja.tenants import Tenant
-from atendeja.turn.decide import Decision, Situation, Talk, Verdict, decide
+from atendeja.turn.decide import Decision, Situation, Talk, Trace, Unhandled, Verdict, decide
 
 log = structlog.get_logger(__name__)
 
@@ -56,22 +55,30 @@ class FactRow(Struct, frozen=True):
     tags: list[str]
     fields: bytes
     business_phone: str
-    session_id: UUID | None
     flow_version_id: UUID | None
     memory: bytes | None
-    session_due_at: dt.datetime | None
     sent_lately: int
     """Messages of the flows in the last minute: the runaway guard."""
+    waiting: bytes | None
+    """JSON: the events that wait for an answer, in the order of arrival."""
+    published: bytes | None
+    """JSON: the flows that may open, in the order in which they are asked: a number's own before the tenant's, then by age."""
+
+
+class Published(Struct, frozen=True):
+    number_id: UUID | None
+    version_id: UUID
 
 
 DUE = query("turn.due", DueContact)
 FACTS = query("turn.facts", FactRow)
-SAVE_SESSIONS = query("turn.save_sessions", Nothing)
-APPEND_STEPS = query("turn.append_steps", Nothing)
+SAVE = query("turn.save", Nothing)
 FAIL_SESSIONS = query("turn.fail_sessions", Nothing)
 
 _session = msgspec.json.Decoder(flow.Session)
 _fields = msgspec.json.Decoder(dict[str, object])
+_waiting = msgspec.json.Decoder(list[Unhandled])
+_published = msgspec.json.Decoder(list[Published])
 
 
 class Turns:
@@ -141,24 +148,15 @@ class Turns:
         """The facts of these contacts, in statements that began after the lock was ours."""
         now = self._rt.now()
         rows = await tx.all(FACTS, contact_ids=contact_ids, since=now - LATELY)
-        waiting = await ledger.load_unhandled(tx, contact_ids)
-        published = await flows.load_published(tx)
+        published = _published.decode(rows[0].published) if rows and rows[0].published else []
         pinned = [r.flow_version_id for r in rows if r.flow_version_id is not None]
         programs = await self._programs.load(tx, [*pinned, *(p.version_id for p in published)])
-        by_talk: dict[UUID, list[Unhandled]] = {}
-        for event in waiting:
-            by_talk.setdefault(event.conversation_id, []).append(event)
         tenant = self._tenants[tx.tenant_id]
         talks: dict[UUID, list[FactRow]] = {id_: [] for id_ in contact_ids}
         for row in rows:
             talks[row.contact_id].append(row)
         return [
-            Situation(
-                id_,
-                _facts(tenant, mine),
-                [_talk(row, published, programs, by_talk.get(row.id, [])) for row in mine],
-            )
-            for id_, mine in talks.items()
+            Situation(id_, _facts(tenant, mine), [_talk(row, published, programs) for row in mine]) for id_, mine in talks.items()
         ]
 
     def _announce(self, tenant_id: int, verdicts: Sequence[Verdict]) -> None:
@@ -196,7 +194,7 @@ class Turns:
             if tried is None or tried.state == "dead":
                 await tx.run(FAIL_SESSIONS, contact_id=contact_id, now=self._rt.now())
             later = None if tried is None else self._rt.now() + dt.timedelta(seconds=0 if tried.state == "dead" else 1)
-            await tx.run(contacts.LEAVE, ids=[contact_id], due_ats=[later], tags=[None])
+            await tx.run(contacts.LOOK_AGAIN, id=contact_id, due_at=later)
             return tried
 
         tried = await self._rt.db.transact(tenant_id, work)
@@ -222,7 +220,7 @@ def _facts(tenant: Tenant, rows: Sequence[FactRow]) -> flow.Facts:
     )
 
 
-def _talk(row: FactRow, published: Sequence[Published], programs: dict[UUID, Program], waiting: Sequence[Unhandled]) -> Talk:
+def _talk(row: FactRow, published: Sequence[Published], programs: dict[UUID, Program]) -> Talk:
     book = [programs[p.version_id] for p in published if p.number_id in (None, row.number_id) and p.version_id in programs]
     session = _session.decode(row.memory) if row.memory is not None else None
     pinned = programs.get(row.flow_version_id) if row.flow_version_id is not None else None
@@ -239,51 +237,21 @@ def _talk(row: FactRow, published: Sequence[Published], programs: dict[UUID, Pro
         session,
         pinned,
         book,
-        waiting,
+        _waiting.decode(row.waiting) if row.waiting else [],
     )
 
 
 # ── writing a turn: every effect has its place here ──────────────────────────────────────────────────────────────────────
 
 
-async def apply(tx: Tx, rt: Runtime, verdicts: Sequence[Verdict]) -> None:
-    """Write these decisions, once per table, in the order of locks: conversation, flow session, step, message, events, contact."""
-    now = rt.now()
-    decisions = [d for v in verdicts for d in v.decisions]
-    taken = [d for d in decisions if d.turn_no is not None]
-    messages = [m for d in taken for m in _messages(d)]
-    await _save_conversations(tx, taken)
-    await _save_sessions(tx, taken, now)
-    await _append_steps(tx, rt, taken, now)
-    await consent.put(tx, await _consents(tx, rt, taken, now))
-    await outbound.put(tx, messages, now, rt.new_id)
-    await ledger.close_events(tx, [c for d in decisions for c in d.closings])
-    tags = [None if v.tags is None else msgspec.json.encode(v.tags) for v in verdicts]
-    await tx.run(contacts.LEAVE, ids=[v.contact_id for v in verdicts], due_ats=[v.due_at for v in verdicts], tags=tags)
-
-
-def _messages(d: Decision) -> list[Outgoing]:
-    """The turn's replies; each draws its place among the conversation's service messages."""
-    assert d.turn_no is not None
-    talk, made = d.talk, []
-    for ordinal, say in enumerate(d.says):
-        d.seq += 1
-        made.append(Outgoing(talk.number_id, talk.contact_id, talk.id, "turn", talk.id, d.turn_no, ordinal, say.content, d.seq))
-    return made
-
-
-async def _save_conversations(tx: Tx, taken: Sequence[Decision]) -> None:
-    if taken:
-        await tx.run(
-            contacts.SAVE_CONVERSATIONS,
-            ids=[d.talk.id for d in taken],
-            states=[d.state for d in taken],
-            owners=[d.owner for d in taken],
-            queues=[d.queue for d in taken],
-            human_ats=[d.human_at for d in taken],
-            turn_nos=[d.turn_no for d in taken],
-            seqs=[d.seq for d in taken],
-        )
+class ConversationRow(Struct):
+    id: UUID
+    state: str
+    owner: str
+    queue: str | None
+    human_at: dt.datetime | None
+    turn_no: int
+    seq: int
 
 
 class SessionRow(Struct):
@@ -312,25 +280,54 @@ class StepRow(Struct):
     trace: flow.TraceRow
 
 
-async def _save_sessions(tx: Tx, taken: Sequence[Decision], now: dt.datetime) -> None:
-    found = [
-        SessionRow(s.id, d.talk.id, s.version_id, s.state, s.node, s.due_at, s, s.started_at, None if s.live else now)
-        for d in taken
-        for s in d.sessions.values()
-    ]
-    if found:
-        await tx.run(SAVE_SESSIONS, records=records(found))
+class ContactRow(Struct):
+    id: UUID
+    due_at: dt.datetime | None
+    tags: list[str] | None
+    """None: as they were."""
 
 
-async def _append_steps(tx: Tx, rt: Runtime, taken: Sequence[Decision], now: dt.datetime) -> None:
-    found = [
-        StepRow(rt.new_id(), t.session_id, d.talk.id, d.turn_no, t.row.step, t.row.node, t.row)
-        for d in taken
-        if d.turn_no is not None
-        for t in d.traces
-    ]
-    if found:
-        await tx.run(APPEND_STEPS, records=records(found), at=now)
+async def apply(tx: Tx, rt: Runtime, verdicts: Sequence[Verdict]) -> None:
+    """Write these decisions: what people are sent goes through outbound's door, the rest is one statement."""
+    now = rt.now()
+    decisions = [d for v in verdicts for d in v.decisions]
+    taken = [d for d in decisions if d.turn_no is not None]
+    await outbound.put(tx, [m for d in taken for m in _messages(d)], now, rt.new_id)
+    await consent.put(tx, await _consents(tx, rt, taken, now))
+    await tx.run(
+        SAVE,
+        now=now,
+        conversations=records(_conversation(d) for d in taken),
+        sessions=records(_session_row(d, s, now) for d in taken for s in d.sessions.values()),
+        steps=records(_step(d, t, rt.new_id()) for d in taken for t in d.traces),
+        closings=records(c for d in decisions for c in d.closings),
+        contacts=records(ContactRow(v.contact_id, v.due_at, v.tags) for v in verdicts),
+    )
+
+
+def _messages(d: Decision) -> list[Outgoing]:
+    """The turn's replies; each draws its place among the conversation's service messages."""
+    assert d.turn_no is not None
+    talk, made = d.talk, []
+    for ordinal, say in enumerate(d.says):
+        d.seq += 1
+        made.append(Outgoing(talk.number_id, talk.contact_id, talk.id, "turn", talk.id, d.turn_no, ordinal, say.content, d.seq))
+    return made
+
+
+def _conversation(d: Decision) -> ConversationRow:
+    assert d.turn_no is not None
+    return ConversationRow(d.talk.id, d.state, d.owner, d.queue, d.human_at, d.turn_no, d.seq)
+
+
+def _session_row(d: Decision, s: flow.Session, now: dt.datetime) -> SessionRow:
+    ended_at = None if s.live else now
+    return SessionRow(s.id, d.talk.id, s.version_id, s.state, s.node, s.due_at, s, s.started_at, ended_at)
+
+
+def _step(d: Decision, t: Trace, id_: UUID) -> StepRow:
+    assert d.turn_no is not None
+    return StepRow(id_, t.session_id, d.talk.id, d.turn_no, t.row.step, t.row.node, t.row)
 
 
 async def _consents(tx: Tx, rt: Runtime, taken: Sequence[Decision], now: dt.datetime) -> list[consent.Entry]:

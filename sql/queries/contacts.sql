@@ -1,24 +1,25 @@
--- name: find
--- By either key, each with its own index; a person known by both comes once.
-SELECT id, portfolio_id, user_id, phone, wa_id, name, username, created_at FROM contact
-WHERE tenant_id = :tenant_id AND phone = ANY (:phones::text[])
-UNION
-SELECT c.id, c.portfolio_id, c.user_id, c.phone, c.wa_id, c.name, c.username, c.created_at
-FROM unnest(:portfolio_ids::text[], :user_ids::text[]) AS u (portfolio_id, user_id)
-JOIN contact c ON c.tenant_id = :tenant_id AND c.portfolio_id = u.portfolio_id AND c.user_id = u.user_id;
+-- name: meet
+-- Who these people may be, by either key, each with its own index, with the one lock: sorted; NO KEY, because foreign keys share the
+-- row. The rows come as they are once the lock is ours, and with them the conversations they have.
+SELECT c.id, c.portfolio_id, c.user_id, c.phone, c.wa_id, c.name, c.username, c.created_at,
+       (SELECT json_agg(v) FROM (SELECT id, number_id FROM conversation WHERE tenant_id = :tenant_id AND contact_id = c.id) AS v) AS talks
+FROM contact c WHERE c.tenant_id = :tenant_id AND c.id IN (
+    SELECT id FROM contact WHERE tenant_id = :tenant_id AND phone = ANY (:phones::text[])
+    UNION
+    SELECT k.id FROM unnest(:portfolio_ids::text[], :user_ids::text[]) AS u (portfolio_id, user_id)
+    JOIN contact k ON k.tenant_id = :tenant_id AND k.portfolio_id = u.portfolio_id AND k.user_id = u.user_id
+) ORDER BY c.id FOR NO KEY UPDATE OF c;
 
 -- name: insert
--- No conflict target: whichever of the two keys somebody else has just taken, we read theirs afterwards. Sorted against deadlocks.
+-- No conflict target: whichever of the two keys somebody else has just taken, we must look again. Sorted against deadlocks.
 INSERT INTO contact (tenant_id, id, portfolio_id, user_id, phone, wa_id, name, username, created_at)
-SELECT :tenant_id, n.*, :created_at::timestamptz
-FROM unnest(:ids::uuid[], :portfolio_ids::text[], :user_ids::text[], :phones::text[], :wa_ids::text[], :names::text[], :usernames::text[])
-  AS n (id, portfolio_id, user_id, phone, wa_id, name, username)
-ORDER BY n.phone, n.user_id ON CONFLICT DO NOTHING;
+SELECT :tenant_id, n.* FROM json_to_recordset(:records::json)
+  AS n (id uuid, portfolio_id text, user_id text, phone text, wa_id text, name text, username text, created_at timestamptz)
+ORDER BY n.phone, n.user_id ON CONFLICT DO NOTHING
+RETURNING id, portfolio_id, user_id, phone, wa_id, name, username, created_at;
 
 -- name: lock
--- The one lock. Sorted; NO KEY, because foreign keys share the row. The rows come as they are once the lock is ours.
-SELECT id, portfolio_id, user_id, phone, wa_id, name, username, created_at FROM contact
-WHERE tenant_id = :tenant_id AND id = ANY (:ids::uuid[]) ORDER BY id FOR NO KEY UPDATE;
+SELECT id FROM contact WHERE tenant_id = :tenant_id AND id = ANY (:ids::uuid[]) ORDER BY id FOR NO KEY UPDATE;
 
 -- name: lock_due
 -- For a turn: somebody else's contact is his, and one that is no longer due has been answered.
@@ -44,41 +45,22 @@ FROM conversation l WHERE l.tenant_id = :tenant_id AND l.contact_id = :loser_id 
 ON CONFLICT (tenant_id, contact_id, number_id) DO UPDATE
 SET owner = 'human', queue = excluded.queue, human_at = excluded.human_at, taken_at = excluded.taken_at WHERE w.owner = 'bot';
 
--- name: leave
--- What a turn writes back as it leaves: when to look again, and what the flow changed.
-UPDATE contact c SET due_at = n.due_at, tags = CASE WHEN n.tags IS NULL THEN c.tags ELSE ARRAY(SELECT jsonb_array_elements_text(n.tags)) END
-FROM unnest(:ids::uuid[], :due_ats::timestamptz[], :tags::jsonb[]) AS n (id, due_at, tags)
-WHERE c.tenant_id = :tenant_id AND c.id = n.id;
+-- name: look_again
+UPDATE contact SET due_at = :due_at WHERE tenant_id = :tenant_id AND id = :id;
 
 -- name: conversations
-SELECT id, contact_id, number_id FROM conversation
-WHERE tenant_id = :tenant_id AND contact_id = ANY (:contact_ids::uuid[]);
+SELECT id, contact_id, number_id FROM conversation WHERE tenant_id = :tenant_id AND contact_id = ANY (:contact_ids::uuid[]);
 
 -- name: insert_conversations
 INSERT INTO conversation (tenant_id, id, contact_id, number_id, created_at)
-SELECT :tenant_id, n.*, :created_at::timestamptz FROM unnest(:ids::uuid[], :contact_ids::uuid[], :number_ids::uuid[]) AS n (id, contact_id, number_id)
-ORDER BY n.contact_id, n.number_id ON CONFLICT (tenant_id, contact_id, number_id) DO NOTHING;
-
--- name: hear
--- A customer's message opens the conversation and 24 hours to answer in, and asks for a turn. An older message does not
--- shorten the window, and a turn that was wanted earlier stays wanted earlier.
-WITH due AS (
-    UPDATE contact c SET due_at = least(c.due_at, :at) WHERE c.tenant_id = :tenant_id AND c.id = ANY (:contact_ids::uuid[])
-)
-UPDATE conversation c SET state = 'open', window_until = greatest(c.window_until, n.until)
-FROM unnest(:ids::uuid[], :untils::timestamptz[]) AS n (id, until) WHERE c.tenant_id = :tenant_id AND c.id = n.id;
+SELECT :tenant_id, n.*, :created_at::timestamptz FROM json_to_recordset(:records::json) AS n (id uuid, contact_id uuid, number_id uuid)
+ORDER BY n.contact_id, n.number_id ON CONFLICT (tenant_id, contact_id, number_id) DO NOTHING RETURNING id;
 
 -- name: take_over
 -- A person wrote from the shop's own telephone: the bot is silent, and all that it has queued by now is withdrawn by the sender,
 -- whatever WhatsApp's clock says of when the person wrote.
 UPDATE conversation c SET owner = 'human', human_at = greatest(c.human_at, n.at), taken_at = greatest(c.taken_at, :now), state = 'open'
 FROM unnest(:ids::uuid[], :ats::timestamptz[]) AS n (id, at) WHERE c.tenant_id = :tenant_id AND c.id = n.id;
-
--- name: save_conversations
-UPDATE conversation c SET state = n.state, owner = n.owner, queue = n.queue, human_at = n.human_at, turn_no = n.turn_no, seq = n.seq
-FROM unnest(:ids::uuid[], :states::text[], :owners::text[], :queues::text[], :human_ats::timestamptz[], :turn_nos::bigint[], :seqs::bigint[])
-  AS n (id, state, owner, queue, human_at, turn_no, seq)
-WHERE c.tenant_id = :tenant_id AND c.id = n.id;
 
 -- name: conversation_contact
 SELECT contact_id FROM conversation WHERE tenant_id = :tenant_id AND id = :id;

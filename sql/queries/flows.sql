@@ -17,11 +17,6 @@ UPDATE flow_version SET status = 'retired' WHERE tenant_id = :tenant_id AND flow
 -- name: point
 UPDATE flow SET published_version_id = :version_id WHERE tenant_id = :tenant_id AND id = :flow_id;
 
--- name: published
--- The flows that may open, in the order they are asked: a number's own before the tenant's, then by age.
-SELECT number_id, published_version_id AS version_id FROM flow
-WHERE tenant_id = :tenant_id AND published_version_id IS NOT NULL ORDER BY number_id IS NULL, created_at, id;
-
 -- name: definitions
 SELECT id, definition FROM flow_version WHERE tenant_id = :tenant_id AND id = ANY (:ids::uuid[]);
 

@@ -1,27 +1,31 @@
 -- name: record_events
 -- Insert once; a key seen before returns no row, and that is how we know. Sorted by the unique key: unsorted batches deadlock.
-INSERT INTO event (tenant_id, id, number_id, contact_id, conversation_id, key, kind, arrival, position, content, sent_at, received_at, state, reason)
-SELECT :tenant_id, e.id, e.number_id, e.contact_id, e.conversation_id, e.key, e.kind, e.arrival, e.position, e.content, e.sent_at, e.received_at,
-       CASE WHEN e.reason IS NULL THEN 'unhandled' ELSE 'ignored' END, e.reason
-FROM json_to_recordset(:records::json) AS e (id uuid, number_id uuid, contact_id uuid, conversation_id uuid, key text, kind text, arrival bigint, position int,
-                                          content jsonb, sent_at timestamptz, received_at timestamptz, reason text)
-ORDER BY e.number_id, e.key ON CONFLICT (tenant_id, number_id, key) DO NOTHING RETURNING id;
+-- A message that wants an answer opens its conversation and 24 hours to answer in, and asks for a turn, all in this statement; an
+-- older message does not shorten the window, and a turn that was wanted earlier stays wanted earlier.
+WITH new AS (
+    INSERT INTO event (tenant_id, id, number_id, contact_id, conversation_id, key, kind, arrival, position, content, sent_at, received_at, state, reason)
+    SELECT :tenant_id, e.id, e.number_id, e.contact_id, e.conversation_id, e.key, e.kind, e.arrival, e.position, e.content, e.sent_at, e.received_at,
+           CASE WHEN e.reason IS NULL THEN 'unhandled' ELSE 'ignored' END, e.reason
+    FROM json_to_recordset(:records::json) AS e (id uuid, number_id uuid, contact_id uuid, conversation_id uuid, key text, kind text, arrival bigint, position int,
+                                              content jsonb, sent_at timestamptz, received_at timestamptz, reason text)
+    ORDER BY e.number_id, e.key ON CONFLICT (tenant_id, number_id, key) DO NOTHING
+    RETURNING id, state, conversation_id, contact_id, least(sent_at, received_at) + interval '24 hours' AS until
+), heard AS (
+    SELECT conversation_id, contact_id, max(until) AS until FROM new WHERE state = 'unhandled' GROUP BY conversation_id, contact_id
+), opened AS (
+    UPDATE conversation c SET state = 'open', window_until = greatest(c.window_until, h.until)
+    FROM heard h WHERE c.tenant_id = :tenant_id AND c.id = h.conversation_id
+), due AS (
+    UPDATE contact c SET due_at = least(c.due_at, :now) FROM (SELECT DISTINCT contact_id FROM heard) AS h
+    WHERE c.tenant_id = :tenant_id AND c.id = h.contact_id
+)
+SELECT id FROM new;
 
 -- name: known
 -- Which of these have been recorded before: as an event, or as the echo of what a person sent.
 SELECT k.number_id, k.key FROM unnest(:number_ids::uuid[], :keys::text[]) AS k (number_id, key)
 WHERE EXISTS (SELECT FROM event e WHERE e.tenant_id = :tenant_id AND e.number_id = k.number_id AND e.key = k.key)
    OR EXISTS (SELECT FROM message m WHERE m.tenant_id = :tenant_id AND m.number_id = k.number_id AND m.wamid = k.key);
-
--- name: unhandled
--- What these contacts are waiting for an answer to, in the order of arrival here.
-SELECT id, contact_id, conversation_id, number_id, kind, key, arrival, position, content, sent_at, received_at, tries FROM event
-WHERE tenant_id = :tenant_id AND contact_id = ANY (:contact_ids::uuid[]) AND state = 'unhandled' ORDER BY contact_id, arrival, position;
-
--- name: close_events
-UPDATE event e SET state = n.state, turn_no = n.turn_no, reason = n.reason
-FROM unnest(:ids::uuid[], :states::text[], :turn_nos::bigint[], :reasons::text[]) AS n (id, state, turn_no, reason)
-WHERE e.tenant_id = :tenant_id AND e.id = n.id AND e.state = 'unhandled';
 
 -- name: count_try
 -- Counts only a contact that was run alone; the third failure of its oldest event ends it.
@@ -67,14 +71,20 @@ JOIN message m ON m.tenant_id = :tenant_id AND m.number_id = w.number_id AND m.w
 -- Sorted, before anything of them is changed: statuses, senders and the reconciler meet here.
 SELECT id FROM message WHERE tenant_id = :tenant_id AND id = ANY (:ids::uuid[]) ORDER BY id FOR NO KEY UPDATE;
 
--- name: settle_attempts
--- A status proves that WhatsApp has the message, whatever we heard or did not hear.
-UPDATE attempt a SET state = 'accepted', wamid = n.wamid, ended_at = coalesce(a.ended_at, :at)
-FROM unnest(:ids::uuid[], :wamids::text[]) AS n (id, wamid)
-WHERE a.tenant_id = :tenant_id AND a.id = n.id AND a.wamid IS NULL;
-
 -- name: lift
--- Up, never down; the times and the price are kept even when a higher status came first.
+-- A status proves that WhatsApp has the message, whatever we heard or did not hear. Up, never down; the times and the price are kept
+-- even when a higher status came first. Locked first, sorted, as everybody who changes a message does.
+WITH n AS (
+    SELECT * FROM json_to_recordset(:lifts::json)
+      AS n (message_id uuid, state text, code int, detail text, pricing jsonb, accepted_at timestamptz, sent_at timestamptz, delivered_at timestamptz,
+            read_at timestamptz, played_at timestamptz, failed_at timestamptz)
+), locked AS (
+    SELECT id FROM message WHERE tenant_id = :tenant_id AND id = ANY (:ids::uuid[]) ORDER BY id FOR NO KEY UPDATE
+), settled AS (
+    UPDATE attempt a SET state = 'accepted', wamid = s.wamid, ended_at = coalesce(a.ended_at, :now)
+    FROM json_to_recordset(:settled::json) AS s (id uuid, message_id uuid, wamid text) JOIN locked l ON l.id = s.message_id
+    WHERE a.tenant_id = :tenant_id AND a.id = s.id AND a.wamid IS NULL
+)
 UPDATE message m SET
     state = CASE WHEN message_rank(n.state) > message_rank(m.state) THEN n.state ELSE m.state END,
     reason = CASE WHEN message_rank(n.state) > message_rank(m.state) THEN NULL ELSE m.reason END,
@@ -85,10 +95,7 @@ UPDATE message m SET
     sent_at = least(m.sent_at, n.sent_at), delivered_at = least(m.delivered_at, n.delivered_at),
     read_at = least(m.read_at, n.read_at), played_at = least(m.played_at, n.played_at), failed_at = least(m.failed_at, n.failed_at),
     pricing = coalesce(m.pricing, n.pricing)
-FROM unnest(:message_ids::uuid[], :states::text[], :codes::int[], :details::text[], :accepted_ats::timestamptz[], :sent_ats::timestamptz[], :delivered_ats::timestamptz[],
-            :read_ats::timestamptz[], :played_ats::timestamptz[], :failed_ats::timestamptz[], :pricings::jsonb[])
-  AS n (id, state, code, detail, accepted_at, sent_at, delivered_at, read_at, played_at, failed_at, pricing)
-WHERE m.tenant_id = :tenant_id AND m.id = n.id;
+FROM n JOIN locked l ON l.id = n.message_id WHERE m.tenant_id = :tenant_id AND m.id = n.message_id;
 
 -- name: keep_orphans
 INSERT INTO status_orphan (tenant_id, number_id, wamid, status, participant, at, content, received_at)
@@ -107,37 +114,46 @@ SELECT tenant_id, number_id, wamid FROM known_orphans(:most::int);
 DELETE FROM status_orphan WHERE tenant_id = :tenant_id AND received_at < :before;
 
 -- name: claim
--- The intent, both halves: the message is `sending` and its attempt exists.
-WITH n AS (SELECT * FROM unnest(:ids::uuid[], :attempt_ids::uuid[], :contact_ids::uuid[], :ns::int[]) AS n (id, attempt_id, contact_id, n)),
-moved AS (UPDATE message m SET state = 'sending', attempt_no = n.n FROM n WHERE m.tenant_id = :tenant_id AND m.id = n.id AND m.state = 'queued')
+-- The intent, both halves: the message is `sending` and its attempt exists. Like `withdraw` and `defer` for messages that this
+-- transaction found queued and locked: asking for their state again would lead the planner through all that is queued.
+WITH n AS (SELECT * FROM json_to_recordset(:claims::json) AS n (message_id uuid, attempt_id uuid, contact_id uuid, n int)),
+moved AS (UPDATE message m SET state = 'sending', attempt_no = n.n FROM n WHERE m.tenant_id = :tenant_id AND m.id = n.message_id)
 INSERT INTO attempt (tenant_id, id, message_id, number_id, contact_id, n, boot, state, claimed_at)
-SELECT :tenant_id, n.attempt_id, n.id, :number_id, n.contact_id, n.n, :boot, 'claimed', :now FROM n;
+SELECT :tenant_id, n.attempt_id, n.message_id, :number_id, n.contact_id, n.n, :boot, 'claimed', :now FROM n;
 
 -- name: withdraw
 UPDATE message m SET state = 'withdrawn', reason = n.reason FROM unnest(:ids::uuid[], :reasons::text[]) AS n (id, reason)
-WHERE m.tenant_id = :tenant_id AND m.id = n.id AND m.state = 'queued';
+WHERE m.tenant_id = :tenant_id AND m.id = n.id;
 
 -- name: defer
 UPDATE message m SET not_before = n.at FROM unnest(:ids::uuid[], :ats::timestamptz[]) AS n (id, at)
-WHERE m.tenant_id = :tenant_id AND m.id = n.id AND m.state = 'queued';
+WHERE m.tenant_id = :tenant_id AND m.id = n.id;
 
--- name: end_attempts
--- What is known of an attempt is never discarded, even when its message has moved on.
-UPDATE attempt a SET state = n.state, code = n.code, detail = n.detail, wamid = coalesce(a.wamid, n.wamid), first_byte_at = n.first_byte_at, ended_at = :now
-FROM unnest(:ids::uuid[], :states::text[], :codes::int[], :details::text[], :wamids::text[], :first_byte_ats::timestamptz[])
-  AS n (id, state, code, detail, wamid, first_byte_at)
-WHERE a.tenant_id = :tenant_id AND a.id = n.id AND a.state <> 'accepted';
-
--- name: move_from_sending
--- Only the attempt that is the message's latest may move it, and never down from what a status has shown.
-UPDATE message m SET state = n.state, code = n.code, detail = n.detail, held = n.held, not_before = coalesce(n.not_before, m.not_before),
-    accepted_at = CASE WHEN n.state = 'accepted' THEN coalesce(m.accepted_at, :now) ELSE m.accepted_at END,
-    failed_at = CASE WHEN n.state = 'failed' THEN :now ELSE m.failed_at END,
-    doubt_at = CASE WHEN n.state = 'in_doubt' THEN coalesce(m.doubt_at, :now) END
-FROM unnest(:ids::uuid[], :ns::int[], :states::text[], :codes::int[], :details::text[], :helds::bool[], :not_befores::timestamptz[])
-  AS n (id, n, state, code, detail, held, not_before)
-WHERE m.tenant_id = :tenant_id AND m.id = n.id AND m.attempt_no = n.n AND m.state IN ('sending', 'in_doubt', 'unknown')
-  AND (m.state <> 'unknown' OR n.state = 'accepted');
+-- name: record_outcomes
+-- What came of attempts, and what that makes of their messages: locked first, sorted. What is known of an attempt is never discarded,
+-- even when its message has moved on. Only the attempt that is the message's latest may move it, and never down from what a
+-- status has shown. Says whether something else is queued in these conversations: it may be its turn now.
+WITH n AS (
+    SELECT * FROM json_to_recordset(:outcomes::json)
+      AS n (attempt_id uuid, message_id uuid, conversation_id uuid, n int, attempt text, state text, code int, detail text, wamid text, held bool,
+            first_byte_at timestamptz, not_before timestamptz)
+), locked AS (
+    SELECT id FROM message WHERE tenant_id = :tenant_id AND id = ANY (:ids::uuid[]) ORDER BY id FOR NO KEY UPDATE
+), ended AS (
+    UPDATE attempt a SET state = n.attempt, code = n.code, detail = n.detail, wamid = coalesce(a.wamid, n.wamid), first_byte_at = n.first_byte_at, ended_at = :now
+    FROM n JOIN locked l ON l.id = n.message_id WHERE a.tenant_id = :tenant_id AND a.id = n.attempt_id AND a.state <> 'accepted'
+), moved AS (
+    UPDATE message m SET state = n.state, code = n.code, detail = n.detail, held = n.held, not_before = coalesce(n.not_before, m.not_before),
+        accepted_at = CASE WHEN n.state = 'accepted' THEN coalesce(m.accepted_at, :now) ELSE m.accepted_at END,
+        failed_at = CASE WHEN n.state = 'failed' THEN :now ELSE m.failed_at END,
+        doubt_at = CASE WHEN n.state = 'in_doubt' THEN coalesce(m.doubt_at, :now) END
+    FROM n JOIN locked l ON l.id = n.message_id
+    WHERE m.tenant_id = :tenant_id AND m.id = n.message_id AND m.attempt_no = n.n AND m.state IN ('sending', 'in_doubt', 'unknown')
+      AND (m.state <> 'unknown' OR n.state = 'accepted')
+)
+SELECT EXISTS (SELECT FROM n CROSS JOIN LATERAL (
+    SELECT FROM message q WHERE q.tenant_id = :tenant_id AND q.conversation_id = n.conversation_id AND q.state = 'queued' LIMIT 1
+) AS q) AS successors;
 
 -- name: doubt_number
 -- We have just taken this number's lease and have nothing on the wire: what is `sending` is somebody's who died.

@@ -2,31 +2,54 @@
 SELECT tenant_id, contact_id FROM due_contacts(:at, :most::int);
 
 -- name: facts
--- After the lock, in a statement of its own: what committed while we waited is seen.
+-- All that a turn decides on, a row a conversation. After the lock, in a statement of its own: what committed while we waited is
+-- seen. One statement, because going to the database and back costs more than these rows do.
 SELECT v.id, v.contact_id, v.number_id, v.state, v.owner, v.queue, v.human_at, v.turn_no, v.seq, v.window_until,
        c.name, coalesce(c.wa_id, c.phone) AS phone, c.language, c.tags, c.fields, n.display_number AS business_phone,
-       s.id AS session_id, s.flow_version_id, s.memory, s.due_at AS session_due_at,
-       (SELECT count(*)::int FROM message m WHERE m.tenant_id = v.tenant_id AND m.conversation_id = v.id AND m.source = 'turn' AND m.created_at > :since) AS sent_lately
+       s.flow_version_id, s.memory,
+       (SELECT count(*)::int FROM message m WHERE m.tenant_id = v.tenant_id AND m.conversation_id = v.id AND m.source = 'turn' AND m.created_at > :since) AS sent_lately,
+       (SELECT json_agg(e) FROM (
+            SELECT id, key, arrival, position, content, received_at FROM event
+            WHERE tenant_id = :tenant_id AND contact_id = v.contact_id AND conversation_id = v.id AND state = 'unhandled' ORDER BY arrival, position
+        ) AS e) AS waiting,
+       (SELECT json_agg(f) FROM (
+            SELECT number_id, published_version_id AS version_id FROM flow
+            WHERE tenant_id = :tenant_id AND published_version_id IS NOT NULL ORDER BY number_id IS NULL, created_at, id
+        ) AS f) AS published
 FROM contact c
 JOIN conversation v ON v.tenant_id = c.tenant_id AND v.contact_id = c.id
 JOIN number n ON n.tenant_id = c.tenant_id AND n.id = v.number_id
 LEFT JOIN LATERAL (
-    SELECT id, flow_version_id, memory, due_at FROM flow_session
+    SELECT flow_version_id, memory FROM flow_session
     WHERE tenant_id = :tenant_id AND conversation_id = v.id AND state IN ('active', 'waiting') LIMIT 1
 ) AS s ON true
 WHERE c.tenant_id = :tenant_id AND c.id = ANY (:contact_ids::uuid[]);
 
--- name: save_sessions
-INSERT INTO flow_session AS s (tenant_id, id, conversation_id, flow_version_id, state, node, due_at, memory, started_at, ended_at)
-SELECT :tenant_id, n.* FROM json_to_recordset(:records::json)
-  AS n (id uuid, conversation_id uuid, flow_version_id uuid, state text, node text, due_at timestamptz, memory jsonb, started_at timestamptz, ended_at timestamptz)
-ORDER BY n.ended_at NULLS LAST, n.id
-ON CONFLICT (tenant_id, id) DO UPDATE SET state = excluded.state, node = excluded.node, due_at = excluded.due_at, memory = excluded.memory, ended_at = excluded.ended_at;
-
--- name: append_steps
-INSERT INTO step (tenant_id, id, flow_session_id, conversation_id, turn_no, step_no, node, trace, at)
-SELECT :tenant_id, n.*, :at::timestamptz FROM json_to_recordset(:records::json)
-  AS n (id uuid, flow_session_id uuid, conversation_id uuid, turn_no bigint, step_no int, node text, trace jsonb);
+-- name: save
+-- What turns leave of conversations, flow sessions, steps, events and contacts. One statement: each part writes a table of its own
+-- under the contact's lock, so their order is nobody's concern, and an event that waited still waits. A session that ended goes first: only one may be live.
+WITH talked AS (
+    UPDATE conversation c SET state = n.state, owner = n.owner, queue = n.queue, human_at = n.human_at, turn_no = n.turn_no, seq = n.seq
+    FROM json_to_recordset(:conversations::json) AS n (id uuid, state text, owner text, queue text, human_at timestamptz, turn_no bigint, seq bigint)
+    WHERE c.tenant_id = :tenant_id AND c.id = n.id
+), sessions AS (
+    INSERT INTO flow_session AS s (tenant_id, id, conversation_id, flow_version_id, state, node, due_at, memory, started_at, ended_at)
+    SELECT :tenant_id, n.* FROM json_to_recordset(:sessions::json)
+      AS n (id uuid, conversation_id uuid, flow_version_id uuid, state text, node text, due_at timestamptz, memory jsonb, started_at timestamptz, ended_at timestamptz)
+    ORDER BY n.ended_at NULLS LAST, n.id
+    ON CONFLICT (tenant_id, id) DO UPDATE SET state = excluded.state, node = excluded.node, due_at = excluded.due_at, memory = excluded.memory, ended_at = excluded.ended_at
+), steps AS (
+    INSERT INTO step (tenant_id, id, flow_session_id, conversation_id, turn_no, step_no, node, trace, at)
+    SELECT :tenant_id, n.*, :now::timestamptz FROM json_to_recordset(:steps::json)
+      AS n (id uuid, flow_session_id uuid, conversation_id uuid, turn_no bigint, step_no int, node text, trace jsonb)
+), closed AS (
+    UPDATE event e SET state = CASE WHEN n.reason IS NULL THEN 'handled' ELSE 'ignored' END, turn_no = n.turn_no, reason = n.reason
+    FROM json_to_recordset(:closings::json) AS n (id uuid, turn_no bigint, reason text)
+    WHERE e.tenant_id = :tenant_id AND e.id = n.id
+)
+UPDATE contact c SET due_at = n.due_at, tags = CASE WHEN n.tags IS NULL THEN c.tags ELSE ARRAY(SELECT jsonb_array_elements_text(n.tags)) END
+FROM json_to_recordset(:contacts::json) AS n (id uuid, due_at timestamptz, tags jsonb)
+WHERE c.tenant_id = :tenant_id AND c.id = n.id;
 
 -- name: fail_sessions
 -- The way out for a conversation whose turns crash: its next message opens a flow anew.

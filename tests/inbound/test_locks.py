@@ -11,6 +11,7 @@ from atendeja import contacts, ledger
 from atendeja.contacts import Person
 from atendeja.db import Tx
 from atendeja.ledger import NewMessage, Report
+from tests import world
 from tests.inbound.conftest import Inbox, says
 from tests.journeys import tables
 from tests.world import A
@@ -51,9 +52,10 @@ async def test_digest_turns_senders_statuses_and_people_do_not_deadlock(inbox: I
     async def turn(tx: Tx) -> None:
         chosen = [row["contact_id"] for row in dice.sample(rows, 8)]
         locked = [row.id for row in await tx.all(contacts.LOCK_DUE, ids=chosen, now=rt.now())]
-        waiting = await ledger.load_unhandled(tx, locked)
         await tx._connection.execute("UPDATE conversation SET turn_no = turn_no + 1 WHERE contact_id = ANY ($1)", locked)
-        await ledger.close_events(tx, [ledger.Closing(e.id, 1) for e in waiting])
+        await tx._connection.execute(
+            "UPDATE event SET state = 'handled', turn_no = 1 WHERE contact_id = ANY ($1) AND state = 'unhandled'", locked
+        )
         await tx._connection.execute("UPDATE contact SET due_at = NULL WHERE id = ANY ($1)", locked)
 
     async def record(tx: Tx) -> None:
@@ -69,7 +71,7 @@ async def test_digest_turns_senders_statuses_and_people_do_not_deadlock(inbox: I
     async def meet(tx: Tx) -> None:
         """Another digester, whose lease was lost in the middle."""
         people = [Person(A.portfolio_id, None, phone) for phone in dice.sample(PEOPLE, 12)]
-        await contacts.lock_people(tx, people, rt.now(), rt.new_id)
+        await world.meet(tx, rt, *people)
 
     async def release(tx: Tx) -> None:
         conversation_id = dice.choice(rows)["id"]

@@ -12,8 +12,7 @@ from msgspec.structs import replace
 
 from atendeja.flow import document, engine
 from atendeja.flow import session as flow
-from atendeja.ledger import Unhandled
-from atendeja.turn.decide import HUMAN_FOR, Decision, Situation, Talk, decide, read_input
+from atendeja.turn.decide import HUMAN_FOR, Decision, Situation, Talk, Unhandled, decide, read_input
 from atendeja.wa import messages as wa
 from tests.turn.shop import HEAD, PERSON
 
@@ -39,7 +38,7 @@ def new_id() -> UUID:
 
 def event(content: object = None, *, at: dt.datetime = NOW, arrival: int = 1, **more: object) -> Unhandled:
     kept = msgspec.json.encode({"content": content if content is not None else wa.Text("oi"), **more})
-    return Unhandled(new_id(), UUID(int=1), UUID(int=2), UUID(int=3), "text", f"w{arrival}", arrival, 0, kept, at, at, 0)
+    return Unhandled(new_id(), f"w{arrival}", arrival, 0, msgspec.Raw(kept), at)
 
 
 def talk(*events: Unhandled, program: engine.Program | None = None, **more: object) -> Talk:

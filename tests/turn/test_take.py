@@ -8,6 +8,7 @@ import pytest
 
 from atendeja import contacts, failpoints
 from atendeja.numbers import NewNumber
+from atendeja.turn.decide import read_input
 from tests import world
 from tests.turn.shop import Shop
 
@@ -76,6 +77,27 @@ async def test_facts_are_those_at_the_time_of_the_lock(shop: Shop) -> None:
         await shop.admin.execute("UPDATE number SET display_number = '+5511777770000'")
         (situation,) = await shop.turns._load(tx, [contact_id])
     assert situation.facts.business_phone == "+5511777770000"
+
+
+async def test_a_numbers_flow_comes_before_the_tenants_and_the_older_before_the_newer(shop: Shop) -> None:
+    for key, number_id in (("um", None), ("dois", None), ("do_numero", shop.number_a)):
+        await shop.publish(key=key, number_id=number_id)
+    await shop.says("oi")
+    await shop.turns.work()
+    async with shop.rt.db.tenant(shop.a) as tx:
+        (situation,) = await shop.turns._load(tx, [(await shop.contact())["id"]])
+    assert [program.flow.key for program in situation.talks[0].book] == ["do_numero", "um", "dois"]
+
+
+async def test_what_waits_comes_in_the_order_of_arrival(shop: Shop) -> None:
+    await shop.publish()
+    await shop.asks("oi")
+    for text in ("oi", "fim", "gente"):
+        await shop.says(text)
+    await shop.admin.execute("UPDATE event SET arrival = -arrival WHERE content->'content'->>'body' = 'gente'")
+    async with shop.rt.db.tenant(shop.a) as tx:
+        (situation,) = await shop.turns._load(tx, [(await shop.contact())["id"]])
+    assert [read_input(event).text for event in situation.talks[0].events] == ["gente", "oi", "fim"]
 
 
 async def test_a_contact_whose_memory_cannot_be_read_fails_alone(shop: Shop) -> None:

@@ -23,7 +23,7 @@ from msgspec import Struct
 from atendeja import failpoints, leases, queue
 from atendeja.db import query
 from atendeja.errors import WireError
-from atendeja.inbound import events
+from atendeja.inbound import events, intake
 from atendeja.inbound.events import Arrived
 from atendeja.notify import notice
 from atendeja.numbers import Directory
@@ -36,6 +36,8 @@ log = structlog.get_logger(__name__)
 MOST_DELIVERIES = 200
 MOST_BYTES = 2 * 1024 * 1024
 TENANTS_AT_ONCE = 4
+MARK_DELAY_S = 0.5
+"""When nothing comes meanwhile, what was digested is marked after this."""
 BLAME = (
     asyncpg.DataError,
     asyncpg.IntegrityConstraintViolationError,
@@ -89,11 +91,17 @@ class Digester:
         self.lease = f"digest:{lane}"
         self._directory = Directory(rt.db)
         self.leased = False
+        self._bell = rt.bells.digest if lane == intake.PEOPLE else rt.bells.statuses
         self._digested: Sequence[Read] = []
         """Written, and not yet marked: the next look does both. A death in between means that they are read again, to no effect."""
 
+    @property
+    def pending(self) -> bool:
+        """Whether something is digested and not marked yet."""
+        return bool(self._digested)
+
     async def work(self) -> bool:
-        """Digest one batch. True when there may be more; False when nothing waits or the lane is another's."""
+        """Digest one batch. True when it was full, so that more may wait; what comes later rings."""
         if not self.leased:
             async with self._rt.db.session() as session:
                 self.leased = await leases.take(session, self._rt.who, self.lease)
@@ -106,7 +114,10 @@ class Digester:
         self._digested = await self._digest(stored)
         self._rt.meter.count("deliveries_digested", len(stored))
         self._rt.meter.observe("digest_seconds", self._rt.monotonic() - started)
-        return True
+        full = len(stored) == MOST_DELIVERIES or sum(len(s.body) for s in stored) >= MOST_BYTES
+        if not full:
+            self._bell.ring_in(MARK_DELAY_S)
+        return full
 
     async def _next(self) -> list[Stored]:
         """The oldest that wait; what was digested before them need not be looked at again."""

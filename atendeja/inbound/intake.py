@@ -22,8 +22,9 @@ from atendeja.runtime import Runtime
 log = structlog.get_logger(__name__)
 
 STORE = query("inbound.store", Nothing)
-STATUS_DELAY_S = 0.1
-"""Statuses alone may wait this long to be digested together."""
+STATUS_DELAY_S = 0.5
+"""Statuses alone may wait this long to be digested together: nobody waits for them, and a transaction for each would cost more
+than the reply that they are about."""
 MAX_FLUSH_BODIES = 500
 MAX_FLUSH_BYTES = 8 * 1024 * 1024
 

@@ -34,7 +34,7 @@ class Inbox:
 
     async def digest(self) -> None:
         """Until nothing waits."""
-        while await self.digester.work():
+        while await self.digester.work() or self.digester.pending:
             pass
 
     async def receive(self, *bodies: bytes) -> None:

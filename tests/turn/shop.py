@@ -80,7 +80,7 @@ class Shop:
     async def hear(self, *bodies: bytes) -> None:
         """Webhooks arrive and are digested; no turn is taken."""
         await self.store(*bodies)
-        while await self.digester.work():
+        while await self.digester.work() or self.digester.pending:
             pass
 
     async def says(self, text: str, sender: str = "5511900000001", number: NewNumber = world.A) -> str:

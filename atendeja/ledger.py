@@ -110,6 +110,8 @@ class NewMessage(Struct, frozen=True):
     content: msgspec.Raw
     sha256: bytes
     seq: int | None
+    attempt_id: UUID | None = None
+    """Its first attempt, when its sender has taken it already."""
 
 
 class Echo(Struct, frozen=True):
@@ -126,19 +128,25 @@ class Echo(Struct, frozen=True):
     at: dt.datetime
 
 
+class AttemptId(Struct, frozen=True):
+    id: UUID
+
+
 class Echoed(Struct, frozen=True):
     conversation_id: UUID
     at: dt.datetime
 
 
-QUEUE_MESSAGES = query("ledger.queue_messages", Nothing)
+QUEUE_MESSAGES = query("ledger.queue_messages", AttemptId)
 RECORD_ECHOES = query("ledger.record_echoes", Echoed)
 
 
-async def queue_messages(tx: Tx, messages: Sequence[NewMessage], now: dt.datetime) -> None:
-    """Write these as `queued`; one that exists under its key already is left alone."""
-    if messages:
-        await tx.run(QUEUE_MESSAGES, records=records(messages), not_before=now, created_at=now)
+async def queue_messages(tx: Tx, messages: Sequence[NewMessage], now: dt.datetime, boot: UUID) -> set[UUID]:
+    """Write these as `queued`, those with an attempt as `sending`; one that exists under its key already is left alone.
+    Returns the attempts that are written."""
+    if not messages:
+        return set()
+    return {row.id for row in await tx.all(QUEUE_MESSAGES, records=records(messages), now=now, boot=boot)}
 
 
 async def record_echoes(tx: Tx, echoes: Sequence[Echo]) -> list[Echoed]:

@@ -69,6 +69,9 @@ class Bells:
         self.turn = Bell()
         self.send = Bell()
         self.numbers: dict[UUID, Bell] = {}
+        self.due: set[tuple[int, UUID]] = set()
+        """(tenant, contact) that digest has just made due: the turn stage need not look for them. Hints only: what is due is in the
+        tables, and is asked again under the lock."""
 
     def ring_number(self, number_id: UUID) -> None:
         """There is something to send for this number: its sender's bell, or the one that starts senders."""

@@ -44,8 +44,8 @@ class Worker:
     def __init__(self, rt: Runtime) -> None:
         self._rt = rt
         self._digesters = {lane: Digester(rt, lane) for lane in (intake.PEOPLE, intake.STATUSES)}
-        self._turns = Turns(rt)
         self._senders = Senders(rt)
+        self._turns = Turns(rt, self._senders)
         self._reconciler = reconcile.Reconciler(rt)
         self._tasks: list[asyncio.Task[None]] = []
         self._drained = asyncio.Event()

@@ -115,7 +115,7 @@ class Books:
             msgspec.Raw(b"{}"), b"", None,
         )  # fmt: skip
         async with self.rt.db.tenant(self.world.a) as tx:
-            await ledger.queue_messages(tx, [new], self.rt.now())
+            await ledger.queue_messages(tx, [new], self.rt.now(), self.rt.who.boot)
             await tx._connection.execute(
                 "UPDATE message SET state = $2::text, doubt_at = CASE WHEN $2 = 'in_doubt' THEN now() END,"
                 " code = CASE WHEN $2 = 'failed' THEN 131026 END, reason = CASE WHEN $2 = 'withdrawn' THEN 'human' END"

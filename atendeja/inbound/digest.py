@@ -177,17 +177,18 @@ class Digester:
         async def write(some: Sequence[Arrived]) -> None:
             wrote = await self._rt.db.transact(tenant_id, partial(events.write, rt=self._rt, arrived=some), durable=False)
             failpoints.reach("digest.after_commit")
-            self._announce(wrote)
+            self._announce(tenant_id, wrote)
 
         async with gate:
             return await queue.halve(arrived, write)
 
-    def _announce(self, wrote: events.Wrote) -> None:
+    def _announce(self, tenant_id: int, wrote: events.Wrote) -> None:
         self._rt.meter.count("events_recorded", wrote.events)
         self._rt.meter.count("statuses_applied", wrote.statuses)
         for number_id in wrote.released:
             self._rt.bells.ring_number(number_id)
         if wrote.due:
+            self._rt.bells.due |= {(tenant_id, contact_id) for contact_id in wrote.due}
             self._rt.bells.turn.ring()
         for kind, ids in wrote.notices:
             notice(self._rt.meter, kind, **ids)

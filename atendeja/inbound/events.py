@@ -64,7 +64,8 @@ class Wrote(Struct):
 
     events: int = 0
     statuses: int = 0
-    due: bool = False
+    due: set[UUID] = set()
+    """Contacts that want a turn now."""
     released: set[UUID] = set()
     """Numbers of which a message left `sending` or `in_doubt`: a successor may go."""
     notices: list[tuple[Kind, dict[str, object]]] = []
@@ -241,7 +242,7 @@ async def _write_plans(tx: Tx, rt: Runtime, plans: Sequence[Plan], wrote: Wrote,
         if p.moved_to is not None and row.contact_id is not None:
             await contacts.readdress(tx, row.contact_id, p.moved_to)
     await _take_over(tx, rt, [(p, row) for p, row in zip(plans, rows, strict=True) if p.echo and row.conversation_id])
-    wrote.due |= any(row.reason is None for _, row in fresh)
+    wrote.due |= {row.contact_id for _, row in fresh if row.reason is None and row.contact_id is not None}
 
 
 def _talk(p: Plan, contact_id: UUID | None) -> tuple[UUID, UUID] | None:

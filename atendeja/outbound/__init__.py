@@ -3,6 +3,7 @@ means (`protocol`, pure). A message is claimed and committed before it is posted
 """
 
 from atendeja.outbound.holds import lift_hold, place_hold
-from atendeja.outbound.put import Outgoing, put
+from atendeja.outbound.lending import Lending
+from atendeja.outbound.put import Outgoing, Ready, put
 
-__all__ = ["Outgoing", "lift_hold", "place_hold", "put"]
+__all__ = ["Lending", "Outgoing", "Ready", "lift_hold", "place_hold", "put"]

@@ -8,13 +8,26 @@ from uuid import UUID
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from atendeja import ledger
 from atendeja.db import Tx
 from atendeja.errors import Refused
 from atendeja.ledger import NewMessage
+from atendeja.outbound.lending import NOBODY, Lending
+from atendeja.outbound.protocol import Candidate
 from atendeja.wa import request
 from atendeja.wa.content import Content
+
+
+class Ready(Struct, frozen=True):
+    """What must be known of a message's conversation for it to be claimed as it is queued. Only the caller who holds the contact's
+    lock, and knows that nothing unfinished stands before it and no hold is on it, may say so."""
+
+    phone: str | None
+    user_id: str | None
+    taken_at: dt.datetime | None
+    window_until: dt.datetime | None
 
 
 class Outgoing(Struct, frozen=True):
@@ -34,20 +47,27 @@ class Outgoing(Struct, frozen=True):
     content: Content
     seq: int | None
     category: Literal["service", "utility", "authentication", "marketing"] = "service"
+    ready: Ready | None = None
 
 
-async def put(tx: Tx, messages: Sequence[Outgoing], now: dt.datetime, new_id: Callable[[], UUID]) -> None:
-    """Queue these in the caller's transaction. Raises Refused, before anything is written, for what Meta would refuse."""
+async def put(
+    tx: Tx, messages: Sequence[Outgoing], now: dt.datetime, new_id: Callable[[], UUID], lending: Lending | None = None
+) -> None:
+    """Queue these in the caller's transaction. Raises Refused, before anything is written, for what Meta would refuse.
+
+    With `lending`, what is ready and has its sender in this process is claimed in the same statement, and posted after the COMMIT.
+    """
     for message in messages:
         if wrong := request.problems(message.content):
             raise Refused("content_invalid", "; ".join(wrong))
-    await ledger.queue_messages(tx, [_row(m, new_id()) for m in messages], now)
+    lending = lending or Lending({}, NOBODY)
+    made = [_row(m, new_id(), now, lending) for m in messages]
+    lending.keep(await ledger.queue_messages(tx, made, now, lending.boot))
 
 
-def _row(m: Outgoing, id_: UUID) -> NewMessage:
+def _row(m: Outgoing, id_: UUID, now: dt.datetime, lending: Lending) -> NewMessage:
     content = msgspec.json.encode(m.content)
-    digest = hashlib.sha256(content).digest()
-    return NewMessage(
+    row = NewMessage(
         id_,
         m.number_id,
         m.contact_id,
@@ -58,6 +78,24 @@ def _row(m: Outgoing, id_: UUID) -> NewMessage:
         m.ordinal,
         m.category,
         msgspec.Raw(content),
-        digest,
+        hashlib.sha256(content).digest(),
         m.seq,
     )
+    if m.ready is None:
+        return row
+    candidate = Candidate(
+        id=id_,
+        conversation_id=m.conversation_id,
+        contact_id=m.contact_id,
+        source=m.source,
+        category=m.category,
+        content=content,
+        created_at=now,
+        attempt_no=0,
+        not_before=now,
+        phone=m.ready.phone,
+        user_id=m.ready.user_id,
+        taken_at=m.ready.taken_at,
+        window_until=m.ready.window_until,
+    )
+    return replace(row, attempt_id=lending.take(m.number_id, candidate))

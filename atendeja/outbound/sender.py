@@ -76,6 +76,8 @@ class Sender:
         self._done: list[Done] = []
         self._unclear: list[Claim] = []
         """Claims of transactions that failed: should a COMMIT have been kept after all, they are given back."""
+        self._lent = 0
+        """Claims in the hands of others: see lending."""
         self._look = True
         """Something may be due that we have not seen: somebody rang, the sweep is due, or the last look did not take all."""
         self._taken_over = False
@@ -87,6 +89,10 @@ class Sender:
     @property
     def number_id(self) -> UUID:
         return self._number.id
+
+    @property
+    def tenant_id(self) -> int:
+        return self._tenant_id
 
     def let_go(self) -> None:
         """The lease is somebody else's now: claim no more."""
@@ -106,10 +112,33 @@ class Sender:
                 self._look = True
 
     def _finished(self) -> bool:
-        return not self._may_claim() and not self._flights and not self._done and not self._unclear
+        return not (self._may_claim() or self._flights or self._done or self._unclear or self._lent)
 
     def _may_claim(self) -> bool:
         return self._leased and not self._stopped and not self._rt.stopping.is_set()
+
+    # ── claims that others make: lending.Lender ──────────────────────────────────────────────────────────────────────
+
+    def lend(self, message: Candidate) -> Claim | None:
+        instant = self._rt.monotonic()
+        if not self._taken_over or self._budget(instant) <= 0 or protocol.withdrawal(message, self._rt.now()) is not None:
+            return None
+        pair = self._pair(message.contact_id)
+        if pair.wait_s(instant) > 0 or (message.phone is None and message.user_id is None):
+            return None
+        pair.take(instant)
+        self._window.take(instant, 1)
+        self._lent += 1
+        return Claim(self._rt.new_attempt_id(), message)
+
+    def launch(self, claims: Sequence[Claim], committed: float) -> None:
+        self._lent -= len(claims)
+        self._launch(claims, committed)
+
+    def recall(self, claims: Sequence[Claim]) -> None:
+        self._lent -= len(claims)
+        self._unclear += claims
+        self._bell.nudge()
 
     async def _take_over(self) -> None:
         """We have nothing on the wire, so what is `sending` is in doubt; and the pace goes on where the last sender left it."""
@@ -148,13 +177,17 @@ class Sender:
         """How many may be claimed now: only with a place in the pace in hand."""
         if not self._may_claim():
             return 0
-        return min(self._window.free(instant), (1 if self._marked else MOST_OPEN_POSTS) - len(self._flights), MOST_A_CLAIM)
+        open_posts = len(self._flights) + self._lent
+        return min(self._window.free(instant), (1 if self._marked else MOST_OPEN_POSTS) - open_posts, MOST_A_CLAIM)
 
     async def _record_and_claim(self, done: Sequence[Done], budget: int) -> tuple[list[Claim], float]:
         """(claims, when they were committed): one transaction. Looks for what to claim only where something may be found."""
 
+        unclear: list[Claim] = []
+
         async def work(tx: Tx) -> tuple[list[Claim], bool, float]:
-            given_back = [Done(claim, protocol.abandon(), None) for claim in self._unclear]
+            unclear[:] = self._unclear
+            given_back = [Done(claim, protocol.abandon(), None) for claim in unclear]
             look = self._look
             if done or given_back:
                 look |= await self._record(tx, [*given_back, *done])
@@ -162,11 +195,17 @@ class Sender:
                 return [], look, self._rt.monotonic()
             candidates = await self._candidates(tx, budget)
             claims, withdrew = await self._claim(tx, candidates)
-            self._unclear += claims
+            self._unclear += claims  # until they fly
             return claims, withdrew or len(candidates) >= budget, self._rt.monotonic()
 
         claims, self._look, committed = await self._rt.db.transact(self._tenant_id, work)
+        self._clear_up(unclear)
         return claims, committed
+
+    def _clear_up(self, claims: Sequence[Claim]) -> None:
+        """These have been given back, or are flying."""
+        known = {claim.attempt_id for claim in claims}
+        self._unclear = [claim for claim in self._unclear if claim.attempt_id not in known]
 
     def _launch(self, claims: Sequence[Claim], committed: float) -> None:
         """Post each; from here on the flights know of them."""
@@ -174,7 +213,7 @@ class Sender:
             flight = asyncio.get_running_loop().create_task(self._post(claim, committed))
             self._flights.add(flight)
             flight.add_done_callback(partial(self._land, claim))
-        self._unclear = []
+        self._clear_up(claims)
 
     def _land(self, claim: Claim, flight: asyncio.Task[None]) -> None:
         """A flight that crashed leaves its message in doubt: nobody can say how far it came."""

@@ -1,6 +1,7 @@
 """Which numbers this process sends for: a sender for each that has something due and whose lease can be had."""
 
 import asyncio
+from contextlib import AbstractContextManager
 from uuid import UUID
 
 import structlog
@@ -11,6 +12,7 @@ from atendeja.db import query
 from atendeja.errors import Refused, Unavailable
 from atendeja.notify import notice
 from atendeja.numbers import Number
+from atendeja.outbound.lending import Lending, lending
 from atendeja.outbound.sender import Sender
 from atendeja.queue import Bell
 from atendeja.runtime import Runtime
@@ -51,6 +53,14 @@ class Senders:
             else:
                 await self._start(wanted)
         return False
+
+    def lending(self) -> AbstractContextManager[Lending]:
+        """For a transaction that queues messages and may claim them too."""
+        return lending(self._senders, self._rt.who.boot)
+
+    def send_for(self, tenant_id: int) -> bool:
+        """Whether a number of this tenant has its sender here."""
+        return any(sender.tenant_id == tenant_id for sender in self._senders.values())
 
     def leases(self) -> set[str]:
         """The leases that must be renewed for the senders of this process."""

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from atendeja.flow import engine, words
 from atendeja.flow import session as flow
 from atendeja.flow.engine import Program
+from atendeja.outbound import Ready
 from atendeja.wa import messages
 
 HUMAN_FOR = dt.timedelta(hours=12)
@@ -58,6 +59,8 @@ class Talk(Struct, frozen=True):
     book: Sequence[Program]
     """What may open here, in the order in which it is asked."""
     events: Sequence[Unhandled]
+    ready: Ready | None = None
+    """Its first reply may be claimed at once: nothing unfinished stands before it."""
 
 
 class Situation(Struct, frozen=True):

@@ -8,6 +8,8 @@ event is `dead` with a notice and its flow session has failed, so that the conve
 import asyncio
 import datetime as dt
 from collections.abc import Sequence
+from functools import partial
+from itertools import islice
 from uuid import UUID
 
 import msgspec
@@ -15,12 +17,13 @@ import structlog
 from msgspec import Struct
 
 from atendeja import consent, contacts, failpoints, ledger, outbound, queue, tenants
-from atendeja.db import Nothing, Session, Tx, query, records
+from atendeja.db import Nothing, Tx, query, records
 from atendeja.flow import session as flow
 from atendeja.flow.engine import Program
 from atendeja.flows import Programs
 from atendeja.notify import notice
-from atendeja.outbound import Outgoing
+from atendeja.outbound import Lending, Outgoing, Ready
+from atendeja.outbound.senders import Senders
 from atendeja.runtime import Runtime
 from atendeja.tenants import Tenant
 from atendeja.turn.decide import Decision, Situation, Talk, Trace, Unhandled, Verdict, decide
@@ -49,8 +52,10 @@ class FactRow(Struct, frozen=True):
     turn_no: int
     seq: int
     window_until: dt.datetime | None
+    taken_at: dt.datetime | None
     name: str | None
     phone: str | None
+    user_id: str | None
     language: str | None
     tags: list[str]
     fields: bytes
@@ -59,6 +64,8 @@ class FactRow(Struct, frozen=True):
     memory: bytes | None
     sent_lately: int
     """Messages of the flows in the last minute: the runaway guard."""
+    must_queue: bool
+    """Something unfinished stands before what would be said now, or a hold is on it."""
     waiting: bytes | None
     """JSON: the events that wait for an answer, in the order of arrival."""
     published: bytes | None
@@ -84,18 +91,25 @@ _published = msgspec.json.Decoder(list[Published])
 class Turns:
     """The resident loop's work of the turn stage."""
 
-    def __init__(self, rt: Runtime) -> None:
+    def __init__(self, rt: Runtime, senders: Senders | None = None) -> None:
         self._rt = rt
+        self._senders = senders or Senders(rt)
         self._programs = Programs()
         self._tenants: dict[int, Tenant] = {}
+        self._looked = True
+        """Whether the last batch came from a look at the table, not from digest's hints alone."""
 
     async def work(self) -> bool:
         """Answer a batch of due contacts. True when there may be more."""
-        async with self._rt.db.session() as session:
-            due = await session.all(DUE, at=self._rt.now(), most=MOST_DUE)
-            await self._learn_tenants(session, {d.tenant_id for d in due})
+        hints, self._rt.bells.due = self._rt.bells.due, set()
+        only_hints = bool(hints) and self._looked  # every other time at least the table is asked: timers must not starve
+        due = {DueContact(*hint) for hint in islice(hints, MOST_DUE)}
+        if not only_hints:
+            due |= set(await self._look())
+        self._looked = not only_hints
         if not due:
             return False
+        await self._learn_tenants({d.tenant_id for d in due})
         failpoints.reach("turn.claimed")
         by_tenant: dict[int, list[UUID]] = {}
         for d in due:
@@ -103,11 +117,16 @@ class Turns:
         gate = asyncio.Semaphore(TENANTS_AT_ONCE)
         chunks = [(t, sorted(ids)[i : i + MOST_A_TURN]) for t, ids in by_tenant.items() for i in range(0, len(ids), MOST_A_TURN)]
         answered = await asyncio.gather(*(self._take_batch(gate, tenant_id, ids) for tenant_id, ids in chunks))
-        return any(answered)
+        return only_hints or any(answered)
 
-    async def _learn_tenants(self, session: Session, ids: set[int]) -> None:
+    async def _look(self) -> list[DueContact]:
+        async with self._rt.db.session() as session:
+            return await session.all(DUE, at=self._rt.now(), most=MOST_DUE)
+
+    async def _learn_tenants(self, ids: set[int]) -> None:
         if missing := ids - self._tenants.keys():
-            self._tenants |= {t.id: t for t in await session.all(tenants.BY_IDS, ids=sorted(missing))}
+            async with self._rt.db.session() as session:
+                self._tenants |= {t.id: t for t in await session.all(tenants.BY_IDS, ids=sorted(missing))}
 
     async def _take_batch(self, gate: asyncio.Semaphore, tenant_id: int, contact_ids: list[UUID]) -> int:
         """Answer these contacts of a tenant; those that fail alone are counted. Returns how many were ours to answer."""
@@ -127,20 +146,26 @@ class Turns:
         """Answer these contacts: everything unanswered so far, in one commit. Returns how many were due and not locked."""
         rt, started = self._rt, self._rt.monotonic()
 
-        async def work(tx: Tx) -> list[Verdict]:
+        async def work(tx: Tx, lending: Lending) -> list[Verdict]:
+            lending.recall()  # of a run that failed
             locked = [row.id for row in await tx.all(contacts.LOCK_DUE, ids=list(contact_ids), now=rt.now())]
             if not locked:
                 return []
             situations = await self._load(tx, locked)
             failpoints.reach("turn.loaded")
             verdicts = [decide(s, rt.now(), rt.new_id) for s in situations]
-            await apply(tx, rt, verdicts)
+            await apply(tx, rt, verdicts, lending)
             failpoints.reach("turn.before_commit")
+            lending.sealed_at = rt.monotonic()
             return verdicts
 
-        verdicts = await rt.db.transact(tenant_id, work, durable=False)  # the claim's commit carries it to the disk
-        failpoints.reach("turn.after_commit")
-        self._announce(tenant_id, verdicts)
+        with self._senders.lending() as lending:
+            # without a sender here, the claim's commit will carry this one to the disk
+            durable = self._senders.send_for(tenant_id)
+            verdicts = await rt.db.transact(tenant_id, partial(work, lending=lending), durable=durable)
+            failpoints.reach("turn.after_commit")
+            on_their_way = lending.launch()
+        self._announce(tenant_id, verdicts, on_their_way)
         rt.meter.observe("turn_seconds", rt.monotonic() - started)
         return len(verdicts)
 
@@ -159,11 +184,12 @@ class Turns:
             Situation(id_, _facts(tenant, mine), [_talk(row, published, programs) for row in mine]) for id_, mine in talks.items()
         ]
 
-    def _announce(self, tenant_id: int, verdicts: Sequence[Verdict]) -> None:
-        """After the COMMIT: ring the senders, say what people should know, and look again when something is due."""
+    def _announce(self, tenant_id: int, verdicts: Sequence[Verdict], on_their_way: set[UUID]) -> None:
+        """After the COMMIT: ring the senders of what is not on its way, say what people should know, look again when something
+        is due. What follows a reply that is on its way is found when that is recorded."""
         rt = self._rt
         decisions = [d for v in verdicts for d in v.decisions]
-        for number_id in {d.talk.number_id for d in decisions if d.says}:
+        for number_id in {d.talk.number_id for d in decisions if d.says and d.talk.id not in on_their_way}:
             rt.bells.ring_number(number_id)
         for d in decisions:
             for kind, detail in d.notices:
@@ -238,6 +264,7 @@ def _talk(row: FactRow, published: Sequence[Published], programs: dict[UUID, Pro
         pinned,
         book,
         _waiting.decode(row.waiting) if row.waiting else [],
+        None if row.must_queue else Ready(row.phone, row.user_id, row.taken_at, row.window_until),
     )
 
 
@@ -287,12 +314,12 @@ class ContactRow(Struct):
     """None: as they were."""
 
 
-async def apply(tx: Tx, rt: Runtime, verdicts: Sequence[Verdict]) -> None:
+async def apply(tx: Tx, rt: Runtime, verdicts: Sequence[Verdict], lending: Lending | None = None) -> None:
     """Write these decisions: what people are sent goes through outbound's door, the rest is one statement."""
     now = rt.now()
     decisions = [d for v in verdicts for d in v.decisions]
     taken = [d for d in decisions if d.turn_no is not None]
-    await outbound.put(tx, [m for d in taken for m in _messages(d)], now, rt.new_id)
+    await outbound.put(tx, [m for d in taken for m in _messages(d)], now, rt.new_id, lending)
     await consent.put(tx, await _consents(tx, rt, taken, now))
     await tx.run(
         SAVE,
@@ -311,7 +338,20 @@ def _messages(d: Decision) -> list[Outgoing]:
     talk, made = d.talk, []
     for ordinal, say in enumerate(d.says):
         d.seq += 1
-        made.append(Outgoing(talk.number_id, talk.contact_id, talk.id, "turn", talk.id, d.turn_no, ordinal, say.content, d.seq))
+        made.append(
+            Outgoing(
+                talk.number_id,
+                talk.contact_id,
+                talk.id,
+                "turn",
+                talk.id,
+                d.turn_no,
+                ordinal,
+                say.content,
+                d.seq,
+                ready=talk.ready if ordinal == 0 else None,  # the others wait for their predecessor
+            )
+        )
     return made
 
 

@@ -35,16 +35,26 @@ WHERE tenant_id = :tenant_id AND id = (SELECT id FROM event WHERE tenant_id = :t
 RETURNING id, state;
 
 -- name: queue_messages
--- The key is (source, its id, its number, ordinal): putting the same twice adds nothing.
-INSERT INTO message (tenant_id, id, number_id, contact_id, conversation_id, source, source_id, source_no, ordinal, category, policy, content, content_sha256,
-                     seq, state, not_before, created_at)
-SELECT :tenant_id, m.id, m.number_id, m.contact_id, m.conversation_id, m.source, m.source_id, m.source_no, m.ordinal, m.category,
-       CASE WHEN m.category = 'service' THEN 'at_least_once' ELSE 'at_most_once' END, m.content, decode(m.sha256, 'base64'), m.seq,
-       'queued', :not_before::timestamptz, :created_at::timestamptz
-FROM json_to_recordset(:records::json) AS m (id uuid, number_id uuid, contact_id uuid, conversation_id uuid, source text, source_id uuid, source_no bigint,
-                                          ordinal int, category text, content jsonb, sha256 text, seq bigint)
-ORDER BY m.source, m.source_id, m.source_no, m.ordinal
-ON CONFLICT (tenant_id, source, source_id, source_no, ordinal) DO NOTHING;
+-- The key is (source, its id, its number, ordinal): putting the same twice adds nothing. A message that its sender has taken already
+-- comes with an attempt: it is claimed as it is queued. Returns the attempts that exist now.
+WITH n AS (
+    SELECT * FROM json_to_recordset(:records::json)
+      AS n (id uuid, number_id uuid, contact_id uuid, conversation_id uuid, source text, source_id uuid, source_no bigint, ordinal int, category text,
+            content jsonb, sha256 text, seq bigint, attempt_id uuid)
+), queued AS (
+    INSERT INTO message (tenant_id, id, number_id, contact_id, conversation_id, source, source_id, source_no, ordinal, category, policy, content, content_sha256,
+                         seq, state, attempt_no, not_before, created_at)
+    SELECT :tenant_id, n.id, n.number_id, n.contact_id, n.conversation_id, n.source, n.source_id, n.source_no, n.ordinal, n.category,
+           CASE WHEN n.category = 'service' THEN 'at_least_once' ELSE 'at_most_once' END, n.content, decode(n.sha256, 'base64'), n.seq,
+           CASE WHEN n.attempt_id IS NULL THEN 'queued' ELSE 'sending' END, CASE WHEN n.attempt_id IS NULL THEN 0 ELSE 1 END,
+           :now::timestamptz, :now::timestamptz
+    FROM n ORDER BY n.source, n.source_id, n.source_no, n.ordinal
+    ON CONFLICT (tenant_id, source, source_id, source_no, ordinal) DO NOTHING
+    RETURNING id
+)
+INSERT INTO attempt (tenant_id, id, message_id, number_id, contact_id, n, boot, state, claimed_at)
+SELECT :tenant_id, n.attempt_id, n.id, n.number_id, n.contact_id, 1, :boot, 'claimed', :now FROM n JOIN queued q ON q.id = n.id WHERE n.attempt_id IS NOT NULL
+RETURNING id;
 
 -- name: record_echoes
 -- What a person sent from the shop's telephone has gone out already.

@@ -4,10 +4,12 @@ SELECT tenant_id, contact_id FROM due_contacts(:at, :most::int);
 -- name: facts
 -- All that a turn decides on, a row a conversation. After the lock, in a statement of its own: what committed while we waited is
 -- seen. One statement, because going to the database and back costs more than these rows do.
-SELECT v.id, v.contact_id, v.number_id, v.state, v.owner, v.queue, v.human_at, v.turn_no, v.seq, v.window_until,
-       c.name, coalesce(c.wa_id, c.phone) AS phone, c.language, c.tags, c.fields, n.display_number AS business_phone,
+SELECT v.id, v.contact_id, v.number_id, v.state, v.owner, v.queue, v.human_at, v.turn_no, v.seq, v.window_until, v.taken_at,
+       c.name, coalesce(c.wa_id, c.phone) AS phone, c.user_id, c.language, c.tags, c.fields, n.display_number AS business_phone,
        s.flow_version_id, s.memory,
        (SELECT count(*)::int FROM message m WHERE m.tenant_id = v.tenant_id AND m.conversation_id = v.id AND m.source = 'turn' AND m.created_at > :since) AS sent_lately,
+       EXISTS (SELECT FROM message m WHERE m.tenant_id = v.tenant_id AND m.conversation_id = v.id AND m.state IN ('queued', 'sending', 'in_doubt'))
+           OR EXISTS (SELECT FROM hold h WHERE h.tenant_id = v.tenant_id AND h.source = 'turn' AND h.source_id = v.id) AS must_queue,
        (SELECT json_agg(e) FROM (
             SELECT id, key, arrival, position, content, received_at FROM event
             WHERE tenant_id = :tenant_id AND contact_id = v.contact_id AND conversation_id = v.id AND state = 'unhandled' ORDER BY arrival, position

@@ -34,7 +34,7 @@ async def test_digest_turns_senders_statuses_and_people_do_not_deadlock(inbox: I
         for row in [rows[n % len(rows)]]
     ]
     async with rt.db.tenant(tenant) as tx:
-        await ledger.queue_messages(tx, made, rt.now())
+        await ledger.queue_messages(tx, made, rt.now(), rt.who.boot)
         for id_, message in zip(ids, made, strict=True):
             await tx._connection.execute(
                 "INSERT INTO attempt (tenant_id, id, message_id, number_id, contact_id, n, boot, state, wamid, claimed_at)"

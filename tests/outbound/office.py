@@ -19,6 +19,7 @@ from atendeja.runtime import Runtime
 from atendeja.simulator import Simulator
 from atendeja.simulator.faults import Fault
 from atendeja.simulator.witness import Line
+from atendeja.turn.take import Turns
 from atendeja.wa.content import Text
 from tests import world
 from tests.turn.shop import Shop
@@ -41,6 +42,7 @@ class Office(Shop):
     def __init__(self, rt: Runtime, made: world.World, admin: asyncpg.Connection, simulator: Simulator) -> None:
         super().__init__(rt, made, admin)
         self.simulator, self.senders = simulator, Senders(rt)
+        self.turns = Turns(rt, self.senders)
         self._no = 0
         rt.monotonic = lambda: time.monotonic() + self._ahead.total_seconds()
 
@@ -91,6 +93,7 @@ class Office(Shop):
         await asyncio.gather(*tasks, *flights, return_exceptions=True)
         self.rt.bells.numbers.clear()
         self.senders = Senders(self.rt)
+        self.turns = Turns(self.rt, self.senders)
 
     def fault(self, do: str, value: float | None = None, *, times: int | None = 1, **match: object) -> None:
         """Break the answers to some sends."""

@@ -4,8 +4,8 @@ A field is the variable of the same name in lower case. Everything missing or wr
 default secret. To add a setting, add a field with its docstring (unit, default, effect) and a line in README.md.
 """
 
-import binascii
 import hmac
+import io
 from base64 import b64decode
 from collections.abc import Callable, Mapping
 from functools import cached_property
@@ -16,6 +16,8 @@ from urllib.parse import urlsplit
 import msgspec
 from dotenv import dotenv_values
 from msgspec import Meta, Struct
+from psycopg import ProgrammingError
+from psycopg.conninfo import conninfo_to_dict
 
 from atendeja.errors import Refused
 
@@ -167,7 +169,8 @@ MISSING = {
 def load(environ: Mapping[str, str], dotenv: Path | None = None) -> Config:
     """The settings of `environ`, completed from the file `dotenv` when it exists. An empty value counts as not set.
 
-    Raises Refused with one line for each setting that is missing or wrong, all at once, none showing a secret.
+    Raises Refused with one line for each setting that is missing or wrong, all at once, none showing a secret; or when the file
+    is there and cannot be read.
     """
     given = {
         name: text.strip() for name, text in (_read_dotenv(dotenv) | dict(environ)).items() if name in FIELDS and text.strip(" ,")
@@ -198,7 +201,7 @@ def key_bytes(text: str) -> bytes:
     """The 32 bytes of a key in base64, of either alphabet. Raises ValueError when it is not that."""
     try:
         key = b64decode(text.replace("-", "+").replace("_", "/"), validate=True)
-    except binascii.Error:
+    except ValueError:
         key = b""
     if len(key) != KEY_BYTES:
         raise ValueError(f"each key must be {KEY_BYTES} bytes in base64; make one with `openssl rand -base64 32`")
@@ -206,13 +209,23 @@ def key_bytes(text: str) -> bytes:
 
 
 def _read_dotenv(path: Path | None) -> dict[str, str]:
-    if path is None or not path.is_file():
+    if path is None:
         return {}
-    return {name: text for name, text in dotenv_values(path, interpolate=False).items() if text is not None}
+    try:
+        lines = io.StringIO(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise Refused("dotenv", f"{path} cannot be read: {error.strerror}", hint="make it a file of NAME=value lines") from error
+    except UnicodeDecodeError as error:
+        raise Refused("dotenv", f"{path} is not UTF-8: save it as UTF-8") from error
+    return {name: text for name, text in dotenv_values(stream=lines, interpolate=False).items() if text is not None}
 
 
 def _read(name: str, text: str) -> object:
     """The value of one setting; raises ValueError with the end of the line that will be shown."""
+    if not text.isprintable():
+        raise ValueError("it holds a character that cannot be printed")
     field = FIELDS[name]
     several = field.type == tuple[Secret, ...]
     value: object = (
@@ -245,15 +258,58 @@ def _at_least(chars: int) -> Callable[[str], None]:
 
 
 def _check_dsn(text: str) -> None:
-    if urlsplit(text.partition(",")[0]).scheme not in ("postgresql", "postgres"):
+    """Refuse what one of the two drivers cannot read or would read otherwise. Quotes nothing: any part may be the password."""
+    scheme, _, rest = text.partition("://")
+    if scheme not in ("postgresql", "postgres"):
         raise ValueError("it must start with postgresql://")
+    login, _, place = rest.rpartition("@")
+    if set(login) & set("@/?# ") or set(place) & set("# "):
+        raise ValueError("in its login and password @ / ? # and a space must be written %40 %2F %3F %23 %20")
+    try:
+        parts = conninfo_to_dict(text)
+    except ProgrammingError:
+        form = "postgresql://login:password@host:port/database?option=value"
+        raise ValueError(f"it cannot be read: write {form}, where an option is one of libpq's and a % is written %25") from None
+    hosts, ports = str(parts.get("host", "")).split(","), str(parts.get("port", "")).split(",")
+    if not all(map(_is_host, hosts)) and "service" not in parts:
+        raise ValueError(
+            "it names no host, or one that cannot be: write …@host/database, or …@/database?host=/run/postgresql for a socket"
+        )
+    if not all(map(_is_port, ports)) or len(ports) not in (1, len(hosts)):
+        raise ValueError("its port must be a number from 1 to 65535, one for all hosts or one for each")
+
+
+def _is_host(text: str) -> bool:
+    """Whether it may be a name or an address, or is the directory of a socket."""
+    try:
+        return text.startswith("/") or bool(text.encode("idna"))
+    except UnicodeError:
+        return False
+
+
+def _is_port(text: str) -> bool:
+    """Whether it is a port; none at all is the usual one."""
+    return not text or (text.isascii() and text.isdigit() and 1 <= int(text) <= 65_535)
+
+
+def _check_host(text: str) -> None:
+    if not _is_host(text):
+        raise ValueError(f"it must be a name or an address of this machine, not {text!r}")
 
 
 def _check_web(text: str) -> None:
-    url = urlsplit(text)
-    local = url.hostname in ("127.0.0.1", "localhost", "::1")
-    if not (url.hostname and (url.scheme == "https" or (url.scheme == "http" and local))) or url.query or url.fragment:
+    if not _is_web(text):
         raise ValueError(f"it must be an https:// address (http:// on this machine only), not {text!r}")
+
+
+def _is_web(text: str) -> bool:
+    try:
+        url = urlsplit(text)
+        named = bool(url.hostname) and url.port != 0 and " " not in text
+    except ValueError:  # of urlsplit and of `port`: brackets that do not close, a port that is no number
+        return False
+    local = url.hostname in ("127.0.0.1", "localhost", "::1")
+    return named and (url.scheme == "https" or (url.scheme == "http" and local)) and not (url.query or url.fragment)
 
 
 def _check_jwt(text: str) -> None:
@@ -273,6 +329,7 @@ CHECKS: dict[str, Callable[[str], object]] = {
     "JWT_SECRET": _check_jwt,
     "SECRET_KEY": key_bytes,
     "METRICS_TOKEN": _at_least(METRICS_TOKEN_CHARS),
+    "HOST": _check_host,
 }
 """What msgspec's types do not say about a setting; each raises ValueError, and those of secrets never quote the value."""
 

@@ -89,14 +89,43 @@ def test_every_fault_at_once_a_line_each() -> None:
     [
         ("DATABASE_URL", "mysql://root:hush-hush-1@x/y", "it must start with postgresql://"),
         ("DATABASE_ADMIN_URL", "hush-hush-1", "it must start with postgresql://"),
+        ("DATABASE_URL", "postgresql:hush-hush-1", "it must start with postgresql://"),
+        ("DATABASE_URL", "postgresql://", "it names no host"),
+        ("DATABASE_URL", "postgresql://a:hush-hush-1@/x", "it names no host"),
+        ("DATABASE_URL", "postgresql://a:hush-hush-1@:5432/x", "it names no host"),
+        ("DATABASE_URL", "postgresql://a:hush-hush-1@one,,two/x", "it names no host"),
+        ("DATABASE_URL", "postgresql://a:hush-hush-1@h..x/x", "it names no host"),
+        ("DATABASE_URL", "postgresql://a:hush-hush-1@h:port/x", "its port must be a number"),
+        ("DATABASE_ADMIN_URL", "postgresql://a:hush-hush-1@h:99999/x", "its port must be a number from 1 to 65535"),
+        ("DATABASE_LISTEN_URL", "postgresql://a:hush-hush-1@one:1,two:0/x", "its port must be a number"),
+        ("DATABASE_URL", "postgresql://a:hush-hush-1@/x?host=/run&port=1,2", "one for all hosts or one for each"),
+        ("DATABASE_URL", "postgresql://a:hush-hush-1@[::1/x", "it cannot be read"),
+        ("DATABASE_URL", "postgresql://a:hush-hush-1%zz@h/x", "a % is written %25"),
+        ("DATABASE_URL", "postgresql://a:hush-hush-1@h/x?host", "it cannot be read"),
+        ("DATABASE_URL", "postgresql://a:hush-hush-1@h/x?colour=red", "an option is one of libpq's"),
+        ("DATABASE_URL", "postgresql://a:hush hush-hush-1@h/x", "must be written %40"),
+        ("DATABASE_URL", "postgresql://a:hush-hush-1@hush-hush-2@h/x", "must be written %40"),
+        ("DATABASE_URL", "postgresql://a:hush-hush-1/2@h/x", "must be written %40"),
+        ("DATABASE_URL", "postgresql://a:1?hush-hush-1@h/x", "must be written %40"),
+        ("DATABASE_URL", "postgresql://a:1#hush-hush-1@h/x", "must be written %40"),
+        ("WA_VERIFY_TOKEN", "hush-hush-1-\udcff-and-more", "cannot be printed"),
         ("WA_APP_SECRET", "hush-hush-1," + "a" * 32, "it has 11 characters, 32 are the least"),
         ("SECRET_KEY", "hush-hush-1", "each key must be 32 bytes in base64"),
         ("SECRET_KEY", f"{KEY},{KEY[:-8]}", "each key must be 32 bytes in base64"),
+        ("SECRET_KEY", "hush-hush-ção" * 4, "each key must be 32 bytes in base64"),
         ("JWT_SECRET", "hush-hush-1", "each must be kid:secret"),
         ("METRICS_TOKEN", "hush-hush-1", "16 are the least"),
         ("WA_API_VERSION", "24", "not '24'"),
         ("WA_API_BASE", "http://graph.facebook.com", "https://"),
+        ("WA_API_BASE", "graph.facebook.com", "https://"),
+        ("WA_API_BASE", "https://graph.facebook.com:99999", "https://"),
+        ("WA_API_BASE", "https://graph.facebook.com:port", "https://"),
+        ("WA_API_BASE", "https://graph facebook.com", "https://"),
+        ("WA_API_BASE", "https://[::1", "https://"),
         ("PUBLIC_URL", "zap.example", "https://"),
+        ("HOST", "a..b", "a name or an address of this machine"),
+        ("HOST", "a\0b", "cannot be printed"),
+        ("STATE_DIR", "state\0", "cannot be printed"),
         ("LOG_LEVEL", "loud", "one of DEBUG, INFO, WARNING, ERROR, not 'loud'"),
         ("LOG_FORMAT", "xml", "one of json, console, not 'xml'"),
         ("PORT", "0", "Expected int >= 1, not '0'"),
@@ -114,6 +143,23 @@ def test_a_wrong_setting_is_one_line_that_quotes_no_secret(name: str, text: str,
     assert "hush-hush" not in line
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "postgresql://a:b@one:1,two:2/db",
+        "postgresql://a:b@one:1,two/db",
+        "postgresql://a:b@[::1]:5433/db",
+        "postgresql://a:p%40ss%2F@h/db?sslmode=require",
+        "postgresql:///db?host=/run/postgresql",
+        "postgresql://user:pass@/db?host=/path&port=5433",
+        "postgresql://a:b@/db?host=one,two&port=5433",
+        "postgresql://a:b@%2Frun%2Fpostgresql/db",
+    ],
+)
+def test_every_form_of_a_database_address_is_taken(text: str) -> None:
+    assert load(GOOD | {"DATABASE_URL": text, "DATABASE_LISTEN_URL": text}).database_url.reveal() == text
+
+
 def test_an_empty_list_of_secrets_is_missing() -> None:
     assert refusal(WA_APP_SECRET=" ").startswith("WA_APP_SECRET is missing")
     assert refusal(WA_APP_SECRET=",").startswith("WA_APP_SECRET is missing")
@@ -127,6 +173,15 @@ def test_dotenv_completes_and_the_environment_wins(tmp_path: Path) -> None:
     got = load({"PORT": "9001", "PATH": "/bin"}, dotenv)
     assert (got.port, got.host) == (9001, "${HOME}")
     assert load(GOOD, tmp_path / "missing").port == 8000
+
+
+def test_a_dotenv_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    folder, latin = tmp_path / "folder", tmp_path / "latin"
+    folder.mkdir()
+    latin.write_bytes("WA_VERIFY_TOKEN=maçã-maçã-maçã-maçã".encode("latin-1"))
+    for path, said in ((folder, "cannot be read: Is a directory"), (latin, "is not UTF-8")):
+        with pytest.raises(Refused, match=said):
+            load(GOOD, path)
 
 
 def test_nothing_shows_a_secret() -> None:

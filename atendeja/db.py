@@ -16,8 +16,9 @@ import asyncio
 import datetime as dt
 import random
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -300,8 +301,28 @@ async def _leave_clean(connection: asyncpg.Connection) -> None:
         await connection.execute("ROLLBACK")
 
 
-async def connect(dsn: str, *, size: int = 12) -> Database:
-    """A pool of at most `size` connections. Raises Unavailable while the server is away, Refused when the login is not enough."""
+@contextmanager
+def connecting(setting: str) -> Iterator[None]:
+    """Around a connection to the address in `setting`: Unavailable while the server is away, Refused when the address is wrong."""
+    try:
+        yield
+    except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError) as error:
+        raise Refused("database_login", f"the database refused the login of {setting}: {error.args[0]}") from error
+    except asyncpg.ClientConfigurationError as error:
+        raise Refused("database_address", f"{setting} is wrong: {error.args[0]}") from error
+    except socket.gaierror as error:
+        raise Unavailable(f"the database is away: the host of {setting} is not known ({error.strerror})") from error
+    except (*TRANSIENT, OSError) as error:
+        raise Unavailable(f"the database is away: {describe(error)}") from error
+    except asyncpg.PostgresError as error:
+        raise Refused("database_address", f"the database refused {setting}: {error.args[0]}") from error
+
+
+async def connect(dsn: str, *, size: int = 12, setting: str = "DATABASE_URL") -> Database:
+    """A pool of at most `size` connections to the address in `setting`.
+
+    Raises Unavailable while the server is away, Refused when the address is wrong or its login not enough.
+    """
     settings = {
         "role": "atendeja_app",
         "application_name": "atendeja",
@@ -313,28 +334,25 @@ async def connect(dsn: str, *, size: int = 12) -> Database:
         "tcp_keepalives_interval": "5",
         "tcp_keepalives_count": "3",
     }
-    try:
-        pool = await asyncpg.create_pool(
-            dsn,
-            min_size=1,
-            max_size=size,
-            timeout=CONNECT_TIMEOUT_S,
-            command_timeout=STATEMENT_TIMEOUT_S + 5,
-            max_inactive_connection_lifetime=600,
-            server_settings=settings,
-            init=_prepare_connection,
-            reset=_leave_clean,
-        )
-    except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError) as error:
-        raise Refused("database_login", f"the database refused the login of DATABASE_URL: {error}") from error
-    except (asyncpg.InsufficientPrivilegeError, asyncpg.InvalidParameterValueError) as error:
-        raise Refused(
-            "database_role",
-            f"the login of DATABASE_URL may not become atendeja_app: {error}",
-            hint="run `atendeja migrate` with DATABASE_ADMIN_URL set",
-        ) from error
-    except (*TRANSIENT, OSError) as error:
-        raise Unavailable(f"the database is away: {describe(error)}") from error
+    with connecting(setting):
+        try:
+            pool = await asyncpg.create_pool(
+                dsn,
+                min_size=1,
+                max_size=size,
+                timeout=CONNECT_TIMEOUT_S,
+                command_timeout=STATEMENT_TIMEOUT_S + 5,
+                max_inactive_connection_lifetime=600,
+                server_settings=settings,
+                init=_prepare_connection,
+                reset=_leave_clean,
+            )
+        except (asyncpg.InsufficientPrivilegeError, asyncpg.InvalidParameterValueError) as error:
+            raise Refused(
+                "database_role",
+                f"the login of {setting} may not become atendeja_app: {error.args[0]}",
+                hint="run `atendeja migrate` with DATABASE_ADMIN_URL set",
+            ) from error
     return Database(pool)
 
 

@@ -22,6 +22,7 @@ from atendeja.errors import Refused, Unavailable
 log = structlog.get_logger(__name__)
 
 LOCK_ID = 0x61746A  # "atj": one migrator at a time on a database
+GOING_ON = "what ran before it is kept; when the cause is mended, `atendeja migrate` goes on from here"
 ROLES = ("atendeja_owner", "atendeja_app", "atendeja_sweep")
 
 
@@ -91,60 +92,69 @@ def release() -> Path:
 async def run(dsn: str, *, login: str | None = None, folder: Path | None = None) -> list[str]:
     """Bring the database to this release and say what ran. `login` is the user that will serve, allowed to become atendeja_app.
 
-    Raises Refused with the SQL for an administrator when this login may not create the roles, Unavailable when the
-    server is away or a table is locked for long. Nothing is half done: each file is a transaction, running again goes on.
+    Raises Refused with the SQL for an administrator when `login` does not exist or this login may not create the roles, and
+    when a file fails; Unavailable when the server is away or a table is locked for long. Nothing is half done: each file is a
+    transaction, running again goes on.
     """
     migrations = read(folder or release())
     async with _connect(dsn) as connection:
         await _poll_lock(connection)
-        if not pending(migrations, await applied(connection)) and (
-            login is None or await _may_become(connection, login, "atendeja_app")
-        ):
-            return []
         me = await connection.fetchval("SELECT session_user")
+        if login is not None:
+            await _require_login(connection, login)
         try:
+            if not pending(migrations, await applied(connection)) and (
+                login is None or await _may_become(connection, login, "atendeja_app")
+            ):
+                return []
             await _make_roles(connection, me, login or me)
             await connection.execute("SET ROLE atendeja_owner")
-            done = await _apply_all(connection, migrations)
+            return await _apply_all(connection, migrations)
         except asyncpg.InsufficientPrivilegeError as error:
             raise Refused(
-                "migrate_privilege", f"the login {me} may not prepare the database ({error}).", hint=administrator_sql(login or me)
+                "migrate_privilege",
+                f"the login {me} may not prepare the database ({error.args[0]}).",
+                hint=administrator_sql(login or me),
             ) from error
-        except db.TRANSIENT as error:
-            raise Unavailable(f"the database is busy or away: {db.describe(error)}") from error
+        except db.TRANSIENT:
+            raise
+        except asyncpg.PostgresError as error:
+            raise Refused(
+                "migrate_impossible",
+                f"the database cannot be prepared: {error.args[0]}",
+                hint="AtendeJá needs a database of its own, with the schema public",
+            ) from error
         finally:
             if not connection.is_closed():
                 await connection.execute("RESET ROLE")
-        await _leave_sweep(connection, me)
-        return done
+                await _leave_sweep(connection, me)
 
 
 def administrator_sql(login: str) -> str:
     """What an administrator runs once when the login of DATABASE_URL may not create roles."""
+    login = _quote(login)
     return "\n  ".join(
         [
             "Set DATABASE_ADMIN_URL to an administrator's login, or let one run this in the database:",
             *(f"CREATE ROLE {role} NOLOGIN NOINHERIT;" for role in ROLES),
             "GRANT USAGE, CREATE ON SCHEMA public TO atendeja_owner WITH GRANT OPTION;",
-            f'GRANT atendeja_owner, atendeja_app, atendeja_sweep TO "{login}";',
+            f"GRANT atendeja_owner, atendeja_app, atendeja_sweep TO {login};",
             "-- then: atendeja migrate; and after it:",
-            f'REVOKE atendeja_sweep FROM "{login}";',
+            f"REVOKE atendeja_sweep FROM {login};",
         ]
     )
 
 
 @asynccontextmanager
 async def _connect(dsn: str) -> AsyncIterator[asyncpg.Connection]:
-    try:
+    with db.connecting("DATABASE_ADMIN_URL (without it DATABASE_URL)"):
         connection = await asyncpg.connect(
             dsn, timeout=db.CONNECT_TIMEOUT_S, server_settings={"application_name": "atendeja-migrate"}
         )
-    except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError) as error:
-        raise Refused("database_login", f"the database refused the login: {error}") from error
-    except (*db.TRANSIENT, OSError) as error:
-        raise Unavailable(f"the database is away: {db.describe(error)}") from error
     try:
         yield connection
+    except db.TRANSIENT as error:
+        raise Unavailable(f"the database is busy or away: {db.describe(error)}") from error
     finally:
         await connection.close()
 
@@ -155,6 +165,19 @@ async def _poll_lock(connection: asyncpg.Connection) -> None:
             return
         await asyncio.sleep(0.1)
     raise Unavailable("another migration has been running for a minute")
+
+
+async def _require_login(connection: asyncpg.Connection, login: str) -> None:
+    if not await connection.fetchval("SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)", login):
+        raise Refused(
+            "login_missing",
+            f"the login {login} of DATABASE_URL does not exist; let an administrator run, with the password of DATABASE_URL:",
+            hint=f"CREATE ROLE {_quote(login)} LOGIN PASSWORD '…';",
+        )
+
+
+def _quote(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
 
 
 async def _may_become(connection: asyncpg.Connection, login: str, role: str) -> bool:
@@ -190,7 +213,9 @@ async def _grant(connection: asyncpg.Connection, role: str, login: str) -> None:
 async def _leave_sweep(connection: asyncpg.Connection, me: str) -> None:
     """Nobody stays a member of the role that sees all tenants."""
     direct = await connection.fetchval(
-        "SELECT EXISTS (SELECT FROM pg_auth_members WHERE roleid = 'atendeja_sweep'::regrole AND member = $1::regrole)", me
+        "SELECT EXISTS (SELECT FROM pg_auth_members WHERE roleid = to_regrole('atendeja_sweep')"
+        " AND member = (SELECT oid FROM pg_roles WHERE rolname = $1))",
+        me,
     )
     if direct:
         command = await connection.fetchval("SELECT 'REVOKE atendeja_sweep FROM ' || quote_ident($1)", me)
@@ -207,8 +232,14 @@ async def _apply_all(connection: asyncpg.Connection, migrations: list[Migration]
     )
     done = []
     for migration in pending(migrations, await applied(connection)):
-        await _apply(connection, migration)
-        done.append(f"{migration.version:04d}_{migration.name}")
+        name = f"{migration.version:04d}_{migration.name}"
+        try:
+            await _apply(connection, migration)
+        except (asyncpg.InsufficientPrivilegeError, *db.TRANSIENT):
+            raise
+        except asyncpg.PostgresError as error:
+            raise Refused("migration_failed", f"migration {name} failed: {error.args[0]}", hint=GOING_ON) from error
+        done.append(name)
         log.info("migration_applied", version=migration.version, name=migration.name)
     return done
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -103,7 +104,7 @@ async def test_a_file_that_fails_leaves_nothing_and_those_before_it_stay(
     dsn = admin(cluster, database)
     put(folder, NEXT, "good", "CREATE TABLE good ()")
     put(folder, AFTER_NEXT, "bad", "CREATE TABLE half (); INSERT INTO half SELECT 1/0; CREATE TABLE other ()")
-    with pytest.raises(asyncpg.PostgresError):
+    with pytest.raises(Refused, match=f"migration {AFTER_NEXT:04d}_bad failed: "):
         await migrate.run(dsn, folder=folder)
     async with tables.looking(dsn) as look:
         assert await look.fetchval("SELECT to_regclass('good') IS NOT NULL AND to_regclass('half') IS NULL")
@@ -153,6 +154,15 @@ async def test_a_file_that_runs_outside_a_transaction(cluster: server.Server, da
     async with tables.looking(dsn) as look:
         owner = "SELECT pg_get_userbyid(relowner) FROM pg_class WHERE relname = 'tenant_name'"
         assert await look.fetchval(owner) == "atendeja_owner"
+
+
+async def test_a_database_of_another_program_is_refused(cluster: server.Server, empty: str) -> None:
+    dsn = admin(cluster, empty)
+    for theirs in ("CREATE TABLE migration (id int)", "DROP TABLE migration; DROP SCHEMA public"):
+        async with tables.looking(dsn) as look:
+            await look.execute(theirs)
+        with pytest.raises(Refused, match="a database of its own"):
+            await migrate.run(dsn)
 
 
 async def test_two_migrators_at_once_run_each_file_once(cluster: server.Server, empty: str) -> None:
@@ -229,6 +239,37 @@ async def test_a_login_that_may_create_roles_but_is_no_superuser_migrates_alone(
     await serving.close()
 
 
+async def test_a_login_that_does_not_exist_is_told_the_sql_before_anything_is_changed(fresh: Cluster) -> None:
+    """What it prints makes a login that serves."""
+    superuser, name = fresh.dsn("shop", "postgres"), 'Ana "loja"'
+    with pytest.raises(Refused, match="does not exist") as refused:
+        await migrate.run(superuser, login=name)
+    async with tables.looking(superuser) as look:
+        assert await look.fetchval("SELECT to_regclass('migration') IS NULL AND to_regrole('atendeja_owner') IS NULL")
+    command = str(refused.value).splitlines()[-1].strip()
+    await execute(superuser, command.replace("…", "a-password"))
+    assert await migrate.run(superuser, login=name) == ALL
+    await (await db.connect(login(fresh, "Ana%20%22loja%22"))).close()
+
+
+async def test_after_a_migration_that_failed_nobody_may_become_the_role_that_sees_all_tenants(fresh: Cluster, folder: Path) -> None:
+    superuser = fresh.dsn("shop", "postgres")
+    create = "CREATE ROLE \"Manager\" LOGIN CREATEROLE PASSWORD 'a-password'"
+    await execute(superuser, create, 'ALTER DATABASE shop OWNER TO "Manager"')
+    manager = login(fresh, "Manager")
+    put(folder, NEXT, "bad", "SELECT 1/0")
+    with pytest.raises(Refused, match="division by zero"):
+        await migrate.run(manager, folder=folder)
+    async with tables.looking(manager) as look:
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await look.execute("SET ROLE atendeja_sweep")
+    await execute(manager, 'GRANT atendeja_sweep TO "Manager"')  # as one that was killed leaves it
+    assert await migrate.run(manager) == []
+    async with tables.looking(manager) as look:
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await look.execute("SET ROLE atendeja_sweep")
+
+
 async def test_another_login_serves_than_the_one_that_migrates(fresh: Cluster) -> None:
     """DATABASE_ADMIN_URL and DATABASE_URL: only the second is checked at the pool, and row security binds it."""
     await execute(fresh.dsn("shop", "postgres"), "CREATE ROLE shop_login LOGIN PASSWORD 'a-password'")
@@ -254,5 +295,30 @@ async def test_serving_before_the_first_migration_says_what_to_run(fresh: Cluste
 async def test_a_server_that_is_away_is_unavailable_and_a_wrong_login_refused(cluster: server.Server) -> None:
     with pytest.raises(Unavailable):
         await migrate.run("postgresql://nobody:x@127.0.0.1:9/none")
+    with pytest.raises(Unavailable, match="the host of DATABASE_URL is not known"), db.connecting("DATABASE_URL"):
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
     with pytest.raises(Refused):
         await migrate.run(cluster.dsn("there_is_no_such_database"))
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("connect_timeout=3", 'DATABASE_URL: unrecognized .* "connect_timeout"'),
+        ("sslmode=perhaps", "DATABASE_URL is wrong: .*sslmode"),
+    ],
+)
+async def test_an_address_that_the_driver_or_the_server_refuses_is_refused(
+    option: str, said: str, cluster: server.Server, database: str
+) -> None:
+    """Not awaited: it will not be better in a minute."""
+    for ask in (migrate.run, db.connect):
+        with pytest.raises(Refused, match=said if ask is db.connect else "DATABASE_ADMIN_URL"):
+            await ask(f"{cluster.dsn(database)}?{option}")
+
+
+async def test_a_login_that_may_not_enter_the_database_is_refused(cluster: server.Server, empty: str) -> None:
+    async with tables.looking(admin(cluster, empty)) as look:
+        await look.execute(f"REVOKE CONNECT ON DATABASE {empty} FROM PUBLIC")
+    with pytest.raises(Refused, match="permission denied for database"):
+        await migrate.run(cluster.dsn(empty))

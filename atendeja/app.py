@@ -12,10 +12,10 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Literal
-from urllib.parse import unquote, urlsplit
 
 import structlog
 import uvicorn
+from psycopg.conninfo import conninfo_to_dict
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -68,9 +68,14 @@ async def _connect_ready(config: Config) -> Database:
                 "schema_behind", f"the database lacks {', '.join(waiting)}", hint="run `atendeja migrate`, or set MIGRATE=auto"
             )
         await db.verify_standing(database)
+        if config.database_listen_url is not None:
+            await (await db.connect(config.listen_url.reveal(), size=1, setting="DATABASE_LISTEN_URL")).close()
     except (Refused, Unavailable):
         await database.close()
         raise
+    except db.TRANSIENT as error:
+        await database.close()
+        raise Unavailable(f"the database is away: {db.describe(error)}") from error
     return database
 
 
@@ -82,8 +87,8 @@ async def _pending(database: Database) -> list[str]:
 
 def serving_login(config: Config) -> str | None:
     """The user of DATABASE_URL, who must be allowed to become atendeja_app."""
-    user = urlsplit(config.database_url.reveal()).username
-    return unquote(user) if user else None
+    user = conninfo_to_dict(config.database_url.reveal()).get("user")
+    return str(user) if user else None
 
 
 @contextlib.asynccontextmanager

@@ -1,0 +1,30 @@
+"""The start of a process: whom it serves as, and what stops it with a clear line."""
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from msgspec.structs import replace
+
+from atendeja import app
+from atendeja.config import Config, Dsn
+from atendeja.errors import Refused
+from tests import world
+
+
+@pytest.mark.parametrize(
+    ("url", "login"),
+    [
+        ("postgresql://ana%40loja:x@one:1,two:2/db", "ana@loja"),
+        ("postgresql:///db?host=/run/postgresql&user=ana&password=x", "ana"),
+        ("postgresql:///db?host=/run/postgresql", None),
+    ],
+)
+def test_the_login_that_will_serve_is_read_from_every_form_of_address(url: str, login: str | None, tmp_path: Path) -> None:
+    assert app.serving_login(world.make_config(url, url, tmp_path)) == login
+
+
+async def test_an_address_for_notifications_that_does_not_work_stops_the_start(config: Config) -> None:
+    wrong = urlsplit(config.database_url.reveal())._replace(path="/there_is_no_such_database").geturl()
+    with pytest.raises(Refused, match=r"the login of DATABASE_LISTEN_URL: .*there_is_no_such_database"):
+        await app.wait_for_database(replace(config, database_listen_url=Dsn(wrong)))

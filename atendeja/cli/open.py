@@ -10,9 +10,13 @@ from atendeja.config import Config
 from atendeja.db import Database
 
 
-def load_config() -> Config:
-    """The settings, and the log set up by them. Raises Refused with a line for each that is missing or wrong."""
-    settings = config.load(os.environ, Path(".env"))
+def load_config(**options: object) -> Config:
+    """The settings, and the log set up by them. Raises Refused with a line for each that is missing or wrong.
+
+    `options` are settings given on the command line, by the variable's name; None counts as not given.
+    """
+    given = {name: str(value) for name, value in options.items() if value is not None}
+    settings = config.load(os.environ | given, Path(".env"))
     log.configure(settings.log_level, settings.log_format)
     return settings
 

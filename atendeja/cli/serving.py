@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import uvloop
 from cyclopts import App, Parameter
-from msgspec.structs import replace
+from cyclopts.validators import Number
 
 from atendeja import app as application
 from atendeja import config, migrate
@@ -32,17 +32,18 @@ def serve(*, role: Literal["all", "web", "worker"] = "all", host: str | None = N
     host: address to listen on (default HOST)
     port: port to listen on (default PORT)
     """
-    settings = load_config()
-    settings = replace(settings, host=host or settings.host, port=port or settings.port)
-    uvloop.run(application.serve(settings, role))
+    uvloop.run(application.serve(load_config(HOST=host, PORT=port), role))
     return 0
 
 
 Flag = Annotated[bool, Parameter(negative=())]
 """An option that is only ever switched on."""
 
+Port = Annotated[int, Parameter(validator=Number(gte=1, lte=65_534))]
+"""A port; the next one exists too."""
 
-def dev(*, exit: Flag = False, json: Flag = False, fresh: Flag = False, port: int = 8000) -> int:  # noqa: A002  (the flag is called so)
+
+def dev(*, exit: Flag = False, json: Flag = False, fresh: Flag = False, port: Port = 8000) -> int:  # noqa: A002  (the flag is called so)
     """Everything on this machine, no Meta account: database, simulator, example flows, their conversations played, the phone page.
 
     Parameters
@@ -57,7 +58,7 @@ def dev(*, exit: Flag = False, json: Flag = False, fresh: Flag = False, port: in
     return uvloop.run(run.run(Path(".dev"), once=exit, as_json=json, fresh=fresh, port=port))
 
 
-def simulator(*, port: int = 8001, webhook: str | None = None, log: Path | None = None) -> int:
+def simulator(*, port: Port = 8001, webhook: str | None = None, log: Path | None = None) -> int:
     """A Cloud API to talk to, for tests: Graph paths as Meta's, control under /_sim/.
 
     Parameters
@@ -110,6 +111,8 @@ def init(*, path: Path = Path(".env")) -> int:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError as error:
         raise Refused("init_exists", f"{path} exists already", hint="name another with --path, or edit that one") from error
+    except OSError as error:
+        raise Refused("init_unwritable", f"{path} cannot be written: {error.strerror}", hint="name another with --path") from error
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write("\n".join(lines) + "\n")
     print(f"wrote {path}: fill in DATABASE_URL and WA_APP_SECRET, then run `atendeja serve`")

@@ -12,6 +12,7 @@ import pytest
 from atendeja.dev.run import load_examples
 from atendeja.flow import document
 from tests import server, world
+from tests.journeys import process
 
 GOOD = {"WA_VERIFY_TOKEN": world.VERIFY_TOKEN, "WA_APP_SECRET": world.APP_SECRET, "SECRET_KEY": world.SECRET_KEY}
 TENANT = ("tenant", "add", "--slug", "loja", "--name", "Loja")
@@ -40,8 +41,11 @@ tests:
 """
 
 
+ROOT = Path(__file__).parents[2]
+
+
 class Shell:
-    """Runs commands in a folder of its own, with nothing in the environment but what is given."""
+    """Runs commands of this tree in a folder of its own, with nothing in the environment but what is given."""
 
     def __init__(self, folder: Path, **environ: str) -> None:
         self.folder, self.environ = folder, environ
@@ -50,7 +54,7 @@ class Shell:
         return subprocess.run(
             [str(Path(sys.executable).with_name("atendeja")), *arguments],
             cwd=self.folder,
-            env={"PATH": os.defpath, "COLUMNS": "120", **self.environ, **more},
+            env={"PATH": os.defpath, "COLUMNS": "120", "PYTHONPATH": str(ROOT), **self.environ, **more},
             input=stdin,
             capture_output=True,
             text=True,
@@ -102,8 +106,21 @@ def test_a_malformed_setting_is_named_and_its_secret_is_not_shown(bare: Shell) -
     assert wrong["SECRET_KEY"] not in said
 
 
+def test_an_option_is_checked_as_its_setting_is(bare: Shell) -> None:
+    for option, value in (("--port", "70000"), ("--port", "-1"), ("--port", "0"), ("--host", "a..b")):
+        said = bare.refused("serve", option, value, **GOOD, DATABASE_URL="postgresql://a:b@127.0.0.1:9/x")
+        assert said.startswith(f"{option[2:].upper()} is wrong: ") and said.count("\n") == 1
+
+
 def test_wrong_usage_is_status_2(bare: Shell) -> None:
-    for arguments in (["frobnicate"], ["serve", "--role", "king"], ["flow", "publish"], ["conversation", "release", "not-an-id"]):
+    for arguments in (
+        ["frobnicate"],
+        ["serve", "--role", "king"],
+        ["dev", "--port", "65535"],
+        ["simulator", "--port", "70000"],
+        ["flow", "publish"],
+        ["conversation", "release", "not-an-id"],
+    ):
         assert bare(*arguments).returncode == 2, arguments
 
 
@@ -139,6 +156,19 @@ def test_a_login_that_may_not_create_roles_is_told_the_sql(cluster: server.Serve
     assert "GRANT atendeja_owner, atendeja_app, atendeja_sweep TO" in said and "DATABASE_ADMIN_URL" in said
 
 
+def test_a_login_that_is_still_to_be_made_is_told_the_sql(shell: Shell) -> None:
+    place = shell.environ["DATABASE_URL"].rpartition("@")[2]
+    for command in ("migrate", "serve"):
+        said = shell.refused(command, DATABASE_URL=f"postgresql://new-login:x@{place}", PORT=str(process.free_port()))
+        assert "the login new-login of DATABASE_URL does not exist" in said
+        assert "CREATE ROLE \"new-login\" LOGIN PASSWORD '…';" in said
+
+
+def test_a_dotenv_that_is_not_text_is_refused(bare: Shell) -> None:
+    (bare.folder / ".env").write_bytes(b"WA_VERIFY_TOKEN=ma\xe7\xe3\n")
+    assert bare.refused("config", **GOOD) == ".env is not UTF-8: save it as UTF-8\n"
+
+
 def test_init_writes_secrets_once(bare: Shell) -> None:
     bare.done("init")
     path = bare.folder / ".env"
@@ -146,6 +176,7 @@ def test_init_writes_secrets_once(bare: Shell) -> None:
     before = path.read_text()
     assert "SECRET_KEY=" in before
     assert "exists already" in bare.refused("init")
+    assert "nowhere/.env cannot be written: No such file" in bare.refused("init", "--path", "nowhere/.env")
     assert path.read_text() == before
 
 

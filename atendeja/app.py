@@ -28,7 +28,7 @@ from atendeja.db import Database
 from atendeja.errors import Refused, Unavailable
 from atendeja.inbound import webhook
 from atendeja.inbound.intake import Intake
-from atendeja.queue import supervise
+from atendeja.queue import end, supervise
 from atendeja.runtime import Runtime, fresh_id
 from atendeja.worker import Worker
 
@@ -40,6 +40,8 @@ STALE_BEAT_S = 15.0
 MOST_CONNECTIONS = 4000
 KEEP_ALIVE_S = 5
 GC_THRESHOLDS = (20_000, 20, 50)
+END_S = 1.0
+"""What a library still does when all of ours is closed may take so long."""
 
 
 async def wait_for_database(config: Config) -> Database:
@@ -126,10 +128,10 @@ def build(rt: Runtime, role: Role, extra: list[BaseRoute] | None = None) -> Star
             yield
         finally:
             log.info("stopping")
-            rt.stopping.set()
+            if not rt.stopping.is_set():
+                rt.stop()
             intake.close()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(flushing, 5)
+            await rt.grant(flushing)
             if worker is not None:
                 await worker.stop()
             log.info("stopped")
@@ -175,9 +177,15 @@ class Server(uvicorn.Server):
     """uvicorn without its habit of raising the signal again at the end: a drained stop is exit 0."""
 
     def __init__(self, config: uvicorn.Config, on_stop: Sequence[Callable[[], None]]) -> None:
-        """`on_stop` is called at the first signal, before connections are waited for."""
+        """`on_stop` is called at each signal: at the first before connections are waited for, at the second nothing more is."""
         super().__init__(config)
         self._on_stop = on_stop
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """As uvicorn's; the second signal cuts the waiting short, but not the putting away."""
+        await super().shutdown(sockets)
+        if self.force_exit:
+            await self.lifespan.shutdown()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -244,4 +252,7 @@ async def serve(config: Config, role: Role) -> None:
     sock = listen(config.host, config.port)
     with contextlib.closing(sock):
         async with open_runtime(config) as rt:
-            await make_server(build(rt, role), config, [rt.stopping.set]).serve(sockets=[sock])
+            await make_server(build(rt, role), config, [rt.stop]).serve(sockets=[sock])
+    if not await end(asyncio.all_tasks() - {asyncio.current_task()}, END_S):
+        log.warning("tasks_abandoned")  # Procrastinate's, waiting for a database that hangs: everything of ours is closed
+        os._exit(0)

@@ -119,7 +119,7 @@ class Config(Struct, frozen=True, kw_only=True, dict=True):
     port: Port = 8000
     """TCP port to listen on. Default 8000."""
     shutdown_grace_s: Seconds = 25
-    """Seconds that work in flight gets after SIGTERM. Default 25; keep it under the supervisor's own limit."""
+    """Seconds that requests and sends in flight get together after SIGTERM. Default 25; keep it 5 under the supervisor's limit."""
 
     in_doubt_s: Annotated[float, Meta(ge=1, le=86_400)] = 120
     """Seconds, while our intake is healthy, until a send whose answer was lost stops waiting for a status. Default 120."""

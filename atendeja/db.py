@@ -18,7 +18,7 @@ import random
 import re
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -74,6 +74,7 @@ is a few keys into an index, so nested loops over indexes are right at any size.
 TRIES = 3
 STATEMENT_TIMEOUT_S = 30
 CONNECT_TIMEOUT_S = 5
+CLOSE_S = 1
 
 
 @cache
@@ -265,7 +266,10 @@ class Database:
         return result
 
     async def close(self) -> None:
-        await self.pool.close()
+        """Close the connections; those that have not ended after a second are cut."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_S):
+                await self.pool.close()
 
 
 async def _abandon(connection: asyncpg.Connection) -> None:

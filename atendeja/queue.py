@@ -16,7 +16,7 @@ used: the first waits for a poll, the second collides with retries.
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
 from typing import Literal, TypeVar
 
 import procrastinate
@@ -213,6 +213,21 @@ async def halve(batch: Sequence[T], work: Callable[[Sequence[T]], Coroutine[obje
         return [(batch[0], error)]
     middle = len(batch) // 2
     return await halve(batch[:middle], work) + await halve(batch[middle:], work)
+
+
+async def end(tasks: Collection[asyncio.Task[object]], timeout_s: float) -> bool:
+    """Cancel these and wait for them, at most `timeout_s`; False when some have not ended.
+
+    They are cancelled again each second: while the database is away, Procrastinate and the drivers answer the first time by
+    waiting for it (to roll back, to sign off), up to a minute.
+    """
+    loop = asyncio.get_running_loop()
+    deadline, pending = loop.time() + timeout_s, {*tasks}
+    while pending and (left_s := deadline - loop.time()) > 0:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=min(1.0, left_s))
+    return not pending
 
 
 async def supervise(

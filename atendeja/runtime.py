@@ -6,6 +6,7 @@ replay decides what time it is.
 
 import asyncio
 import datetime as dt
+import math
 import random
 import secrets
 import time
@@ -22,6 +23,9 @@ from atendeja.db import Database
 from atendeja.ids import uuid7
 from atendeja.leases import Identity
 from atendeja.queue import Bell
+
+LOOK_S = 0.2
+"""How often a stop that waits looks whether it was told not to."""
 
 
 def utc_now() -> dt.datetime:
@@ -87,11 +91,26 @@ class Runtime:
     bells: Bells = field(default_factory=Bells)
     meter: Meter = field(default_factory=Meter)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    stop_by: float = math.inf
+    """Until when, on the monotonic clock, what is in flight at a stop has time."""
     beats: dict[str, float] = field(default_factory=dict)
     """Loop → when it last came round, on the monotonic clock."""
     clock: Callable[[], dt.datetime] = utc_now
     monotonic: Callable[[], float] = time.monotonic
     dice: random.Random = field(default_factory=lambda: random.Random(secrets.randbits(128)))  # noqa: S311  (ids and jitter; secrets come from `secrets`)
+
+    def stop(self) -> None:
+        """The order to stop: nothing new is begun, what is in flight has SHUTDOWN_GRACE_S in all; a second order ends that."""
+        self.stop_by = self.monotonic() + (0 if self.stopping.is_set() else self.config.shutdown_grace_s)
+        self.stopping.set()
+
+    async def grant(self, task: asyncio.Task[None]) -> None:
+        """After `stop`: wait for what is in flight while its time lasts, then cancel it. Does not wait for that."""
+        left_s = 1.0
+        while left_s > 0 and not task.done():
+            left_s = max(0.0, self.stop_by - self.monotonic())
+            await asyncio.wait({task}, timeout=min(left_s, LOOK_S))
+        task.cancel()
 
     def now(self) -> dt.datetime:
         """The time of day, UTC."""

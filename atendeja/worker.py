@@ -21,6 +21,10 @@ from atendeja.turn.take import Turns
 
 log = structlog.get_logger(__name__)
 
+END_S = 2.0
+"""How long loops may take to end, beyond the grace of a stop: their transactions roll back, Procrastinate signs off."""
+RELEASE_S = 1.0
+"""How long giving the leases back may take; else they end by themselves."""
 DELIVERY_DAYS_AHEAD = 3
 DELIVERY_DAYS_KEPT = 30
 ORPHANS_KEPT = dt.timedelta(days=30)
@@ -63,16 +67,20 @@ class Worker:
         self._supervise("jobs", self._run_jobs)
 
     async def stop(self) -> None:
-        """No new claims; POSTs in flight finish and are recorded; leases go back, so that another process goes on at once."""
+        """POSTs in flight finish and are recorded, while the grace lasts; leases go back, so that others go on at once."""
         for bell in (self._rt.bells.digest, self._rt.bells.statuses, self._rt.bells.turn, self._rt.bells.send):
             bell.ring()
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._senders.drain(), self._rt.config.shutdown_grace_s)
+        loop = asyncio.get_running_loop()
+        draining = loop.create_task(self._senders.drain(), name="drain")
+        await self._rt.grant(draining)
         self._drained.set()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        with contextlib.suppress(Unavailable):  # then they end by themselves
+        await queue.end([draining, *self._tasks], END_S)
+        releasing = loop.create_task(self._release(), name="release")
+        await asyncio.wait({releasing}, timeout=RELEASE_S)
+        releasing.cancel()
+
+    async def _release(self) -> None:
+        with contextlib.suppress(Unavailable):
             async with self._rt.db.session() as session:
                 await leases.release(session, self._rt.who)
 
@@ -127,7 +135,11 @@ class Worker:
             await queue.rescue_stalled(app)
             await self._keep_days()
             await app.run_worker_async(
-                name="atendeja", concurrency=4, install_signal_handlers=False, delete_jobs="successful", shutdown_graceful_timeout=5
+                name="atendeja",
+                concurrency=4,
+                install_signal_handlers=False,
+                delete_jobs="successful",
+                shutdown_graceful_timeout=0.5,
             )
 
     async def _wake(self, stage: queue.Stage) -> None:

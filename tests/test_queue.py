@@ -204,6 +204,41 @@ async def test_cancelling_the_caller_cancels_the_work() -> None:
     await asyncio.wait_for(cancelled.wait(), 1)
 
 
+async def test_the_caller_ends_after_the_work_that_it_cancelled() -> None:
+    put_away = asyncio.Event()
+
+    async def work() -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            await asyncio.sleep(0.02)
+            put_away.set()
+
+    task = asyncio.create_task(queue.outcome(work()))
+    await asyncio.sleep(0.01)
+    assert await queue.end([task], 1)
+    assert put_away.is_set()
+
+
+@pytest.mark.parametrize(("cancels", "within"), [(0, True), (1, True), (9, False)])
+async def test_what_puts_a_cancel_off_is_cancelled_again_and_then_left(cancels: int, within: bool) -> None:
+    """As a driver does that rolls back first, on a database that does not answer."""
+
+    async def work() -> None:
+        for _ in range(cancels + 1):
+            try:
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:
+                continue
+
+    task = asyncio.create_task(queue.outcome(work()))
+    await asyncio.sleep(0.01)
+    assert await queue.end([task], 1.5) is within
+    while not within and not task.done():
+        task.cancel()
+        await asyncio.sleep(0)
+
+
 @pytest.mark.parametrize("error", [None, ValueError("a bug"), Unavailable("away")])
 async def test_a_loop_that_ends_is_started_again(error: Exception | None) -> None:
     """F27: returning "normally" is an end too."""

@@ -78,7 +78,7 @@ async def _run(folder: Path, secret: dict[str, str], started: float, *, once: bo
             async with app.open_runtime(settings) as rt:
                 await _open_shops(rt)
                 extra: list[BaseRoute] = [Mount("/simulator", simulator.phone_app)]
-                server = app.make_server(app.build(rt, "all", extra), settings, [rt.stopping.set, simulator.board.feed.close])
+                server = app.make_server(app.build(rt, "all", extra), settings, [rt.stop, simulator.board.feed.close])
                 serving = asyncio.get_running_loop().create_task(server.serve(sockets=[sock]))
                 await _until(lambda: server.started or serving.done(), 30)
                 status = await _play_all(rt, simulator, started, as_json=as_json)

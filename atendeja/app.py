@@ -181,6 +181,14 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self._on_stop = on_stop
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """As uvicorn's. Raises Refused when another, who had bound the port too, was the first to listen."""
+        try:
+            await super().startup(sockets)
+        except OSError as error:
+            await self.lifespan.shutdown()
+            raise _cannot_listen(self.config.host, self.config.port, error) from error
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """As uvicorn's; the second signal cuts the waiting short, but not the putting away."""
         await super().shutdown(sockets)
@@ -214,19 +222,22 @@ def listen(host: str, port: int) -> socket.socket:
         sock.bind((host, port))
     except OSError as error:
         sock.close()
-        raise Refused(
-            "port_taken",
-            f"cannot listen on {host}:{port}: {error.strerror}",
-            hint="stop what uses it, or choose another with --port or PORT",
-        ) from error
+        raise _cannot_listen(host, port, error) from error
     sock.set_inheritable(True)
     return sock
+
+
+def _cannot_listen(host: str, port: int, error: OSError) -> Refused:
+    hint = "stop what uses it, or choose another with --port or PORT"
+    return Refused("port_taken", f"cannot listen on {host}:{port}: {error.strerror}", hint=hint)
 
 
 def make_server(app: Starlette, config: Config, on_stop: Sequence[Callable[[], None]]) -> Server:
     return Server(
         uvicorn.Config(
             app,
+            host=config.host,
+            port=config.port,
             log_config=None,
             access_log=False,
             proxy_headers=False,

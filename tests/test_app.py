@@ -1,15 +1,17 @@
 """The start of a process: whom it serves as, and what stops it with a clear line."""
 
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 from msgspec.structs import replace
 
-from atendeja import app
+from atendeja import app, leases
 from atendeja.config import Config, Dsn
 from atendeja.errors import Refused
 from tests import world
+from tests.journeys import process
 
 
 @pytest.mark.parametrize(
@@ -28,3 +30,16 @@ async def test_an_address_for_notifications_that_does_not_work_stops_the_start(c
     wrong = urlsplit(config.database_url.reveal())._replace(path="/there_is_no_such_database").geturl()
     with pytest.raises(Refused, match=r"the login of DATABASE_LISTEN_URL: .*there_is_no_such_database"):
         await app.wait_for_database(replace(config, database_listen_url=Dsn(wrong)))
+
+
+async def test_of_two_that_wait_for_the_database_on_one_port_the_second_is_refused(config: Config) -> None:
+    """Both may bind it, as long as neither listens; what the second has started is put away."""
+    port = process.free_port()
+    with closing(app.listen("127.0.0.1", port)) as mine, closing(app.listen("127.0.0.1", port)) as theirs:
+        theirs.listen()
+        config = replace(config, port=port)
+        async with app.open_runtime(config) as rt:
+            with pytest.raises(Refused, match=f"cannot listen on 127.0.0.1:{port}: Address already in use"):
+                await app.make_server(app.build(rt, "all"), config, [rt.stop]).serve(sockets=[mine])
+            async with rt.db.session() as session:
+                assert await leases.take(session, replace(rt.who, boot=rt.new_id(), holder=rt.new_id()), "digest:0")

@@ -233,10 +233,12 @@ async def test_what_puts_a_cancel_off_is_cancelled_again_and_then_left(cancels: 
 
     task = asyncio.create_task(queue.outcome(work()))
     await asyncio.sleep(0.01)
-    assert await queue.end([task], 1.5) is within
-    while not within and not task.done():
-        task.cancel()
-        await asyncio.sleep(0)
+    try:
+        assert await queue.end([task], 1.5) is within
+    finally:
+        while not task.done():
+            task.cancel()
+            await asyncio.sleep(0)
 
 
 @pytest.mark.parametrize("error", [None, ValueError("a bug"), Unavailable("away")])

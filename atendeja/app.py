@@ -6,6 +6,7 @@ that row security does not bind. At SIGTERM: no new requests, no new claims, wha
 
 import asyncio
 import contextlib
+import errno
 import gc
 import os
 import signal
@@ -66,9 +67,9 @@ async def _connect_ready(config: Config) -> Database:
     database = await db.connect(config.database_url.reveal())
     try:
         if waiting := await _pending(database):
-            raise Refused(
-                "schema_behind", f"the database lacks {', '.join(waiting)}", hint="run `atendeja migrate`, or set MIGRATE=auto"
-            )
+            auto = "DATABASE_ADMIN_URL, which was migrated, must name the database of DATABASE_URL"
+            hint = auto if config.migrate == "auto" else "run `atendeja migrate`, or set MIGRATE=auto"
+            raise Refused("schema_behind", f"the database of DATABASE_URL lacks {', '.join(waiting)}", hint=hint)
         await db.verify_standing(database)
         if config.database_listen_url is not None:
             await (await db.connect(config.listen_url.reveal(), size=1, setting="DATABASE_LISTEN_URL")).close()
@@ -228,7 +229,8 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def _cannot_listen(host: str, port: int, error: OSError) -> Refused:
-    hint = "stop what uses it, or choose another with --port or PORT"
+    of_port = error.errno in (errno.EADDRINUSE, errno.EACCES)
+    hint = "stop what uses it, or choose another with --port or PORT" if of_port else "choose another with --host or HOST"
     return Refused("port_taken", f"cannot listen on {host}:{port}: {error.strerror}", hint=hint)
 
 

@@ -317,7 +317,7 @@ def connecting(setting: str) -> Iterator[None]:
     except socket.gaierror as error:
         raise Unavailable(f"the database is away: the host of {setting} is not known ({error.strerror})") from error
     except (*TRANSIENT, OSError) as error:
-        raise Unavailable(f"the database is away: {describe(error)}") from error
+        raise Unavailable(f"the database is away: {describe(error)} at the address of {setting}") from error
     except asyncpg.PostgresError as error:
         raise Refused("database_address", f"the database refused {setting}: {error.args[0]}") from error
 

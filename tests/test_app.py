@@ -1,5 +1,6 @@
 """The start of a process: whom it serves as, and what stops it with a clear line."""
 
+import secrets
 from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -10,7 +11,7 @@ from msgspec.structs import replace
 from atendeja import app, leases
 from atendeja.config import Config, Dsn
 from atendeja.errors import Refused
-from tests import world
+from tests import server, world
 from tests.journeys import process
 
 
@@ -30,6 +31,21 @@ async def test_an_address_for_notifications_that_does_not_work_stops_the_start(c
     wrong = urlsplit(config.database_url.reveal())._replace(path="/there_is_no_such_database").geturl()
     with pytest.raises(Refused, match=r"the login of DATABASE_LISTEN_URL: .*there_is_no_such_database"):
         await app.wait_for_database(replace(config, database_listen_url=Dsn(wrong)))
+
+
+async def test_two_addresses_of_two_databases_stop_the_start(cluster: server.Server, config: Config) -> None:
+    name = f"atd_{secrets.token_hex(6)}"
+    cluster.create_database(name)
+    try:
+        with pytest.raises(Refused, match=r"lacks 0001_.*\n.*must name the database of DATABASE_URL"):
+            await app.wait_for_database(replace(config, database_url=Dsn(cluster.dsn(name))))
+    finally:
+        cluster.drop_database(name)
+
+
+def test_a_host_that_is_not_of_this_machine_is_refused() -> None:
+    with pytest.raises(Refused, match=r"cannot listen on 192\.0\.2\.1:.*\n.*--host or HOST"):
+        app.listen("192.0.2.1", process.free_port())
 
 
 async def test_of_two_that_wait_for_the_database_on_one_port_the_second_is_refused(config: Config) -> None:

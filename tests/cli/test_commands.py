@@ -136,7 +136,7 @@ def test_the_database_away_is_awaited_then_given_up(bare: Shell) -> None:
         port = str(closed.getsockname()[1])
     said = bare.refused("serve", "--port", port, **GOOD, DATABASE_URL="postgresql://a:b@127.0.0.1:9/x", DATABASE_WAIT_S="1")
     assert said.count("database_awaited") >= 2
-    assert "gave up after DATABASE_WAIT_S = 1 s" in said
+    assert "at the address of DATABASE_ADMIN_URL (without it DATABASE_URL); gave up after DATABASE_WAIT_S = 1 s" in said
 
 
 def test_a_taken_port_is_refused_before_anything_is_opened(bare: Shell) -> None:

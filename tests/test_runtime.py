@@ -1,5 +1,6 @@
 """The Runtime: the one place with a clock and dice, and the counters."""
 
+import asyncio
 import datetime as dt
 from uuid import UUID
 
@@ -55,3 +56,19 @@ async def test_a_number_without_a_sender_rings_the_one_that_starts_senders() -> 
     bells.numbers[number] = Bell()
     bells.ring_number(number)
     assert await bells.numbers[number].wait(0.01) and not await bells.send.wait(0.01)
+
+
+async def test_all_that_is_in_flight_at_a_stop_has_one_grace_and_a_second_order_ends_it(rt: Runtime) -> None:
+    clock = 100.0
+    rt.monotonic = lambda: clock
+    rt.stop()
+    assert rt.stop_by == 100 + rt.config.shutdown_grace_s
+    tasks = [asyncio.ensure_future(asyncio.sleep(s)) for s in (0.01, 60, 60)]
+    granted = [asyncio.ensure_future(rt.grant(task)) for task in tasks]
+    await asyncio.sleep(0.05)
+    assert [task.done() for task in granted] == [True, False, False]
+    clock = 101
+    rt.stop()
+    await asyncio.wait_for(asyncio.gather(*granted), 1)
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert [task.cancelled() for task in tasks] == [False, True, True]

@@ -2,6 +2,8 @@
 
 import importlib
 import pkgutil
+from collections.abc import Iterator
+from typing import Any
 
 import asyncpg
 import msgspec
@@ -39,6 +41,51 @@ async def test_statements_prepare_and_fit_their_structs(rt: Runtime, concept: st
             fields = [] if bound.row is Nothing else [f.encode_name for f in msgspec.structs.fields(bound.row)]
             assert not fields or fields == columns, bound.name
             assert fields or not columns, f"{bound.name} returns {columns} into nothing"
+
+
+WALKS = {
+    "flows.definitions": "a tenant has a handful of flows",
+    "flows.listing": "a tenant has a handful of flows",
+    "flows.point": "a tenant has a handful of flows",
+    "turn.facts": "a tenant has a handful of flows",
+    "numbers.by_ids": "a tenant has a handful of numbers",
+    "numbers.everyone": "a tenant has a handful of numbers",
+    "numbers.go_on": "a tenant has a handful of numbers",
+    "numbers.stop": "a tenant has a handful of numbers",
+    "ledger.doubt": "an index of what is on the wire or in doubt",
+    "ledger.doubt_number": "an index of what is on the wire or in doubt, at a change of hands",
+    "ledger.give_up": "an index of what is on the wire or in doubt",
+    "ledger.drop_orphans": "retention, once a day",
+    "reporting.states": "for `dev`; PostgreSQL 18 skips through the index of wamids, older ones do not",
+    "reporting.unfinished": "an index of what is unfinished, for the command line",
+}
+"""Statements that may read an index by the tenant alone, and why that is little."""
+
+
+async def test_no_statement_walks_through_all_of_a_tenants_rows(rt: Runtime) -> None:
+    """Each is planned once, as it is run, on a database that is as empty as on its first day: that plan must be right for ever."""
+    bind_everything()
+    walking: dict[str, set[str]] = {}
+    async with rt.db.pool.acquire() as connection:
+        for name, bound in sorted(db.REGISTRY.items()):
+            await connection.execute(f"PREPARE planned AS {bound.text}")
+            values = ", ".join(
+                "1" if param == "tenant_id" else "NULL" for param in bound.params
+            )  # a tenant, so that a partition is chosen
+            plan = await connection.fetchval(f"EXPLAIN (FORMAT JSON) EXECUTE planned{f'({values})' if values else ''}")
+            await connection.execute("DEALLOCATE planned")
+            if found := set(tenant_walks(msgspec.json.decode(plan)[0]["Plan"])):
+                walking[name] = found
+    assert walking.keys() <= WALKS.keys(), walking
+
+
+def tenant_walks(plan: dict[str, Any]) -> Iterator[str]:
+    """The tables that this part of a plan reads by nothing but the tenant."""
+    condition = plan.get("Index Cond") or plan.get("Recheck Cond") or ""
+    if "Scan" in plan["Node Type"] and "tenant_id =" in condition and " AND " not in condition:
+        yield str(plan.get("Relation Name") or plan.get("Index Name"))
+    for part in plan.get("Plans", []):
+        yield from tenant_walks(part)
 
 
 def test_names_are_numbered_once_and_casts_strings_and_comments_are_left_alone() -> None:

@@ -74,13 +74,7 @@ class Read(Struct):
     unrouted: list[Unrouted]
 
 
-class Backlog(Struct):
-    deliveries: int
-    oldest: dt.datetime | None
-
-
 NEXT = query("inbound.next", Stored)
-BACKLOG = query("inbound.backlog", Backlog)
 
 
 class Digester:
@@ -217,11 +211,3 @@ def _note_broken(read: Sequence[Read], broken: Sequence[tuple[Arrived, Exception
         by_seq[arrived.arrival].unrouted.append(
             Unrouted(item.position, f"broken:{type(error).__name__}", item.phone_number_id, item.waba_id)
         )
-
-
-async def load_backlog(rt: Runtime) -> Backlog:
-    """How many deliveries wait to be digested, and since when."""
-    async with rt.db.session() as session:
-        backlog = await session.one(BACKLOG)
-    assert backlog is not None
-    return backlog

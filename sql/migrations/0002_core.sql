@@ -122,6 +122,7 @@ CREATE TABLE contact (
     CHECK (user_id IS NOT NULL OR phone IS NOT NULL OR merged_into IS NOT NULL)
 ) WITH (fillfactor = 80);
 CREATE INDEX contact_due ON contact (tenant_id, due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX contact_merged ON contact (tenant_id, merged_into) WHERE merged_into IS NOT NULL;
 
 CREATE TABLE conversation (
     tenant_id bigint NOT NULL,

@@ -35,7 +35,7 @@ WHERE c.tenant_id = :tenant_id AND c.id = n.id;
 -- name: release_identity
 -- The loser of a merge gives its keys up first: the winner's row may then take them.
 UPDATE contact SET portfolio_id = NULL, user_id = NULL, phone = NULL, merged_into = :winner_id
-WHERE tenant_id = :tenant_id AND (id = :id OR merged_into = :id);
+WHERE tenant_id = :tenant_id AND id IN (SELECT :id::uuid UNION SELECT id FROM contact WHERE tenant_id = :tenant_id AND merged_into = :id);
 
 -- name: carry_owner
 -- After a merge a person stays with the person: the winner's conversation on the same number too, made where he has none yet.

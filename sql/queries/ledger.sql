@@ -142,7 +142,8 @@ WHERE m.tenant_id = :tenant_id AND m.id = n.id;
 -- name: record_outcomes
 -- What came of attempts, and what that makes of their messages: locked first, sorted. What is known of an attempt is never discarded,
 -- even when its message has moved on. Only the attempt that is the message's latest may move it, and never down from what a
--- status has shown. Says whether something else is queued in these conversations: it may be its turn now.
+-- status has shown. Says whether something else is unfinished in these conversations: it may be its turn now. (Asking for `queued`
+-- alone would lead the planner through all that is queued.)
 WITH n AS (
     SELECT * FROM json_to_recordset(:outcomes::json)
       AS n (attempt_id uuid, message_id uuid, conversation_id uuid, n int, attempt text, state text, code int, detail text, wamid text, held bool,
@@ -162,7 +163,8 @@ WITH n AS (
       AND (m.state <> 'unknown' OR n.state = 'accepted')
 )
 SELECT EXISTS (SELECT FROM n CROSS JOIN LATERAL (
-    SELECT FROM message q WHERE q.tenant_id = :tenant_id AND q.conversation_id = n.conversation_id AND q.state = 'queued' LIMIT 1
+    SELECT FROM message q WHERE q.tenant_id = :tenant_id AND q.conversation_id = n.conversation_id
+    AND q.state IN ('queued', 'sending', 'in_doubt') AND q.id <> ALL (:ids::uuid[]) LIMIT 1
 ) AS q) AS successors;
 
 -- name: doubt_number

@@ -213,13 +213,6 @@ async def test_unreadable_bodies_are_quarantined_with_their_reason(inbox: Inbox)
     assert await inbox.value("SELECT key FROM event") == "w1"
 
 
-async def test_the_backlog_counts_what_waits(inbox: Inbox) -> None:
-    assert (await digest.load_backlog(inbox.rt)).deliveries == 0
-    await inbox.store(b"{}", b"{}")
-    backlog = await digest.load_backlog(inbox.rt)
-    assert (backlog.deliveries, backlog.oldest is not None) == (2, True)
-
-
 async def test_one_tenant_that_has_to_wait_does_not_hold_the_others_back(inbox: Inbox) -> None:
     """F52: B's contact is locked by somebody; A is written meanwhile, B when it is free, and only then is the delivery done."""
     await inbox.receive(says("b0", phone="5511900000002", number=B))

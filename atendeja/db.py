@@ -1,8 +1,8 @@
 """PostgreSQL: named statements bound to structs, and the one way to a tenant's rows.
 
-    FIND = query("contacts.find", ContactRow)
+    MEET = query("contacts.meet", MetContact)
     async with db.tenant(tenant_id) as tx:
-        rows = await tx.all(FIND, user_ids=[...], phones=[...])
+        rows = await tx.all(MEET, phones=[...], portfolio_ids=[...], user_ids=[...])
 
 A statement is written once in `sql/queries/<concept>.sql` with names (`:phones`), numbered at load; a missing or an extra
 name at a call is a TypeError. `:tenant_id` is filled in by the transaction. Columns and fields must agree, name by name

@@ -1,7 +1,8 @@
 """The ledger: events that came, messages that go, the attempts to send them, and what WhatsApp said of each.
 
-A state moves here and nowhere else, by `UPDATE … WHERE state …`. A status only lifts a message (`message_rank` in the
-schema; RANK here is the same line): out of order, doubled or before we knew the message, it comes to the same end.
+A state moves in the statements of `ledger.sql`, and an event's end in `turn.save`: each says from what, or holds the lock under
+which it was asked. A status only lifts a message (`message_rank` in the schema; RANK here is the same line): out of order,
+doubled or before we knew the message, it comes to the same end.
 """
 
 import datetime as dt

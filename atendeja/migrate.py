@@ -64,7 +64,9 @@ def pending(known: list[Migration], applied: dict[int, str]) -> list[Migration]:
     for migration in known:
         if applied.get(migration.version, migration.checksum) != migration.checksum:
             raise Refused(
-                "schema_differs", f"migration {migration.version:04d}_{migration.name} is not the one that this database ran"
+                "schema_differs",
+                f"migration {migration.version:04d}_{migration.name} is not the one that this database ran",
+                hint="run the release that made it, or give this one a new database (in development: scripts/dev --fresh)",
             )
     return [m for m in known if m.version not in applied]
 

@@ -20,7 +20,11 @@ _LONGEST_RESERVED = 256
 class _Heard(dict[int, int | None]):
     """For `str.translate`: characters that are heard stay, marks and format characters go. Learnt as they come."""
 
+    MOST: Final = 4096
+
     def __missing__(self, code: int) -> int | None:
+        if len(self) >= self.MOST:
+            self.clear()
         found = None if unicodedata.category(chr(code)) in ("Mn", "Me", "Cf") else code
         self[code] = found
         return found

@@ -90,7 +90,8 @@ class Digester:
         self.leased = False
         self._bell = rt.bells.digest if lane == intake.PEOPLE else rt.bells.statuses
         self._digested: Sequence[Read] = []
-        """Written, and not yet marked: the next look does both. A death in between means that they are read again, to no effect."""
+        """Written, durably, and not yet marked: the next look does both. A death in between, ours or the database's, means that
+        they are read again, to no effect."""
 
     @property
     def pending(self) -> bool:
@@ -176,7 +177,7 @@ class Digester:
         """Write one tenant's share, and say which items could not be written even alone."""
 
         async def write(some: Sequence[Arrived]) -> None:
-            wrote = await self._rt.db.transact(tenant_id, partial(events.write, rt=self._rt, arrived=some), durable=False)
+            wrote = await self._rt.db.transact(tenant_id, partial(events.write, rt=self._rt, arrived=some))
             failpoints.reach("digest.after_commit")
             self._announce(tenant_id, wrote)
 

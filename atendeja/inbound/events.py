@@ -1,8 +1,8 @@
 """What a delivered item means for the tenant's tables, and the transaction that writes a batch of them.
 
 First the plan (`plan`, pure): each item is a message, a status, an echo, a preference or something to record only. Then the
-writing, in the order of locks: people, conversations, events, consents, echoes, due times, and last the statuses, which lock
-messages. Whatever depends on an event being new asks what the insert returned: a redelivery returns nothing.
+writing, in the order of locks: people, conversations, events (and with them who is due), consents, echoes, and last the statuses,
+which lock messages. Whatever depends on an event being new asks what the insert returned: a redelivery returns nothing.
 
 An opt-out word is read here, in the transaction that stores its event: no state of a flow, no person and no crash comes
 between a customer's SAIR and its effect.

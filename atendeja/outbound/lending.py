@@ -24,8 +24,8 @@ class Lender(Protocol):
     def lend(self, message: Candidate) -> Claim | None:
         """A claim of this message, charged to the pace; None when it has to wait in the queue."""
 
-    def launch(self, claims: list[Claim], committed: float) -> None:
-        """Post these: they are committed, not before `committed` on the monotonic clock."""
+    def launch(self, claims: list[Claim], sealed_at: float) -> None:
+        """Post these: they are committed, and were written before `sealed_at` on the monotonic clock."""
 
     def recall(self, claims: list[Claim]) -> None:
         """Nobody knows whether these are committed: give them back."""

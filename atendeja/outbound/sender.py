@@ -15,7 +15,7 @@ import msgspec
 import structlog
 from msgspec import Struct
 
-from atendeja import failpoints, numbers, queue
+from atendeja import failpoints, ledger, numbers, queue
 from atendeja.cloud import Outcome
 from atendeja.db import Nothing, Tx, query, records
 from atendeja.notify import notice
@@ -44,6 +44,10 @@ class Recent(Struct):
     claimed_at: dt.datetime
 
 
+class Locked(Struct):
+    id: UUID
+
+
 class Intent(Struct, frozen=True):
     """A claim as it is written before the POST."""
 
@@ -53,6 +57,7 @@ class Intent(Struct, frozen=True):
     n: int
 
 
+LOCK_CONTACTS = query("outbound.lock_contacts", Locked)
 CLAIMABLE = query("outbound.claimable", Candidate)
 RECENT_ATTEMPTS = query("outbound.recent", Recent)
 CLAIM = query("ledger.claim", Nothing)
@@ -75,7 +80,8 @@ class Sender:
         self._flights: set[asyncio.Task[None]] = set()
         self._done: list[Done] = []
         self._unclear: list[Claim] = []
-        """Claims of transactions that failed: should a COMMIT have been kept after all, they are given back."""
+        """Claims that are not flying yet, and those of transactions that failed: should a COMMIT have been kept after all, they are
+        given back."""
         self._lent = 0
         """Claims in the hands of others: see lending."""
         self._look = True
@@ -121,7 +127,9 @@ class Sender:
 
     def lend(self, message: Candidate) -> Claim | None:
         instant = self._rt.monotonic()
-        if not self._taken_over or self._budget(instant) <= 0 or protocol.withdrawal(message, self._rt.now()) is not None:
+        if not self._taken_over or self._look or self._budget(instant) <= 0:  # what waits already goes first
+            return None
+        if protocol.withdrawal(message, self._rt.now()) is not None:
             return None
         pair = self._pair(message.contact_id)
         if pair.wait_s(instant) > 0 or (message.phone is None and message.user_id is None):
@@ -131,9 +139,9 @@ class Sender:
         self._lent += 1
         return Claim(self._rt.new_attempt_id(), message)
 
-    def launch(self, claims: Sequence[Claim], committed: float) -> None:
+    def launch(self, claims: Sequence[Claim], sealed_at: float) -> None:
         self._lent -= len(claims)
-        self._launch(claims, committed)
+        self._launch(claims, sealed_at)
 
     def recall(self, claims: Sequence[Claim]) -> None:
         self._lent -= len(claims)
@@ -188,15 +196,17 @@ class Sender:
         async def work(tx: Tx) -> tuple[list[Claim], bool, float]:
             unclear[:] = self._unclear
             given_back = [Done(claim, protocol.abandon(), None) for claim in unclear]
-            look = self._look
+            look = self._look or bool(given_back)
+            if given_back:
+                await self._wait_for(tx, given_back)
             if done or given_back:
                 look |= await self._record(tx, [*given_back, *done])
             if not look or budget <= 0:
                 return [], look, self._rt.monotonic()
             candidates = await self._candidates(tx, budget)
-            claims, withdrew = await self._claim(tx, candidates)
+            claims, again = await self._claim(tx, candidates)
             self._unclear += claims  # until they fly
-            return claims, withdrew or len(candidates) >= budget, self._rt.monotonic()
+            return claims, again or len(candidates) >= budget, self._rt.monotonic()
 
         claims, self._look, committed = await self._rt.db.transact(self._tenant_id, work)
         self._clear_up(unclear)
@@ -230,8 +240,10 @@ class Sender:
         return await tx.all(CLAIMABLE, number_id=self._number.id, now=now, doubt_before=doubt_before, most=budget)
 
     async def _claim(self, tx: Tx, candidates: Sequence[Candidate]) -> tuple[list[Claim], bool]:
-        """(claims, whether something was withdrawn, which lets its successors pass)."""
+        """(claims, whether to look again: something was withdrawn, which lets its successors pass, or others took the places
+        in the pace while we looked)."""
         now, instant = self._rt.now(), self._rt.monotonic()
+        room = self._budget(instant)
         claims: list[Claim] = []
         withdrawn: dict[UUID, protocol.WithdrawalReason] = {}
         waits: dict[UUID, float] = {}
@@ -241,12 +253,22 @@ class Sender:
                 withdrawn[message.id] = reason
             elif (wait_s := pair.wait_s(instant)) > 0:
                 waits[message.id] = wait_s
-            else:
+            elif len(claims) < room:
                 pair.take(instant)
                 claims.append(Claim(self._rt.new_attempt_id(), message))
         self._window.take(instant, len(claims))
         await self._write_claims(tx, claims, withdrawn, waits, now)
-        return claims, bool(withdrawn)
+        return claims, len(claims) + len(waits) < len(candidates)
+
+    async def _wait_for(self, tx: Tx, given_back: Sequence[Done]) -> None:
+        """Until it is certain what became of these claims: their COMMIT may still be running, in the server or for its standby.
+
+        Statements of their own, because only a later one sees what these waited for. A claim that was lent is an INSERT nobody
+        can see; but the turn that made it holds its contact's lock. A claim of our own holds the message's.
+        """
+        messages = [done.claim.message for done in given_back]
+        await tx.all(LOCK_CONTACTS, ids=sorted({m.contact_id for m in messages}))
+        await tx.all(ledger.LOCK_MESSAGES, ids=sorted({m.id for m in messages}))
 
     async def _write_claims(
         self,

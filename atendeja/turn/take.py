@@ -1,6 +1,6 @@
 """Taking turns: the contacts that are due, many in one transaction, each under its lock.
 
-Lock, then load in later statements (what committed while we waited is seen), decide without I/O, write once per table.
+Lock, then load in later statements (what committed while we waited is seen), decide without I/O, write once.
 A contact whose turn fails by a bug is found by halving the batch in memory; alone it counts a try, and after three its oldest
 event is `dead` with a notice and its flow session has failed, so that the conversation goes on and nobody else waits.
 """
@@ -8,7 +8,6 @@ event is `dead` with a notice and its flow session has failed, so that the conve
 import asyncio
 import datetime as dt
 from collections.abc import Sequence
-from functools import partial
 from itertools import islice
 from uuid import UUID
 
@@ -146,7 +145,7 @@ class Turns:
         """Answer these contacts: everything unanswered so far, in one commit. Returns how many were due and not locked."""
         rt, started = self._rt, self._rt.monotonic()
 
-        async def work(tx: Tx, lending: Lending) -> list[Verdict]:
+        async def work(tx: Tx) -> list[Verdict]:
             lending.recall()  # of a run that failed
             locked = [row.id for row in await tx.all(contacts.LOCK_DUE, ids=list(contact_ids), now=rt.now())]
             if not locked:
@@ -154,15 +153,16 @@ class Turns:
             situations = await self._load(tx, locked)
             failpoints.reach("turn.loaded")
             verdicts = [decide(s, rt.now(), rt.new_id) for s in situations]
-            await apply(tx, rt, verdicts, lending)
+            await apply(tx, rt, verdicts, lending if durable else None)
             failpoints.reach("turn.before_commit")
             lending.sealed_at = rt.monotonic()
             return verdicts
 
         with self._senders.lending() as lending:
-            # without a sender here, the claim's commit will carry this one to the disk
+            # with a sender here a claim may be in it, which must be on the disk before its POST; else the sender's own commit will
+            # carry this one along
             durable = self._senders.send_for(tenant_id)
-            verdicts = await rt.db.transact(tenant_id, partial(work, lending=lending), durable=durable)
+            verdicts = await rt.db.transact(tenant_id, work, durable=durable)
             failpoints.reach("turn.after_commit")
             on_their_way = lending.launch()
         self._announce(tenant_id, verdicts, on_their_way)

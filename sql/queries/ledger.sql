@@ -83,7 +83,8 @@ SELECT id FROM message WHERE tenant_id = :tenant_id AND id = ANY (:ids::uuid[]) 
 
 -- name: lift
 -- A status proves that WhatsApp has the message, whatever we heard or did not hear. Up, never down; the times and the price are kept
--- even when a higher status came first. Locked first, sorted, as everybody who changes a message does.
+-- even when a higher status came first. Locked first, sorted. (Whether an attempt has its wamid is asked row by row: in the WHERE
+-- it would lead the planner through all that have none.)
 WITH n AS (
     SELECT * FROM json_to_recordset(:lifts::json)
       AS n (message_id uuid, state text, code int, detail text, pricing jsonb, accepted_at timestamptz, sent_at timestamptz, delivered_at timestamptz,
@@ -91,9 +92,10 @@ WITH n AS (
 ), locked AS (
     SELECT id FROM message WHERE tenant_id = :tenant_id AND id = ANY (:ids::uuid[]) ORDER BY id FOR NO KEY UPDATE
 ), settled AS (
-    UPDATE attempt a SET state = 'accepted', wamid = s.wamid, ended_at = coalesce(a.ended_at, :now)
+    UPDATE attempt a SET state = CASE WHEN a.wamid IS NULL THEN 'accepted' ELSE a.state END, wamid = coalesce(a.wamid, s.wamid),
+        ended_at = coalesce(a.ended_at, :now)
     FROM json_to_recordset(:settled::json) AS s (id uuid, message_id uuid, wamid text) JOIN locked l ON l.id = s.message_id
-    WHERE a.tenant_id = :tenant_id AND a.id = s.id AND a.wamid IS NULL
+    WHERE a.tenant_id = :tenant_id AND a.id = s.id
 )
 UPDATE message m SET
     state = CASE WHEN message_rank(n.state) > message_rank(m.state) THEN n.state ELSE m.state END,

@@ -100,6 +100,23 @@ async def test_a_kill_anywhere_and_what_was_pending_goes_on(
         assert [row["state"] for row in found] == wanted
 
 
+async def test_a_kill_between_the_commit_of_a_lent_claim_and_its_post(
+    cluster: server.Server, database: str, tmp_path: Path, log_dir: Path
+) -> None:
+    """F30: the second reply is claimed in its turn's transaction; killed before the POST it stays in doubt, and is not posted."""
+    async with town(cluster, database, tmp_path, log_dir, FLOW) as made:
+        child = await made.serve(FAILPOINTS="turn.after_commit=kill@2")
+        await made.writes(ANA, "oi")
+        await settled(made, Counter({"read": 2}))
+        await made.writes(ANA, "oi de novo")
+        assert await asyncio.wait_for(child.process.wait(), 15) == -signal.SIGKILL
+        claimed = await made.rows("SELECT m.seq FROM attempt a JOIN message m ON m.id = a.message_id WHERE a.state = 'claimed'")
+        assert claimed == [{"seq": 3}]
+        await made.serve()
+        await settled(made, Counter({"read": 2, "in_doubt": 1, "queued": 1}))
+        assert len(await made.posts()) == 2
+
+
 async def test_two_workers_do_each_thing_once_and_in_order(
     cluster: server.Server, database: str, tmp_path: Path, log_dir: Path
 ) -> None:

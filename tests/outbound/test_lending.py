@@ -1,13 +1,19 @@
 """A reply whose sender is in the same process is claimed in the turn's own transaction, by the sender's rules."""
 
+import asyncio
+import datetime as dt
 from collections.abc import AsyncIterator
 from typing import Any
+from uuid import UUID
 
 import pytest
 
-from atendeja import failpoints, outbound
+from atendeja import contacts, failpoints, outbound
 from atendeja.db import Tx
 from atendeja.outbound import Outgoing, Ready
+from atendeja.outbound.outcomes import Claim
+from atendeja.outbound.protocol import Candidate
+from atendeja.pacing import Window
 from atendeja.wa.content import Text
 from tests.outbound.office import ANA, BIA, Office
 
@@ -63,22 +69,43 @@ async def test_a_turn_that_fails_after_the_claim_posts_nothing_and_its_repetitio
     assert await talking.attempts() == ["accepted", "accepted"]
 
 
-async def test_a_claim_whose_commit_is_in_question_is_given_back_and_posted_once(talking: Office) -> None:
-    """F54: the COMMIT was kept and its answer lost; nothing has left us, so the message goes back in its place."""
-    talk = await talking.talk()
-    window = Ready(ANA, None, None, talk["window_until"])
-    message = Outgoing(
+def outgoing(office: Office, talk: dict[str, Any], ready: Ready | None) -> Outgoing:
+    return Outgoing(
         talk["number_id"],
         talk["contact_id"],
         talk["id"],
         "api",
-        talking.rt.new_id(),
+        office.rt.new_id(),
         0,
         0,
         Text("oi"),
         talk["seq"] + 1,
-        ready=window,
+        ready=ready,
     )
+
+
+def candidate(office: Office, talk: dict[str, Any], message_id: UUID | None = None) -> Candidate:
+    return Candidate(
+        message_id or office.rt.new_id(),
+        talk["id"],
+        talk["contact_id"],
+        "api",
+        "service",
+        b'{"type":"text","body":"oi"}',
+        office.now,
+        0,
+        office.now,
+        ANA,
+        None,
+        None,
+        talk["window_until"],
+    )
+
+
+async def test_a_claim_whose_commit_is_in_question_is_given_back_and_posted_once(talking: Office) -> None:
+    """F54: the COMMIT was kept and its answer lost; nothing has left us, so the message goes back in its place."""
+    talk = await talking.talk()
+    message = outgoing(talking, talk, Ready(ANA, None, None, talk["window_until"]))
     with talking.senders.lending() as lending:
 
         async def work(tx: Tx) -> None:
@@ -88,6 +115,71 @@ async def test_a_claim_whose_commit_is_in_question_is_given_back_and_posted_once
     await talking.until("accepted")
     assert sorted(await talking.attempts()) == ["abandoned", "accepted", "accepted"]
     assert len(talking.posts) == 2
+
+
+async def test_a_lent_claim_whose_commit_still_runs_is_given_back_when_that_has_ended(talking: Office) -> None:
+    """F54: the sender is told before the server has finished the COMMIT; nobody sees the message until then."""
+    talk = await talking.talk()
+    message = outgoing(talking, talk, Ready(ANA, None, None, talk["window_until"]))
+    with talking.senders.lending() as lending:
+        async with talking.rt.db.tenant(talking.a) as tx:
+            await tx.all(contacts.LOCK, ids=[talk["contact_id"]])
+            await outbound.put(tx, [message], talking.now, talking.rt.new_id, lending)
+            lending.recall()
+            await asyncio.sleep(0.3)  # the sender hears of it, and must wait for us
+    await talking.until("accepted")
+    assert sorted(await talking.attempts()) == ["abandoned", "accepted", "accepted"]
+    assert len(talking.posts) == 2
+
+
+async def test_a_claim_of_its_own_whose_commit_still_runs_is_given_back_too(talking: Office) -> None:
+    (sender,) = talking.senders._senders.values()
+    talk = await talking.talk()
+    message, later = outgoing(talking, talk, None), talking.now + dt.timedelta(hours=1)
+    async with talking.rt.db.tenant(talking.a) as tx:
+        await outbound.put(tx, [message], later, talking.rt.new_id)
+    row = await talking.row("SELECT * FROM message WHERE source = 'api'")
+    claim = Claim(talking.rt.new_attempt_id(), candidate(talking, talk, row["id"]))
+    async with talking.rt.db.tenant(talking.a) as tx:
+        await tx._connection.execute(
+            "UPDATE message SET state = 'sending', attempt_no = 1, not_before = now() WHERE id = $1", row["id"]
+        )
+        await tx._connection.execute(
+            "INSERT INTO attempt (tenant_id, id, message_id, number_id, contact_id, n, boot, state, claimed_at)"
+            " VALUES ($1, $2, $3, $4, $5, 1, $2, 'claimed', now())",
+            talking.a, claim.attempt_id, row["id"], talk["number_id"], talk["contact_id"],
+        )  # fmt: skip
+        sender._unclear.append(claim)
+        sender._bell.nudge()
+        await asyncio.sleep(0.3)
+    await talking.until("accepted")
+    assert sorted(await talking.attempts()) == ["abandoned", "accepted", "accepted"]
+    assert len(talking.posts) == 2
+
+
+async def test_nothing_is_lent_to_a_transaction_that_does_not_wait_for_the_disk(
+    talking: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """I7: the intent is on the disk before the POST, also when the sender came while the turn was under way."""
+    monkeypatch.setattr(talking.senders, "send_for", lambda _tenant_id: False)
+    await talking.asks("fim")
+    await talking.until("accepted")
+    assert (await latest(talking))["at_once"] is False
+
+
+async def test_a_look_that_was_under_way_does_not_take_the_places_that_were_lent_meanwhile(talking: Office) -> None:
+    """I12: the pace is asked again when the candidates are there."""
+    (sender,) = talking.senders._senders.values()
+    sender._window = Window(5)
+    talk = await talking.talk()
+
+    lent = [sender.lend(candidate(talking, talk)) for _ in range(4)]
+    assert None not in lent
+    async with talking.rt.db.tenant(talking.a) as tx:
+        claims, again = await sender._claim(tx, [candidate(talking, talk) for _ in range(5)])
+    assert (len(claims), again) == (1, True)
+    assert sender.lend(candidate(talking, talk)) is None
+    sender._lent = 0
 
 
 @pytest.mark.parametrize("before", ["queued", "sending", "in_doubt"])

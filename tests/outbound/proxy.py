@@ -48,16 +48,17 @@ class Proxy:
         assert task is not None
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        server, forward = await asyncio.open_connection(self._url.hostname, self._url.port)
-        armed = asyncio.Event()
+        armed, writers = asyncio.Event(), [answer]
         try:
+            server, forward = await asyncio.open_connection(self._url.hostname, self._url.port)
+            writers.append(forward)
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._up(client, forward, armed))
                 group.create_task(self._down(server, answer, armed))
         except* (ConnectionError, EOFError):
             pass
         finally:
-            for writer in (forward, answer):
+            for writer in writers:
                 writer.close()
 
     async def _up(self, client: asyncio.StreamReader, forward: asyncio.StreamWriter, armed: asyncio.Event) -> None:

@@ -36,7 +36,6 @@ log = structlog.get_logger(__name__)
 MOST_DELIVERIES = 200
 MOST_BYTES = 2 * 1024 * 1024
 TENANTS_AT_ONCE = 4
-"""Of what people write; statuses are written one tenant after the other."""
 READ_AT_ONCE = 10
 """Deliveries read before others get the loop: reading one takes 0.05 to 0.1 ms."""
 MARK_DELAY_S = 0.5
@@ -145,7 +144,7 @@ class Digester:
             if r.quarantined is not None:
                 notice(self._rt.meter, "delivery_quarantined", seq=r.stored.seq, reason=r.quarantined)
         by_tenant = await self._route(read)
-        gate = asyncio.Semaphore(TENANTS_AT_ONCE if self._lane == intake.PEOPLE else 1)
+        gate = asyncio.Semaphore(TENANTS_AT_ONCE)
         writes = [asyncio.ensure_future(self._write(gate, tenant_id, arrived)) for tenant_id, arrived in by_tenant.items()]
         await asyncio.gather(*writes, return_exceptions=True)  # all have ended, also when one failed, before the lane goes on
         broken = [b for write in writes for b in write.result()]

@@ -50,17 +50,9 @@ class Contact(Struct, frozen=True):
     created_at: dt.datetime
 
 
-class MetContact(Struct, frozen=True):
-    """A contact under its lock, and its conversations (JSON, None when there are none)."""
+class MetContact(Contact, frozen=True):
+    """A contact under its lock, with its conversations (JSON, None when there are none)."""
 
-    id: UUID
-    portfolio_id: str | None
-    user_id: str | None
-    phone: str | None
-    wa_id: str | None
-    name: str | None
-    username: str | None
-    created_at: dt.datetime
     talks: bytes | None
 
 

@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from atendeja import contacts
 from atendeja.db import Nothing, Session, Tx, columns, query, records
 
 RANK = {
@@ -332,6 +333,17 @@ async def join_orphans(tx: Tx, keys: Sequence[tuple[UUID, str]], now: dt.datetim
     """Apply the statuses that came before their message was known, now that it is. Returns how many messages they lifted."""
     taken = await tx.all(TAKE_ORPHANS, number_ids=[n for n, _ in keys], wamids=[w for _, w in keys])
     return (await apply_reports(tx, [msgspec.json.decode(o.content, type=Report) for o in taken], now)).messages
+
+
+async def wait_for_commits(tx: Tx, claimed: Sequence[tuple[UUID, UUID]]) -> None:
+    """Until it is certain what became of claims of these (contact, message): their COMMIT may still run, in the server or for its
+    standby.
+
+    Statements of their own, because only a later one sees what these waited for. A claim made in a turn is an INSERT that nobody
+    can see; but that turn holds its contact's lock. A claim of what was queued holds the message's.
+    """
+    await tx.all(contacts.LOCK, ids=sorted({contact_id for contact_id, _ in claimed}))
+    await tx.all(LOCK_MESSAGES, ids=sorted({message_id for _, message_id in claimed}))
 
 
 async def find_known_orphans(session: Session, most: int = 500) -> dict[int, list[tuple[UUID, str]]]:

@@ -7,7 +7,7 @@ body that does not come; 503 with Retry-After when it cannot be stored. Anything
 import asyncio
 from typing import Final
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
@@ -27,10 +27,6 @@ _STORED: Final = (
     {"type": "http.response.body", "body": b"ok"},
 )
 _SIGNATURE: Final = b"x-hub-signature-256"
-
-
-class Disconnected(Exception):
-    """The client went away before its body was whole."""
 
 
 def routes(rt: Runtime, intake: Intake) -> list[Route]:
@@ -61,7 +57,7 @@ class Webhook:
                 body = await _read(receive)
         except TimeoutError:
             return self._refuse(408, "slow", "the body did not come in time")
-        except Disconnected:
+        except ClientDisconnect:
             return self._refuse(400, "disconnected", "the client went away")
         if body is None:
             return self._refuse(413, "too_large", f"the body is larger than {MAX_BODY_BYTES} bytes")
@@ -87,13 +83,13 @@ def _challenge(request: Request, config: Config) -> Response:
 
 
 async def _read(receive: Receive) -> bytes | None:
-    """The whole body, or None as soon as it is more than we take, whatever Content-Length said. Raises Disconnected."""
+    """The whole body, or None as soon as it is more than we take, whatever Content-Length said. Raises ClientDisconnect."""
     chunks: list[bytes] = []
     size, more = 0, True
     while more:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise Disconnected
+            raise ClientDisconnect
         chunks.append(message.get("body", b""))
         size += len(chunks[-1])
         if size > MAX_BODY_BYTES:

@@ -57,7 +57,7 @@ RECORD = query("ledger.record_outcomes", Recorded)
 async def record(tx: Tx, done: Sequence[Done], now: dt.datetime) -> bool:
     """Write these: what is known of an attempt always, its message only where nothing has moved it since.
 
-    True when something else is queued in their conversations, which may go now.
+    True when something else is unfinished in their conversations, which may go now.
     """
     failpoints.reach("send.before_record")
     ids = sorted({d.claim.message.id for d in done})

@@ -44,10 +44,6 @@ class Recent(Struct):
     claimed_at: dt.datetime
 
 
-class Locked(Struct):
-    id: UUID
-
-
 class Intent(Struct, frozen=True):
     """A claim as it is written before the POST."""
 
@@ -57,7 +53,6 @@ class Intent(Struct, frozen=True):
     n: int
 
 
-LOCK_CONTACTS = query("outbound.lock_contacts", Locked)
 CLAIMABLE = query("outbound.claimable", Candidate)
 RECENT_ATTEMPTS = query("outbound.recent", Recent)
 CLAIM = query("ledger.claim", Nothing)
@@ -198,7 +193,7 @@ class Sender:
             given_back = [Done(claim, protocol.abandon(), None) for claim in unclear]
             look = self._look or bool(given_back)
             if given_back:
-                await self._wait_for(tx, given_back)
+                await ledger.wait_for_commits(tx, [(c.message.contact_id, c.message.id) for c in unclear])
             if done or given_back:
                 look |= await self._record(tx, [*given_back, *done])
             if not look or budget <= 0:
@@ -259,16 +254,6 @@ class Sender:
         self._window.take(instant, len(claims))
         await self._write_claims(tx, claims, withdrawn, waits, now)
         return claims, len(claims) + len(waits) < len(candidates)
-
-    async def _wait_for(self, tx: Tx, given_back: Sequence[Done]) -> None:
-        """Until it is certain what became of these claims: their COMMIT may still be running, in the server or for its standby.
-
-        Statements of their own, because only a later one sees what these waited for. A claim that was lent is an INSERT nobody
-        can see; but the turn that made it holds its contact's lock. A claim of our own holds the message's.
-        """
-        messages = [done.claim.message for done in given_back]
-        await tx.all(LOCK_CONTACTS, ids=sorted({m.contact_id for m in messages}))
-        await tx.all(ledger.LOCK_MESSAGES, ids=sorted({m.id for m in messages}))
 
     async def _write_claims(
         self,

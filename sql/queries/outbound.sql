@@ -18,10 +18,6 @@ WHERE m.tenant_id = :tenant_id AND m.number_id = :number_id AND m.state = 'queue
 ORDER BY (m.category = 'marketing'), m.not_before, m.id LIMIT :most
 FOR NO KEY UPDATE OF m SKIP LOCKED;
 
--- name: lock_contacts
--- For a claim whose COMMIT is in question: whoever still runs it holds this lock, or the message's.
-SELECT id FROM contact WHERE tenant_id = :tenant_id AND id = ANY (:ids::uuid[]) ORDER BY id FOR NO KEY UPDATE;
-
 -- name: recent
 -- Rebuilds the pace after a change of hands: what went out in the last minute, to whom.
 SELECT contact_id, claimed_at FROM attempt WHERE tenant_id = :tenant_id AND number_id = :number_id AND claimed_at > :since

@@ -6,6 +6,7 @@ sent` and may be tried again, after it nobody knows. Redirects are not followed 
 
 import asyncio
 import datetime as dt
+from collections.abc import Callable
 from types import SimpleNamespace
 
 import aiohttp
@@ -28,12 +29,18 @@ class Outcome(Struct, frozen=True):
     first_byte_at: dt.datetime | None
 
 
+class Fenced(Exception):
+    """The connection took so long that the message must not go any more."""
+
+
 class Cloud:
     """A client of one Graph host and version. Keep one per process: it holds the connections."""
 
     def __init__(self, base: str, version: str, *, connections: int = 200) -> None:
         self._root = f"{base.rstrip('/')}/{version}"
         trace = aiohttp.TraceConfig()
+        trace.on_connection_reuseconn.append(_stop_at_fence)
+        trace.on_connection_create_end.append(_stop_at_fence)
         trace.on_request_headers_sent.append(_mark_first_byte)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=connections, keepalive_timeout=30, ttl_dns_cache=60),
@@ -43,9 +50,14 @@ class Cloud:
             cookie_jar=aiohttp.DummyCookieJar(),
         )
 
-    async def call_messages(self, phone_number_id: str, token: str, body: bytes) -> Outcome:
-        """POST one message, once. Raises nothing: whatever happens is a verdict."""
-        mark = SimpleNamespace(first_byte_at=None)
+    async def call_messages(
+        self, phone_number_id: str, token: str, body: bytes, *, fenced: Callable[[], bool] = lambda: False
+    ) -> Outcome | None:
+        """POST one message, once. Raises nothing: whatever happens is a verdict.
+
+        None when `fenced`, asked once there is a connection and before a byte is written, says that it must not go any more.
+        """
+        mark = SimpleNamespace(first_byte_at=None, fenced=fenced)
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
         try:
             async with self._session.post(
@@ -57,6 +69,8 @@ class Cloud:
             ) as response:
                 answer = await _read(response)
                 verdict = reply.read(response.status, response.headers, answer)
+        except Fenced:
+            return None
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             verdict = _failure(error, mark)
         return Outcome(verdict, mark.first_byte_at)
@@ -101,6 +115,11 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
     while len(answer) < MAX_ANSWER_BYTES and (piece := await response.content.read(MAX_ANSWER_BYTES - len(answer))):
         answer += piece
     return bytes(answer)
+
+
+async def _stop_at_fence(_session: aiohttp.ClientSession, context: SimpleNamespace, _params: object) -> None:
+    if (mark := context.trace_request_ctx) is not None and mark.fenced():
+        raise Fenced
 
 
 async def _mark_first_byte(

@@ -2,12 +2,13 @@
 
 Judged by the database's clock only. The holder is the installation directory's id, kept under a file lock: a process that
 starts again in the same directory takes its own leases back at once, because the lock proves that the former one is gone.
+A process relies on a lease no longer than it lasts from when it asked, by a clock that runs while the process is stopped: one
+that was frozen or cut off from the database knows that its time is up before it asks anybody.
 """
 
 import contextlib
 import fcntl
 import os
-from collections.abc import Iterable
 from pathlib import Path
 from uuid import UUID
 
@@ -16,7 +17,9 @@ from msgspec import Struct
 from atendeja.db import Nothing, Session, query
 
 TTL_S = 6.0
-RENEW_EVERY_S = 2.0
+DIGEST_TTL_S = 3.0
+"""Shorter: while nobody digests, nobody is answered."""
+RENEW_EVERY_S = 1.0
 
 
 class Term(Struct):
@@ -34,7 +37,7 @@ class Mark(Struct):
 TAKE = query("leases.take", Term)
 RENEW = query("leases.renew", Name)
 RAISE_MARK = query("leases.raise_mark", Mark)
-DROP = query("leases.drop", Nothing)
+RELEASE = query("leases.release", Nothing)
 
 
 class Identity(Struct, frozen=True):
@@ -69,18 +72,43 @@ def identify(state_dir: Path, fresh: UUID, boot: UUID) -> Identity:
         return Identity(fresh, boot, descriptor)
 
 
-async def take(session: Session, who: Identity, name: str) -> bool:
-    """True when the lease is ours now, whether it was before or not."""
-    return await session.one(TAKE, name=name, holder=who.holder, boot=who.boot, ttl_s=TTL_S) is not None
+class Leases:
+    """The leases of this process. Instants are of the monotonic clock, read before the database was asked."""
+
+    def __init__(self, who: Identity) -> None:
+        self._who = who
+        self._until: dict[str, float] = {}
+
+    def hold(self, name: str, instant: float) -> bool:
+        """Whether the lease may be relied upon at this instant."""
+        return instant < self._until.get(name, float("-inf"))
+
+    async def take(self, session: Session, name: str, instant: float) -> int | None:
+        """Its term when the lease is ours now, whether it was before or not: another term means that somebody else had it since."""
+        taken = await session.one(TAKE, name=name, holder=self._who.holder, boot=self._who.boot, ttl_s=ttl_s(name))
+        if taken is None:
+            self._until.pop(name, None)
+            return None
+        self._until[name] = instant + ttl_s(name)
+        return taken.term
+
+    async def renew(self, session: Session, instant: float) -> None:
+        """Renew all that is ours; raises the guard's mark. What somebody else has taken is ours no longer."""
+        names = sorted(self._until)
+        held = {row.name for row in await session.all(RENEW, boot=self._who.boot, names=names, ttls=[ttl_s(n) for n in names])}
+        await session.one(RAISE_MARK)
+        self._until = {name: instant + ttl_s(name) for name in held}
+
+    def forget(self, name: str) -> None:
+        """Renew it no more."""
+        self._until.pop(name, None)
+
+    async def release(self, session: Session) -> None:
+        """Give all back, so that another process goes on at once."""
+        self._until = {}
+        await session.run(RELEASE, boot=self._who.boot)
 
 
-async def renew(session: Session, who: Identity, names: Iterable[str]) -> set[str]:
-    """Renew these and say which are still ours; raises the guard's mark."""
-    held = await session.all(RENEW, boot=who.boot, names=sorted(names), ttl_s=TTL_S)
-    await session.one(RAISE_MARK)
-    return {row.name for row in held}
-
-
-async def release(session: Session, who: Identity) -> None:
-    """Give all back, so that another process goes on at once."""
-    await session.run(DROP, boot=who.boot)
+def ttl_s(name: str) -> float:
+    """How long a lease lasts unless it is renewed."""
+    return DIGEST_TTL_S if name.startswith("digest:") else TTL_S

@@ -180,6 +180,8 @@ class Lift(Struct, frozen=True):
 
     message_id: UUID
     state: str = "accepted"
+    failed_n: int | None = None
+    """The attempt that failed; the last one, when several did."""
     code: int | None = None
     detail: str | None = None
     pricing: msgspec.Raw | None = None
@@ -192,15 +194,15 @@ class Lift(Struct, frozen=True):
     failed_at: dt.datetime | None = None
 
 
-def reduce_reports(pairs: Iterable[tuple[UUID, Report]]) -> list[Lift]:
-    """(message, report) in any order and number → one Lift a message."""
+def reduce_reports(triples: Iterable[tuple[UUID, int | None, Report]]) -> list[Lift]:
+    """(message, number of the attempt, report) in any order and number → one Lift a message. An echo has no attempt."""
     lifts: dict[UUID, Lift] = {}
-    for message_id, report in pairs:
-        lifts[message_id] = _raise(lifts.get(message_id, Lift(message_id)), report)
+    for message_id, n, report in triples:
+        lifts[message_id] = _raise(lifts.get(message_id, Lift(message_id)), n, report)
     return list(lifts.values())
 
 
-def _raise(lift: Lift, report: Report) -> Lift:
+def _raise(lift: Lift, n: int | None, report: Report) -> Lift:
     higher = RANK[report.status] > RANK[lift.state]
     told = f"{report.status}_at"
     first = min(getattr(lift, told) or report.at, report.at)
@@ -208,6 +210,7 @@ def _raise(lift: Lift, report: Report) -> Lift:
     return replace(
         lift,
         state=report.status if higher else lift.state,
+        failed_n=max(lift.failed_n or 0, n) if failed and n is not None else lift.failed_n,
         code=report.code if failed and lift.failed_at is None else lift.code,
         detail=report.detail if failed and lift.failed_at is None else lift.detail,
         pricing=lift.pricing or (msgspec.Raw(report.pricing) if report.pricing else None),
@@ -220,6 +223,7 @@ class AttemptKey(Struct, frozen=True):
     id: UUID
     message_id: UUID
     number_id: UUID
+    n: int
     wamid: str | None
 
 
@@ -235,6 +239,10 @@ class EchoKey(Struct, frozen=True):
     id: UUID
     number_id: UUID
     wamid: str
+
+
+class Lifted(Struct):
+    duplicates: int
 
 
 class MessageId(Struct, frozen=True):
@@ -256,7 +264,7 @@ ATTEMPTS_BY_CALLBACK = query("ledger.attempts_by_callback", AttemptKey)
 ATTEMPTS_BY_WAMID = query("ledger.attempts_by_wamid", AttemptKey)
 ECHOES_BY_WAMID = query("ledger.echoes_by_wamid", EchoKey)
 LOCK_MESSAGES = query("ledger.lock_messages", MessageId)
-LIFT = query("ledger.lift", Nothing)
+LIFT = query("ledger.lift", Lifted)
 KEEP_ORPHANS = query("ledger.keep_orphans", Nothing)
 TAKE_ORPHANS = query("ledger.take_orphans", Orphan)
 KNOWN_ORPHANS = query("ledger.known_orphans", OrphanKey)
@@ -269,6 +277,8 @@ class Applied(Struct):
 
     messages: int = 0
     settled: set[UUID] = set()
+    duplicates: int = 0
+    """Attempts that WhatsApp turned out to have accepted although it had accepted another of their message."""
 
 
 async def apply_reports(tx: Tx, reports: Sequence[Report], now: dt.datetime) -> Applied:
@@ -280,15 +290,18 @@ async def apply_reports(tx: Tx, reports: Sequence[Report], now: dt.datetime) -> 
         return Applied()
     found = await _find_attempts(tx, reports)
     echoes = await _find_echoes(tx, [r for r in reports if r not in found])
-    pairs = [(found[r].message_id, r) for r in found] + list(echoes)
+    triples = [(a.message_id, a.n, r) for r, a in found.items()] + [(id_, None, r) for r, id_ in echoes.items()]
     settled = {a.id: Settled(a.id, a.message_id, r.wamid) for r, a in found.items() if a.wamid is None}
-    if pairs:
-        lifts = reduce_reports(pairs)
-        ids = sorted(lift.message_id for lift in lifts)
-        await tx.run(LIFT, ids=ids, lifts=records(lifts), settled=records(settled.values()), now=now)
-    known = {r for _, r in pairs}
-    await _keep_orphans(tx, [r for r in reports if r not in known], now)
-    return Applied(len({message_id for message_id, _ in pairs}), {a.number_id for a in found.values() if a.id in settled})
+    duplicates = await _lift(tx, reduce_reports(triples), list(settled.values()), now) if triples else 0
+    await _keep_orphans(tx, [r for r in reports if r not in found and r not in echoes], now)
+    released = {a.number_id for a in found.values() if a.id in settled}
+    return Applied(len({message_id for message_id, *_ in triples}), released, duplicates)
+
+
+async def _lift(tx: Tx, lifts: Sequence[Lift], settled: Sequence[Settled], now: dt.datetime) -> int:
+    ids = sorted(lift.message_id for lift in lifts)
+    lifted = await tx.one(LIFT, ids=ids, lifts=records(lifts), settled=records(settled), now=now)
+    return lifted.duplicates if lifted is not None else 0
 
 
 async def _find_attempts(tx: Tx, reports: Sequence[Report]) -> dict[Report, AttemptKey]:
@@ -307,12 +320,12 @@ async def _find_attempts(tx: Tx, reports: Sequence[Report]) -> dict[Report, Atte
     return found
 
 
-async def _find_echoes(tx: Tx, reports: Sequence[Report]) -> list[tuple[UUID, Report]]:
+async def _find_echoes(tx: Tx, reports: Sequence[Report]) -> dict[Report, UUID]:
     if not reports:
-        return []
+        return {}
     rows = await tx.all(ECHOES_BY_WAMID, number_ids=[r.number_id for r in reports], wamids=[r.wamid for r in reports])
     by_wamid = {(e.number_id, e.wamid): e.id for e in rows}
-    return [(id_, r) for r in reports if (id_ := by_wamid.get((r.number_id, r.wamid))) is not None]
+    return {r: id_ for r in reports if (id_ := by_wamid.get((r.number_id, r.wamid))) is not None}
 
 
 async def _keep_orphans(tx: Tx, reports: Sequence[Report], now: dt.datetime) -> None:
@@ -330,8 +343,15 @@ async def _keep_orphans(tx: Tx, reports: Sequence[Report], now: dt.datetime) -> 
 
 
 async def join_orphans(tx: Tx, keys: Sequence[tuple[UUID, str]], now: dt.datetime) -> int:
-    """Apply the statuses that came before their message was known, now that it is. Returns how many messages they lifted."""
-    taken = await tx.all(TAKE_ORPHANS, number_ids=[n for n, _ in keys], wamids=[w for _, w in keys])
+    """Apply the statuses that came before their message was known, now that it is. Returns how many messages they lifted.
+
+    The messages are locked before the kept statuses are touched, as everywhere.
+    """
+    places = {"number_ids": [n for n, _ in keys], "wamids": [w for _, w in keys]}
+    ids = {a.message_id for a in await tx.all(ATTEMPTS_BY_WAMID, **places)}
+    ids |= {e.id for e in await tx.all(ECHOES_BY_WAMID, **places)}
+    await tx.all(LOCK_MESSAGES, ids=sorted(ids))
+    taken = await tx.all(TAKE_ORPHANS, **places)
     return (await apply_reports(tx, [msgspec.json.decode(o.content, type=Report) for o in taken], now)).messages
 
 

@@ -34,6 +34,8 @@ COUNTERS = {
     "messages_withdrawn": Counted("Messages that were not sent, by reason.", "reason"),
     "messages_doubted": Counted("Messages found on the wire without a sender."),
     "messages_unknown": Counted("Messages whose fate nobody can know."),
+    "messages_again": Counted("Messages in doubt that were sent again: nothing was heard of them in time."),
+    "duplicate_sends": Counted("Attempts accepted although another of the same message had been."),
     "notices": Counted("Things a person should know.", "kind"),
     "loops_ended": Counted("Loops that had to be started again.", "loop"),
 }

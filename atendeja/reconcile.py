@@ -1,11 +1,13 @@
 """The reconciler: messages that a death or a lost answer left without an end.
 
-`sending` whose sender's lease has ended becomes `in_doubt`; what is in doubt for T becomes `unknown`, and a late status still
-lifts it. T runs only while our intake is healthy: after an outage Meta's repeats are still on their way, and giving up then
-would be giving up on statuses that wait at our door. Statuses that came before their message was known are joined here too.
+`sending` whose sender's lease has ended becomes `in_doubt`; what is in doubt for T is resolved (`protocol.resolve`): a service
+reply is sent again, all else becomes `unknown`, and a late status still lifts it. T runs only while our intake is healthy:
+after an outage Meta's repeats are still on their way, and to resolve then would be to send again what has arrived. Statuses
+that came before their message was known are joined here too.
 """
 
 import datetime as dt
+from collections import Counter
 from uuid import UUID
 
 import structlog
@@ -13,6 +15,8 @@ from msgspec import Struct
 
 from atendeja import ledger
 from atendeja.db import Nothing, Tx, query
+from atendeja.outbound import protocol
+from atendeja.outbound.protocol import Doubt, End
 from atendeja.runtime import Runtime
 
 log = structlog.get_logger(__name__)
@@ -35,7 +39,8 @@ class Oldest(Struct):
 
 UNSETTLED = query("ledger.unsettled", Unsettled)
 DOUBT = query("ledger.doubt", Nothing)
-GIVE_UP = query("ledger.give_up", Nothing)
+DOUBTS = query("ledger.doubts", Doubt)
+RESOLVE = query("ledger.resolve", Nothing)
 BACKLOG = query("inbound.backlog", Oldest)
 
 
@@ -67,21 +72,34 @@ class Reconciler:
             self._healthy_since = now
 
     def _doubt_before(self, now: dt.datetime) -> dt.datetime:
-        """Doubts older than this may be given up: T ago, and never while T has not run whole in good health."""
+        """Doubts older than this may be resolved: T ago, and never while T has not run whole in good health."""
         limit = dt.timedelta(seconds=self._rt.config.in_doubt_s)
         return now - limit if now - self._healthy_since >= limit else dt.datetime.min.replace(tzinfo=dt.UTC)
 
     async def _settle(self, tenant_id: int, ids: list[UUID], now: dt.datetime) -> None:
-        async def work(tx: Tx) -> tuple[int, int]:
-            await tx.all(ledger.LOCK_MESSAGES, ids=ids)
-            gone = await tx.run(GIVE_UP, ids=ids, doubt_before=self._doubt_before(now))
-            return await tx.run(DOUBT, ids=ids, now=now), gone
+        before = self._doubt_before(now)
 
-        doubted, unknown = await self._rt.db.transact(tenant_id, work)
+        async def work(tx: Tx) -> tuple[int, dict[Doubt, End]]:
+            await tx.all(ledger.LOCK_MESSAGES, ids=ids)  # the facts in a later statement: a status may have come while we waited
+            doubts = await tx.all(DOUBTS, ids=ids)
+            ends = {d: end for d in doubts if (end := protocol.resolve(d, before, now)) is not None}
+            if ends:
+                await _write(tx, ends, now)
+            return await tx.run(DOUBT, ids=ids, now=now), ends
+
+        doubted, ends = await self._rt.db.transact(tenant_id, work)
+        self._announce(tenant_id, doubted, ends)
+
+    def _announce(self, tenant_id: int, doubted: int, ends: dict[Doubt, End]) -> None:
+        found = Counter(ends.values())
         self._rt.meter.count("messages_doubted", doubted)
-        self._rt.meter.count("messages_unknown", unknown)
-        if doubted or unknown:
-            log.warning("messages_unsettled", tenant_id=tenant_id, in_doubt=doubted, unknown=unknown)
+        self._rt.meter.count("messages_unknown", found["unknown"])
+        self._rt.meter.count("messages_again", found["queued"])
+        self._rt.meter.count("messages_withdrawn", found["newer_message"], label="newer_message")
+        for number_id in {d.number_id for d, end in ends.items() if end == "queued"}:
+            self._rt.bells.ring_number(number_id)
+        if doubted or ends:
+            log.warning("messages_unsettled", tenant_id=tenant_id, in_doubt=doubted, ends=dict(found))
 
     async def _join(self, tenant_id: int, keys: list[tuple[UUID, str]], now: dt.datetime) -> None:
         async def work(tx: Tx) -> int:
@@ -89,3 +107,9 @@ class Reconciler:
 
         joined = await self._rt.db.transact(tenant_id, work)
         log.info("statuses_joined", tenant_id=tenant_id, messages=joined)
+
+
+async def _write(tx: Tx, ends: dict[Doubt, End], now: dt.datetime) -> None:
+    reasons = [None if end in ("unknown", "queued") else end for end in ends.values()]
+    states = ["withdrawn" if reason else end for end, reason in zip(ends.values(), reasons, strict=True)]
+    await tx.run(RESOLVE, ids=[d.id for d in ends], states=states, reasons=reasons, now=now)

@@ -21,7 +21,7 @@ from atendeja.cloud import Cloud
 from atendeja.config import Config
 from atendeja.db import Database
 from atendeja.ids import uuid7
-from atendeja.leases import Identity
+from atendeja.leases import Identity, Leases
 from atendeja.queue import Bell
 
 LOOK_S = 0.2
@@ -98,6 +98,9 @@ class Runtime:
     clock: Callable[[], dt.datetime] = utc_now
     monotonic: Callable[[], float] = time.monotonic
     dice: random.Random = field(default_factory=lambda: random.Random(secrets.randbits(128)))  # noqa: S311  (ids and jitter; secrets come from `secrets`)
+
+    def __post_init__(self) -> None:
+        self.leases = Leases(self.who)
 
     def stop(self) -> None:
         """The order to stop: nothing new is begun, what is in flight has SHUTDOWN_GRACE_S in all; a second order ends that."""

@@ -82,7 +82,7 @@ class Worker:
     async def _release(self) -> None:
         with contextlib.suppress(Unavailable):
             async with self._rt.db.session() as session:
-                await leases.release(session, self._rt.who)
+                await self._rt.leases.release(session)
 
     def _keep(self, name: str, bell: Bell, work: Callable[[], Awaitable[bool]]) -> None:
         async def beat() -> bool:
@@ -109,15 +109,10 @@ class Worker:
         self._tasks.append(asyncio.get_running_loop().create_task(watched, name=name))
 
     async def _renew(self) -> None:
-        """Renew what this process holds. What has gone to another is let go at once."""
-        digesting = [d for d in self._digesters.values() if d.leased]
-        held = self._senders.leases() | {d.lease for d in digesting}
-        if held:
-            async with self._rt.db.session() as session:
-                kept = await leases.renew(session, self._rt.who, held)
-            for digester in digesting:
-                digester.leased = digester.lease in kept
-            self._senders.lost(held - kept)
+        """Renew what this process holds. What has gone to another is let go by whoever used it."""
+        instant = self._rt.monotonic()
+        async with self._rt.db.session() as session:
+            await self._rt.leases.renew(session, instant)
 
     async def _run_jobs(self) -> None:
         """Procrastinate's worker: wake-ups, and what has to be done by the clock."""

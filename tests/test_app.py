@@ -58,4 +58,5 @@ async def test_of_two_that_wait_for_the_database_on_one_port_the_second_is_refus
             with pytest.raises(Refused, match=f"cannot listen on 127.0.0.1:{port}: Address already in use"):
                 await app.make_server(app.build(rt, "all"), config, [rt.stop]).serve(sockets=[mine])
             async with rt.db.session() as session:
-                assert await leases.take(session, replace(rt.who, boot=rt.new_id(), holder=rt.new_id()), "digest:0")
+                other = leases.Leases(replace(rt.who, boot=rt.new_id(), holder=rt.new_id()))
+                assert await other.take(session, "digest:0", 0.0) is not None

@@ -33,6 +33,12 @@ class Graph:
             await self.behave(reader, writer)
 
 
+async def kept_open(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Answer, and leave the connection as it is."""
+    await respond(OK)(reader, writer)
+    await reader.read()
+
+
 def respond(body: bytes, status: str = "200 OK", pieces: int = 1, more: str = "") -> Behaviour:
     """Answer with this body, in so many pieces."""
 
@@ -86,7 +92,24 @@ async def client(graph: Graph) -> AsyncIterator[Cloud]:
 
 
 async def post(client: Cloud) -> Outcome:
-    return await client.call_messages("100", "segredo", b'{"to":"55"}')
+    outcome = await client.call_messages("100", "segredo", b'{"to":"55"}')
+    assert outcome is not None
+    return outcome
+
+
+@pytest.mark.parametrize("warm", [False, True], ids=["a new connection", "a kept one"])
+async def test_the_fence_is_asked_once_there_is_a_connection_and_nothing_leaves_behind_it(
+    warm: bool, graph: Graph, client: Cloud
+) -> None:
+    """F19: the wait for a free connection counts, too."""
+    if warm:
+        graph.behave = kept_open
+        await post(client)
+    before = len(graph.requests)
+    assert await client.call_messages("100", "segredo", b"{}", fenced=lambda: True) is None
+    assert len(graph.requests) == before
+    await post(client)
+    assert len(graph.requests) == before + 1
 
 
 async def test_a_post_is_one_request_with_the_token_and_the_body_as_given(graph: Graph, client: Cloud) -> None:

@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from atendeja import leases
-from atendeja.leases import Identity
+from atendeja.leases import DIGEST_TTL_S, TTL_S, Identity, Leases
 from atendeja.runtime import Runtime
 
 
@@ -23,9 +23,11 @@ def let_go(identity: Identity) -> None:
     os.close(identity.descriptor)
 
 
-async def take(rt: Runtime, identity: Identity, name: str = "digest:0") -> bool:
+async def take(rt: Runtime, holder: Identity | Leases, name: str = "digest:0", instant: float = 0.0) -> int | None:
+    """The term, when it is theirs."""
+    mine = holder if isinstance(holder, Leases) else Leases(holder)
     async with rt.db.session() as session:
-        return await leases.take(session, identity, name)
+        return await mine.take(session, name, instant)
 
 
 async def end(rt: Runtime, name: str) -> None:
@@ -55,11 +57,12 @@ async def test_the_time_is_the_databases(rt: Runtime, tmp_path: Path) -> None:
 async def test_ten_at_once_and_one_gets_it(rt: Runtime, tmp_path: Path) -> None:
     """F25."""
     everyone = [who(tmp_path / str(i)) for i in range(10)]
-    assert sum(await asyncio.gather(*(take(rt, one) for one in everyone))) == 1
+    assert len([term for term in await asyncio.gather(*(take(rt, one) for one in everyone)) if term is not None]) == 1
 
 
-async def test_renewing_says_what_is_still_ours_and_keeps_it(rt: Runtime, tmp_path: Path) -> None:
-    one, other = who(tmp_path / "one"), who(tmp_path / "other")
+async def test_renewing_keeps_what_is_still_ours(rt: Runtime, tmp_path: Path) -> None:
+    """F25; each renewal raises the guard's mark (F57)."""
+    one, other = Leases(who(tmp_path / "one")), Leases(who(tmp_path / "other"))
     for name in ("digest:0", "send:1", "send:2"):
         assert await take(rt, one, name)
     await end(rt, "send:1")
@@ -67,10 +70,40 @@ async def test_renewing_says_what_is_still_ours_and_keeps_it(rt: Runtime, tmp_pa
     await end(rt, "send:2")
     async with rt.db.session() as session:
         before = await session.one(leases.RAISE_MARK)
-        assert await leases.renew(session, one, ["digest:0", "send:1", "send:2", "send:3"]) == {"digest:0", "send:2"}
+        await one.renew(session, 1.0)
         after = await session.one(leases.RAISE_MARK)
-    assert before is not None and after is not None and after.mark == before.mark + 2, "each renewal raises the guard's mark (F57)"
+    assert {name for name in ("digest:0", "send:1", "send:2") if one.hold(name, 1.0)} == {"digest:0", "send:2"}
+    assert before is not None and after is not None and after.mark == before.mark + 2
     assert not await take(rt, other, "send:2")
+
+
+async def test_a_lease_is_relied_upon_no_longer_than_it_lasts_from_the_asking(rt: Runtime, tmp_path: Path) -> None:
+    """F19: whoever was stopped, or could not renew, knows it by its own clock before the database says so."""
+    mine = Leases(who(tmp_path))
+    for name, ttl_s in (("digest:0", DIGEST_TTL_S), ("send:1", TTL_S)):
+        assert not mine.hold(name, 0.0)
+        assert await take(rt, mine, name, 100.0)
+        assert mine.hold(name, 100.0 + ttl_s - 0.01)
+        assert not mine.hold(name, 100.0 + ttl_s)
+    async with rt.db.session() as session:
+        await mine.renew(session, 104.0)
+    assert mine.hold("digest:0", 106.9)
+    mine.forget("digest:0")
+    assert not mine.hold("digest:0", 104.0)
+
+
+async def test_the_term_tells_a_change_of_hands(rt: Runtime, tmp_path: Path) -> None:
+    one, other = Leases(who(tmp_path / "one")), Leases(who(tmp_path / "other"))
+    first = await take(rt, one)
+    assert await take(rt, one) == first
+    await end(rt, "digest:0")
+    assert await take(rt, one) == first, "nobody had it since"
+    async with rt.db.session() as session:
+        await one.release(session)
+    second = await take(rt, other)
+    assert first is not None and second is not None and second > first
+    await end(rt, "digest:0")
+    assert await take(rt, one) not in (None, first, second)
 
 
 async def test_what_is_given_back_is_free_at_once(rt: Runtime, tmp_path: Path) -> None:
@@ -78,19 +111,21 @@ async def test_what_is_given_back_is_free_at_once(rt: Runtime, tmp_path: Path) -
     one, other = who(tmp_path / "one"), who(tmp_path / "other")
     assert await take(rt, one)
     async with rt.db.session() as session:
-        await leases.release(session, one)
+        await Leases(one).release(session)
     assert await take(rt, other)
 
 
 async def test_a_restart_in_the_same_directory_takes_its_own_back_at_once(rt: Runtime, tmp_path: Path) -> None:
     before = who(tmp_path / "state")
-    assert await take(rt, before)
+    former = Leases(before)
+    assert await take(rt, former)
     let_go(before)
     after = who(tmp_path / "state")
     assert after.holder == before.holder and after.boot != before.boot
     assert await take(rt, after)
     async with rt.db.session() as session:
-        assert await leases.renew(session, before, ["digest:0"]) == set(), "the former run has lost it"
+        await former.renew(session, 0.0)
+    assert not former.hold("digest:0", 0.0), "the former run has lost it"
 
 
 async def test_a_second_process_in_the_same_directory_is_somebody_else(rt: Runtime, tmp_path: Path) -> None:

@@ -46,14 +46,16 @@ def test_reduced_reports_are_the_highest_state_and_the_first_of_each_time_in_any
     said: list[tuple[int, str, int]], dice: Any
 ) -> None:
     """F6, against a reference that sees them all at once."""
-    pairs = [(UUID(int=m), report("w", s, second=n)) for m, s, n in said]
-    shuffled = dice.sample(pairs, len(pairs))
+    told_of = [(UUID(int=m), 1 + n % 3, report("w", s, second=n)) for m, s, n in said]
+    shuffled = dice.sample(told_of, len(told_of))
     for lift in reduce_reports(shuffled):
-        mine = [r for m, r in pairs if m == lift.message_id]
+        mine = [r for m, _, r in told_of if m == lift.message_id]
+        failed = [n for m, n, r in told_of if m == lift.message_id and r.status == "failed"]
+        assert lift.failed_n == max(failed, default=None)
         assert lift.state == max((r.status for r in mine), key=RANK.__getitem__)
         for status in STATUSES:
             assert getattr(lift, f"{status}_at") == min((r.at for r in mine if r.status == status), default=None)
-    assert {lift.message_id for lift in reduce_reports(shuffled)} == {m for m, _ in pairs}
+    assert {lift.message_id for lift in reduce_reports(shuffled)} == {m for m, *_ in told_of}
 
 
 async def test_the_ranks_of_the_code_are_those_of_the_schema(rt: Runtime) -> None:

@@ -17,7 +17,7 @@ __all__ = ["office", "simulator"]
 async def doubtful(office: Office) -> AsyncIterator[Office]:
     """An office with one message in doubt, and its senders closed."""
     office.fault("drop_answer")
-    await office.put("um", to=ANA)
+    await office.put("um", to=ANA, category="utility")
     await office.open()
     await office.until("in_doubt")
     yield office
@@ -62,20 +62,36 @@ async def test_while_webhooks_wait_to_be_digested_no_doubt_is_given_up(doubtful:
     assert await doubtful.states() == ["unknown"]
 
 
-@pytest.mark.parametrize(("lease", "wanted"), [("alive", "sending"), ("ended", "in_doubt"), ("gone", "in_doubt")])
-async def test_what_is_on_the_wire_is_in_doubt_when_its_sender_is_gone(lease: str, wanted: str, office: Office) -> None:
-    """F30: by the database's clock, and not before the lease has ended."""
+@pytest.mark.parametrize(
+    ("until", "boot", "wanted"),
+    [
+        ("now() + interval '1 s'", "a.boot", "sending"),
+        ("now() - interval '1 ms'", "a.boot", "in_doubt"),
+        ("now() + interval '1 s'", "gen_random_uuid()", "in_doubt"),
+        (None, None, "in_doubt"),
+    ],
+    ids=["alive", "ended", "somebody else's", "gone"],
+)
+async def test_what_is_on_the_wire_is_in_doubt_when_its_sender_is_gone(
+    until: str | None, boot: str | None, wanted: str, office: Office
+) -> None:
+    """F30: by the database's clock, and not before the lease of the process that claimed it has ended."""
+    office.fault("delay", 30, to=BIA)
     await office.put("um", to=BIA)
-    await office.admin.execute("UPDATE message SET state = 'sending', attempt_no = 1")
-    number = (await office.messages())[0]["number_id"]
-    if lease != "gone":
-        until = "now() + interval '1 s'" if lease == "alive" else "now() - interval '1 ms'"
+    await office.open()
+    async with asyncio.timeout(5):
+        while not office.posts:
+            await asyncio.sleep(0.01)
+    await office.admin.execute("DELETE FROM lease")
+    if until is not None:
         await office.admin.execute(
-            f"INSERT INTO lease (name, holder, boot, until) VALUES ($1, gen_random_uuid(), gen_random_uuid(), {until})",
-            f"send:{number}",
+            "INSERT INTO lease (name, holder, boot, until) "
+            f"SELECT 'send:' || a.number_id, gen_random_uuid(), {boot}, {until} FROM attempt a"
         )
     await Reconciler(office.rt).work()
     assert await office.states() == [wanted]
+    assert await office.attempts() == ["claimed" if wanted == "sending" else "unknown"]
+    await office.crash()
 
 
 async def test_a_status_that_came_before_its_message_was_known_is_joined(office: Office) -> None:

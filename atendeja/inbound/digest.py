@@ -20,7 +20,7 @@ import msgspec
 import structlog
 from msgspec import Struct
 
-from atendeja import failpoints, leases, queue
+from atendeja import failpoints, queue
 from atendeja.db import query
 from atendeja.errors import WireError
 from atendeja.inbound import events, intake
@@ -80,13 +80,12 @@ NEXT = query("inbound.next", Stored)
 
 
 class Digester:
-    """The resident loop's work. Holds the lease while it lives; `leased` is kept true by the worker's renewals."""
+    """The resident loop's work. Takes the lane's lease, which the worker renews, and digests while it lasts."""
 
     def __init__(self, rt: Runtime, lane: int = 0) -> None:
         self._rt, self._lane = rt, lane
         self.lease = f"digest:{lane}"
         self._directory = Directory(rt.db)
-        self.leased = False
         self._bell = rt.bells.digest if lane == intake.PEOPLE else rt.bells.statuses
         self._digested: Sequence[Read] = []
         """Written, durably, and not yet marked: the next look does both. A death in between, ours or the database's, means that
@@ -99,11 +98,8 @@ class Digester:
 
     async def work(self) -> bool:
         """Digest one batch. True when it was full, so that more may wait; what comes later rings."""
-        if not self.leased:
-            async with self._rt.db.session() as session:
-                self.leased = await leases.take(session, self._rt.who, self.lease)
-            if not self.leased:
-                return False
+        if not self.leased and not await self._take_lease():
+            return False
         if not (stored := await self._next()):
             return False
         failpoints.reach("digest.claimed")
@@ -115,6 +111,16 @@ class Digester:
         if not full:
             self._bell.ring_in(MARK_DELAY_S)
         return full
+
+    @property
+    def leased(self) -> bool:
+        """Whether this process alone digests the lane."""
+        return self._rt.leases.hold(self.lease, self._rt.monotonic())
+
+    async def _take_lease(self) -> bool:
+        instant = self._rt.monotonic()
+        async with self._rt.db.session() as session:
+            return await self._rt.leases.take(session, self.lease, instant) is not None
 
     async def _next(self) -> list[Stored]:
         """The oldest that wait; what was digested before them need not be looked at again."""
@@ -186,6 +192,7 @@ class Digester:
     def _announce(self, tenant_id: int, wrote: events.Wrote) -> None:
         self._rt.meter.count("events_recorded", wrote.events)
         self._rt.meter.count("statuses_applied", wrote.statuses)
+        self._rt.meter.count("duplicate_sends", wrote.duplicates)
         for number_id in wrote.released:
             self._rt.bells.ring_number(number_id)
         if wrote.due:

@@ -66,6 +66,7 @@ class Wrote(Struct):
     statuses: int = 0
     due: set[UUID] = set()
     """Contacts that want a turn now."""
+    duplicates: int = 0
     released: set[UUID] = set()
     """Numbers of which a message left `sending` or `in_doubt`: a successor may go."""
     notices: list[tuple[Kind, dict[str, object]]] = []
@@ -187,7 +188,7 @@ async def write(tx: Tx, rt: Runtime, arrived: Sequence[Arrived]) -> Wrote:
         await _write_plans(tx, rt, run, wrote, now)
     reports = [r for a in arrived if (r := report(a, rt.callback_keys)) is not None]
     applied = await ledger.apply_reports(tx, reports, now)
-    wrote.statuses, wrote.released = applied.messages, applied.settled
+    wrote.statuses, wrote.released, wrote.duplicates = applied.messages, applied.settled, applied.duplicates
     failpoints.reach("digest.before_commit")
     return wrote
 

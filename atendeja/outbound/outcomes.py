@@ -48,21 +48,24 @@ class Outcome(Struct, frozen=True):
 
 
 class Recorded(Struct):
+    """What a record found out."""
+
     successors: bool
+    """Something else is unfinished in these conversations, which may go now."""
+    duplicates: int
+    """Attempts accepted although another of their message had been."""
 
 
 RECORD = query("ledger.record_outcomes", Recorded)
 
 
-async def record(tx: Tx, done: Sequence[Done], now: dt.datetime) -> bool:
-    """Write these: what is known of an attempt always, its message only where nothing has moved it since.
-
-    True when something else is unfinished in their conversations, which may go now.
-    """
+async def record(tx: Tx, done: Sequence[Done], now: dt.datetime) -> Recorded:
+    """Write these: what is known of an attempt always, its message only where nothing has moved it since."""
     failpoints.reach("send.before_record")
     ids = sorted({d.claim.message.id for d in done})
     recorded = await tx.one(RECORD, ids=ids, outcomes=records(_outcome(d, now) for d in done), now=now)
-    return recorded is not None and recorded.successors
+    assert recorded is not None  # an aggregate always has a row
+    return recorded
 
 
 def _outcome(done: Done, now: dt.datetime) -> Outcome:

@@ -2,7 +2,8 @@
 
 A POST has no idempotency key and nobody can be asked afterwards. So: the intent is committed before the POST (claim), a
 claim older than the fence is not posted, each claim is posted once, and an answer that is lost leaves the message in doubt
-until a status with our callback data settles it or the time is up.
+until a status with our callback data settles it or the time is up. Then a service reply may be sent again: the one place where a
+customer may see a message twice, and it is counted.
 """
 
 import datetime as dt
@@ -18,6 +19,8 @@ FENCE_S = 2.0
 DOUBT_HOLDS_S = 10.0
 """A message in doubt holds its successor in the conversation this long: then order gives way to life."""
 BACKOFF_S = (1, 2, 4, 8, 16, 32, 60)
+MOST_POSTS = 3
+"""A message in doubt is posted no more often than this."""
 GIVE_UP_AFTER = dt.timedelta(hours=24)
 NUMBER_STOP_S = 60
 """After a refusal that concerns the number the next message is tried this much later, as a probe."""
@@ -55,6 +58,45 @@ def withdrawal(message: Candidate, now: dt.datetime) -> WithdrawalReason | None:
     if message.category == "service" and (message.window_until is None or message.window_until <= now):
         return "window_closed"
     return None
+
+
+class Doubt(Struct, frozen=True):
+    """A message of which nobody may know whether it went out, with the facts that decide what becomes of it."""
+
+    id: UUID
+    number_id: UUID
+    state: str
+    doubt_at: dt.datetime | None
+    policy: Literal["at_most_once", "at_least_once"]
+    posts: int
+    """Attempts that may have gone out; those that certainly did not do not count."""
+    source: str
+    created_at: dt.datetime
+    taken_at: dt.datetime | None
+    window_until: dt.datetime | None
+    overtaken: bool
+    """The customer has written since."""
+
+
+End = Literal["unknown", "queued", "newer_message"]
+"""Of a doubt: given up, another attempt, or withdrawn for that reason."""
+
+
+def resolve(doubt: Doubt, before: dt.datetime, now: dt.datetime) -> End | None:
+    """What becomes of a doubt since before `before`; None while its time is not up.
+
+    Only a service reply is sent again, twice at most, while its window is open and no person stepped in. All else is `unknown`:
+    it may have gone out, and nobody can say.
+    """
+    if doubt.state != "in_doubt" or doubt.doubt_at is None or doubt.doubt_at > before:
+        return None
+    if doubt.policy == "at_most_once" or doubt.posts >= MOST_POSTS:
+        return "unknown"
+    if doubt.overtaken:
+        return "newer_message"
+    taken_over = doubt.source == "turn" and doubt.taken_at is not None and doubt.taken_at >= doubt.created_at
+    closed = doubt.window_until is None or doubt.window_until <= now
+    return "unknown" if taken_over or closed else "queued"
 
 
 class Settlement(Struct, frozen=True):

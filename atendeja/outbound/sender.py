@@ -61,6 +61,10 @@ DEFER = query("ledger.defer", Nothing)
 DOUBT_NUMBER = query("ledger.doubt_number", Nothing)
 
 
+def lease_name(number_id: UUID) -> str:
+    return f"send:{number_id}"
+
+
 class Sender:
     """Sends for one number until it may no longer: the lease is lost, the process stops, or an answer stopped the number.
 
@@ -68,8 +72,10 @@ class Sender:
     successor reads the number anew: another token, another rate.
     """
 
-    def __init__(self, rt: Runtime, tenant: Tenant, number: Number, token: str, bell: Bell) -> None:
+    def __init__(self, rt: Runtime, tenant: Tenant, number: Number, token: str, bell: Bell, term: int) -> None:
         self._rt, self._tenant_id, self._number, self._token, self._bell = rt, tenant.id, number, token, bell
+        self.term = term
+        """Of the lease under which it sends."""
         self._window = Window(number.rate)
         self._pairs: dict[UUID, Pair] = {}
         self._flights: set[asyncio.Task[None]] = set()
@@ -77,6 +83,8 @@ class Sender:
         self._unclear: list[Claim] = []
         """Claims that are not flying yet, and those of transactions that failed: should a COMMIT have been kept after all, they are
         given back."""
+        self._duplicates = 0
+        """Found by the transaction that runs."""
         self._lent = 0
         """Claims in the hands of others: see lending."""
         self._look = True
@@ -85,7 +93,7 @@ class Sender:
         self._marked = number.stopped_code is not None
         """The number's row says that it is stopped: one message at a time goes, as a probe."""
         self._stopped = False
-        self._leased = True
+        self._let_go = False
 
     @property
     def number_id(self) -> UUID:
@@ -95,9 +103,14 @@ class Sender:
     def tenant_id(self) -> int:
         return self._tenant_id
 
+    @property
+    def leased(self) -> bool:
+        """Whether it alone sends for the number."""
+        return not self._let_go and self._rt.leases.hold(lease_name(self._number.id), self._rt.monotonic())
+
     def let_go(self) -> None:
-        """The lease is somebody else's now: claim no more."""
-        self._leased = False
+        """Somebody else has had the lease since: claim no more."""
+        self._let_go = True
         self._bell.ring()
 
     async def run(self) -> None:
@@ -116,7 +129,7 @@ class Sender:
         return not (self._may_claim() or self._flights or self._done or self._unclear or self._lent)
 
     def _may_claim(self) -> bool:
-        return self._leased and not self._stopped and not self._rt.stopping.is_set()
+        return self.leased and not self._stopped and not self._rt.stopping.is_set()
 
     # ── claims that others make: lending.Lender ──────────────────────────────────────────────────────────────────────
 
@@ -203,7 +216,9 @@ class Sender:
             self._unclear += claims  # until they fly
             return claims, again or len(candidates) >= budget, self._rt.monotonic()
 
+        self._duplicates = 0
         claims, self._look, committed = await self._rt.db.transact(self._tenant_id, work)
+        self._rt.meter.count("duplicate_sends", self._duplicates)
         self._clear_up(unclear)
         return claims, committed
 
@@ -278,13 +293,19 @@ class Sender:
         """One POST of one claim, or none when the fence has come down."""
         message = claim.message
         started = self._rt.monotonic()
-        if started - committed > protocol.FENCE_S:
-            outcome, settlement = None, protocol.abandon()
+        body = request.build(
+            _content.decode(message.content), Recipient(message.phone, message.user_id), callback=self._mark(claim)
+        )
+
+        def fenced() -> bool:
+            return self._rt.monotonic() - committed > protocol.FENCE_S
+
+        outcome = await self._rt.cloud.call_messages(
+            self._number.phone_number_id, self._token, msgspec.json.encode(body), fenced=fenced
+        )
+        if outcome is None:
+            settlement = protocol.abandon()
         else:
-            body = request.build(
-                _content.decode(message.content), Recipient(message.phone, message.user_id), callback=self._mark(claim)
-            )
-            outcome = await self._rt.cloud.call_messages(self._number.phone_number_id, self._token, msgspec.json.encode(body))
             settlement = protocol.settle(outcome.verdict, message, self._rt.now(), self._rt.dice.random())
             self._rt.meter.observe("post_seconds", self._rt.monotonic() - started)
         failpoints.reach("send.after_post")
@@ -300,9 +321,10 @@ class Sender:
     async def _record(self, tx: Tx, done: Sequence[Done]) -> bool:
         """True when a successor of one of these may go."""
         now = self._rt.now()
-        successors = await outcomes.record(tx, done, now)
+        recorded = await outcomes.record(tx, done, now)
         await self._record_number(tx, done, now)
-        return successors
+        self._duplicates = recorded.duplicates
+        return recorded.successors
 
     async def _record_number(self, tx: Tx, done: Sequence[Done], now: dt.datetime) -> None:
         if (stop := outcomes.stop(done)) is not None:

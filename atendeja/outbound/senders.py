@@ -7,13 +7,13 @@ from uuid import UUID
 import structlog
 from msgspec import Struct
 
-from atendeja import leases, numbers, queue, tenants
+from atendeja import numbers, queue, tenants
 from atendeja.db import query
 from atendeja.errors import Refused, Unavailable
 from atendeja.notify import notice
 from atendeja.numbers import Number
 from atendeja.outbound.lending import Lending, lending
-from atendeja.outbound.sender import Sender
+from atendeja.outbound.sender import Sender, lease_name
 from atendeja.queue import Bell
 from atendeja.runtime import Runtime
 from atendeja.tenants import Tenant
@@ -48,7 +48,7 @@ class Senders:
         async with self._rt.db.session() as session:
             due = await session.all(DUE, at=self._rt.now())
         for wanted in due:
-            if wanted.number_id in self._senders:
+            if await self._has_sender(wanted.number_id):
                 self._rt.bells.ring_number(wanted.number_id)
             else:
                 await self._start(wanted)
@@ -62,16 +62,23 @@ class Senders:
         """Whether a number of this tenant has its sender here."""
         return any(sender.tenant_id == tenant_id for sender in self._senders.values())
 
-    def leases(self) -> set[str]:
-        """The leases that must be renewed for the senders of this process."""
-        return {lease_name(number_id) for number_id in self._senders}
+    async def _has_sender(self, number_id: UUID) -> bool:
+        """Whether a sender of this process may send for it. One whose lease has run out goes on if nobody else had it since; else
+        it claims no more, and records what it has in flight."""
+        sender = self._senders.get(number_id)
+        if sender is None or sender.leased:
+            return sender is not None
+        if await self._take_lease(number_id) == sender.term:
+            return True
+        self._forget(sender)
+        sender.let_go()
+        log.warning("sender_lost_lease", number_id=str(number_id))
+        return False
 
-    def lost(self, names: set[str]) -> None:
-        """Senders whose lease somebody else has now stop; what they have in flight they still record."""
-        for sender in [s for s in self._senders.values() if lease_name(s.number_id) in names]:
-            self._forget(sender)
-            sender.let_go()
-            log.warning("sender_lost_lease", number_id=str(sender.number_id))
+    async def _take_lease(self, number_id: UUID) -> int | None:
+        instant = self._rt.monotonic()
+        async with self._rt.db.session() as session:
+            return await self._rt.leases.take(session, lease_name(number_id), instant)
 
     async def drain(self) -> None:
         """Wait until every sender has recorded what it had in flight; when we are cancelled, they are."""
@@ -92,11 +99,10 @@ class Senders:
         found = await self._rt.db.transact(wanted.tenant_id, lambda tx: numbers.load(tx, [wanted.number_id]))
         if (token := self._read_token(owner[0], found[0])) is None:
             return
-        async with self._rt.db.session() as session:
-            if not await leases.take(session, self._rt.who, lease_name(wanted.number_id)):
-                return
+        if (term := await self._take_lease(wanted.number_id)) is None:
+            return
         bell = self._rt.bells.numbers.setdefault(wanted.number_id, Bell())
-        sender = self._senders[wanted.number_id] = Sender(self._rt, owner[0], found[0], token, bell)
+        sender = self._senders[wanted.number_id] = Sender(self._rt, owner[0], found[0], token, bell, term)
         task = asyncio.get_running_loop().create_task(self._keep(sender))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -122,8 +128,5 @@ class Senders:
     def _forget(self, sender: Sender) -> None:
         if self._senders.get(sender.number_id) is sender:
             del self._senders[sender.number_id]
+            self._rt.leases.forget(lease_name(sender.number_id))
             self._rt.bells.numbers.pop(sender.number_id, None)
-
-
-def lease_name(number_id: UUID) -> str:
-    return f"send:{number_id}"

@@ -300,6 +300,7 @@ CREATE TABLE attempt (
     UNIQUE (tenant_id, number_id, wamid),
     CHECK (state <> 'accepted' OR wamid IS NOT NULL)
 ) PARTITION BY HASH (tenant_id);
+CREATE INDEX attempt_message ON attempt (tenant_id, message_id);
 CREATE INDEX attempt_recent ON attempt (tenant_id, number_id, claimed_at);
 
 -- A status whose message is not ours or not known yet. Joined when the message turns up, dropped after 30 days.
@@ -453,8 +454,9 @@ CREATE POLICY sweep ON attempt FOR SELECT TO atendeja_sweep USING (true);
 CREATE POLICY sweep ON status_orphan FOR SELECT TO atendeja_sweep USING (true);
 GRANT SELECT (tenant_id, id, due_at) ON contact TO atendeja_sweep;
 GRANT SELECT (tenant_id, id, stopped_until) ON number TO atendeja_sweep;
-GRANT SELECT (tenant_id, id, number_id, state, category, not_before, doubt_at, wamid) ON message TO atendeja_sweep;
-GRANT SELECT (tenant_id, number_id, wamid) ON attempt, status_orphan TO atendeja_sweep;
+GRANT SELECT (tenant_id, id, number_id, state, category, not_before, doubt_at, attempt_no, wamid) ON message TO atendeja_sweep;
+GRANT SELECT (tenant_id, message_id, number_id, n, boot, wamid) ON attempt TO atendeja_sweep;
+GRANT SELECT (tenant_id, number_id, wamid) ON status_orphan TO atendeja_sweep;
 GRANT SELECT ON lease TO atendeja_sweep;
 
 GRANT CREATE ON SCHEMA public TO atendeja_sweep;
@@ -474,12 +476,14 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_te
       AND EXISTS (SELECT FROM message m WHERE m.tenant_id = n.tenant_id AND m.number_id = n.id AND m.state = 'queued' AND m.not_before <= at)
 $$;
 
--- Messages whose sender's lease has ended while they were on the wire, and those in doubt since before `doubt_before`.
+-- Messages on the wire of a process that does not hold their number's lease any more, and those in doubt since before `doubt_before`.
 CREATE FUNCTION unsettled_messages(doubt_before timestamptz, most integer) RETURNS TABLE (tenant_id bigint, message_id uuid)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
     SELECT m.tenant_id, m.id FROM message m
     WHERE (m.state = 'in_doubt' AND m.doubt_at <= doubt_before)
-       OR (m.state = 'sending' AND NOT EXISTS (SELECT FROM lease l WHERE l.name = 'send:' || m.number_id AND l.until > now()))
+       OR (m.state = 'sending' AND NOT EXISTS (
+            SELECT FROM lease l JOIN attempt a ON a.tenant_id = m.tenant_id AND a.message_id = m.id AND a.n = m.attempt_no AND a.boot = l.boot
+            WHERE l.name = 'send:' || m.number_id AND l.until > now()))
     LIMIT most
 $$;
 

@@ -1,15 +1,17 @@
 -- name: take
--- Free, run out, or ours from before a restart. The database's clock decides.
+-- Free, run out, or ours from before a restart. The database's clock decides. The term tells a change of hands.
 INSERT INTO lease AS l (name, holder, boot, until) VALUES (:name, :holder, :boot, now() + make_interval(secs => :ttl_s))
-ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, boot = excluded.boot, until = excluded.until, term = l.term + 1
+ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, boot = excluded.boot, until = excluded.until, term = l.term + (l.boot <> excluded.boot)::int
 WHERE l.until < now() OR l.holder = excluded.holder RETURNING term;
 
 -- name: renew
 -- All leases of a process at once. A name that does not come back has been taken by another.
-UPDATE lease SET until = now() + make_interval(secs => :ttl_s) WHERE boot = :boot AND name = ANY (:names::text[]) RETURNING name;
+UPDATE lease l SET until = now() + make_interval(secs => n.ttl_s) FROM unnest(:names::text[], :ttls::float8[]) AS n (name, ttl_s)
+WHERE l.boot = :boot AND l.name = n.name RETURNING l.name;
 
 -- name: raise_mark
 UPDATE guard SET mark = mark + 1 RETURNING mark;
 
--- name: drop
-DELETE FROM lease WHERE boot = :boot;
+-- name: release
+-- The row stays, with its term.
+UPDATE lease SET until = '-infinity' WHERE boot = :boot;

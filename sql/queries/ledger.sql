@@ -67,10 +67,10 @@ FROM unnest(:ids::uuid[], :number_ids::uuid[], :contact_ids::uuid[], :conversati
 ORDER BY m.source_id ON CONFLICT (tenant_id, source, source_id, source_no, ordinal) DO NOTHING RETURNING conversation_id, created_at AS at;
 
 -- name: attempts_by_callback
-SELECT id, message_id, number_id, wamid FROM attempt WHERE tenant_id = :tenant_id AND id = ANY (:ids::uuid[]);
+SELECT id, message_id, number_id, n, wamid FROM attempt WHERE tenant_id = :tenant_id AND id = ANY (:ids::uuid[]);
 
 -- name: attempts_by_wamid
-SELECT a.id, a.message_id, a.number_id, a.wamid FROM unnest(:number_ids::uuid[], :wamids::text[]) AS w (number_id, wamid)
+SELECT a.id, a.message_id, a.number_id, a.n, a.wamid FROM unnest(:number_ids::uuid[], :wamids::text[]) AS w (number_id, wamid)
 JOIN attempt a ON a.tenant_id = :tenant_id AND a.number_id = w.number_id AND a.wamid = w.wamid;
 
 -- name: echoes_by_wamid
@@ -83,31 +83,40 @@ SELECT id FROM message WHERE tenant_id = :tenant_id AND id = ANY (:ids::uuid[]) 
 
 -- name: lift
 -- A status proves that WhatsApp has the message, whatever we heard or did not hear. Up, never down; the times and the price are kept
--- even when a higher status came first. Locked first, sorted. (Whether an attempt has its wamid is asked row by row: in the WHERE
--- it would lead the planner through all that have none.)
+-- even when a higher status came first. That one attempt failed does not end a message that was sent again since. Locked first,
+-- sorted. (Whether an attempt has its wamid is asked row by row: in the WHERE it would lead the planner through all that have
+-- none.) Says how many of the settled attempts are duplicates: another of their message had been accepted.
 WITH n AS (
     SELECT * FROM json_to_recordset(:lifts::json)
-      AS n (message_id uuid, state text, code int, detail text, pricing jsonb, accepted_at timestamptz, sent_at timestamptz, delivered_at timestamptz,
+      AS n (message_id uuid, failed_n int, state text, code int, detail text, pricing jsonb, accepted_at timestamptz, sent_at timestamptz, delivered_at timestamptz,
             read_at timestamptz, played_at timestamptz, failed_at timestamptz)
 ), locked AS (
-    SELECT id FROM message WHERE tenant_id = :tenant_id AND id = ANY (:ids::uuid[]) ORDER BY id FOR NO KEY UPDATE
+    SELECT id, state, attempt_no FROM message WHERE tenant_id = :tenant_id AND id = ANY (:ids::uuid[]) ORDER BY id FOR NO KEY UPDATE
+), lift AS (
+    SELECT n.*, message_rank(n.state) > message_rank(l.state) AND (n.state <> 'failed' OR coalesce(n.failed_n >= l.attempt_no, true)) AS higher
+    FROM n JOIN locked l ON l.id = n.message_id
+), s AS (
+    SELECT s.id, s.message_id, s.wamid, l.attempt_no FROM json_to_recordset(:settled::json) AS s (id uuid, message_id uuid, wamid text)
+    JOIN locked l ON l.id = s.message_id
 ), settled AS (
     UPDATE attempt a SET state = CASE WHEN a.wamid IS NULL THEN 'accepted' ELSE a.state END, wamid = coalesce(a.wamid, s.wamid),
         ended_at = coalesce(a.ended_at, :now)
-    FROM json_to_recordset(:settled::json) AS s (id uuid, message_id uuid, wamid text) JOIN locked l ON l.id = s.message_id
-    WHERE a.tenant_id = :tenant_id AND a.id = s.id
-)
-UPDATE message m SET
-    state = CASE WHEN message_rank(n.state) > message_rank(m.state) THEN n.state ELSE m.state END,
-    reason = CASE WHEN message_rank(n.state) > message_rank(m.state) THEN NULL ELSE m.reason END,
-    code = CASE WHEN n.state = 'failed' AND message_rank('failed') > message_rank(m.state) THEN n.code ELSE m.code END,
-    detail = CASE WHEN n.state = 'failed' AND message_rank('failed') > message_rank(m.state) THEN n.detail ELSE m.detail END,
+    FROM s WHERE a.tenant_id = :tenant_id AND a.id = s.id
+), lifted AS (
+    UPDATE message m SET
+    state = CASE WHEN n.higher THEN n.state ELSE m.state END,
+    reason = CASE WHEN n.higher THEN NULL ELSE m.reason END,
+    code = CASE WHEN n.higher AND n.state = 'failed' THEN n.code ELSE m.code END,
+    detail = CASE WHEN n.higher AND n.state = 'failed' THEN n.detail ELSE m.detail END,
     held = m.held AND n.state = 'accepted',
     accepted_at = coalesce(m.accepted_at, n.accepted_at),
     sent_at = least(m.sent_at, n.sent_at), delivered_at = least(m.delivered_at, n.delivered_at),
     read_at = least(m.read_at, n.read_at), played_at = least(m.played_at, n.played_at), failed_at = least(m.failed_at, n.failed_at),
     pricing = coalesce(m.pricing, n.pricing)
-FROM n JOIN locked l ON l.id = n.message_id WHERE m.tenant_id = :tenant_id AND m.id = n.message_id;
+    FROM lift n WHERE m.tenant_id = :tenant_id AND m.id = n.message_id
+)
+SELECT count(*)::int AS duplicates FROM s WHERE s.attempt_no > 1
+AND EXISTS (SELECT FROM attempt o WHERE o.tenant_id = :tenant_id AND o.message_id = s.message_id AND o.id <> s.id AND o.wamid IS NOT NULL);
 
 -- name: keep_orphans
 INSERT INTO status_orphan (tenant_id, number_id, wamid, status, participant, at, content, received_at)
@@ -145,13 +154,13 @@ WHERE m.tenant_id = :tenant_id AND m.id = n.id;
 -- What came of attempts, and what that makes of their messages: locked first, sorted. What is known of an attempt is never discarded,
 -- even when its message has moved on. Only the attempt that is the message's latest may move it, and never down from what a
 -- status has shown. Says whether something else is unfinished in these conversations: it may be its turn now. (Asking for `queued`
--- alone would lead the planner through all that is queued.)
+-- alone would lead the planner through all that is queued.) And how many of the accepted attempts are duplicates.
 WITH n AS (
     SELECT * FROM json_to_recordset(:outcomes::json)
       AS n (attempt_id uuid, message_id uuid, conversation_id uuid, n int, attempt text, state text, code int, detail text, wamid text, held bool,
             first_byte_at timestamptz, not_before timestamptz)
 ), locked AS (
-    SELECT id FROM message WHERE tenant_id = :tenant_id AND id = ANY (:ids::uuid[]) ORDER BY id FOR NO KEY UPDATE
+    SELECT id, attempt_no FROM message WHERE tenant_id = :tenant_id AND id = ANY (:ids::uuid[]) ORDER BY id FOR NO KEY UPDATE
 ), ended AS (
     UPDATE attempt a SET state = n.attempt, code = n.code, detail = n.detail, wamid = coalesce(a.wamid, n.wamid), first_byte_at = n.first_byte_at, ended_at = :now
     FROM n JOIN locked l ON l.id = n.message_id WHERE a.tenant_id = :tenant_id AND a.id = n.attempt_id AND a.state <> 'accepted'
@@ -167,19 +176,47 @@ WITH n AS (
 SELECT EXISTS (SELECT FROM n CROSS JOIN LATERAL (
     SELECT FROM message q WHERE q.tenant_id = :tenant_id AND q.conversation_id = n.conversation_id
     AND q.state IN ('queued', 'sending', 'in_doubt') AND q.id <> ALL (:ids::uuid[]) LIMIT 1
-) AS q) AS successors;
+) AS q) AS successors, (
+    SELECT count(*)::int FROM n JOIN locked l ON l.id = n.message_id WHERE l.attempt_no > 1 AND n.wamid IS NOT NULL
+    AND EXISTS (SELECT FROM attempt o WHERE o.tenant_id = :tenant_id AND o.message_id = n.message_id AND o.id <> n.attempt_id AND o.wamid IS NOT NULL)
+) AS duplicates;
 
 -- name: doubt_number
--- We have just taken this number's lease and have nothing on the wire: what is `sending` is somebody's who died.
-UPDATE message SET state = 'in_doubt', doubt_at = :now WHERE tenant_id = :tenant_id AND number_id = :number_id AND state = 'sending';
+-- We have just taken this number's lease and have nothing on the wire: what is `sending` is somebody's who died. Nobody will tell
+-- what became of its attempt, unless a status does.
+WITH moved AS (
+    UPDATE message SET state = 'in_doubt', doubt_at = :now WHERE tenant_id = :tenant_id AND number_id = :number_id AND state = 'sending' RETURNING id, attempt_no
+)
+UPDATE attempt a SET state = 'unknown', detail = 'its sender is gone', ended_at = :now FROM moved m
+WHERE a.tenant_id = :tenant_id AND a.message_id = m.id AND a.n = m.attempt_no AND a.state = 'claimed';
 
 -- name: doubt
 -- The sender's lease ended and nobody has taken it.
-UPDATE message SET state = 'in_doubt', doubt_at = :now WHERE tenant_id = :tenant_id AND id = ANY (:ids::uuid[]) AND state = 'sending';
+WITH moved AS (
+    UPDATE message SET state = 'in_doubt', doubt_at = :now WHERE tenant_id = :tenant_id AND id = ANY (:ids::uuid[]) AND state = 'sending' RETURNING id, attempt_no
+)
+UPDATE attempt a SET state = 'unknown', detail = 'its sender is gone', ended_at = :now FROM moved m
+WHERE a.tenant_id = :tenant_id AND a.message_id = m.id AND a.n = m.attempt_no AND a.state = 'claimed';
 
--- name: give_up
--- Nobody can know any more; a late status still lifts it.
-UPDATE message SET state = 'unknown' WHERE tenant_id = :tenant_id AND id = ANY (:ids::uuid[]) AND state = 'in_doubt' AND doubt_at <= :doubt_before;
+-- name: doubts
+-- The facts that decide about a doubt, of messages that are locked. A turn's reply has been overtaken when the customer wrote what a
+-- later turn answered, or is to answer; any other message when the customer wrote after it. (Asking for `in_doubt` here, or where it
+-- is resolved, would lead the planner through all that is.)
+SELECT m.id, m.number_id, m.state, m.doubt_at, m.policy, (
+    SELECT count(*)::int FROM attempt a WHERE a.tenant_id = m.tenant_id AND a.message_id = m.id AND a.state NOT IN ('refused', 'not_sent', 'abandoned')) AS posts,
+    m.source, m.created_at, v.taken_at, v.window_until, coalesce((
+    SELECT CASE WHEN m.source = 'turn' THEN e.turn_no IS NULL OR e.turn_no > m.source_no ELSE e.received_at > m.created_at END
+    FROM event e WHERE e.tenant_id = m.tenant_id AND e.conversation_id = m.conversation_id AND e.state <> 'ignored'
+    ORDER BY e.arrival DESC, e.position DESC LIMIT 1), false) AS overtaken
+FROM message m JOIN conversation v ON v.tenant_id = m.tenant_id AND v.id = m.conversation_id
+WHERE m.tenant_id = :tenant_id AND m.id = ANY (:ids::uuid[]);
+
+-- name: resolve
+-- The end of a doubt, or another attempt. A late status still lifts what was given up.
+UPDATE message m SET state = n.state, reason = n.reason,
+    doubt_at = CASE WHEN n.state = 'queued' THEN NULL ELSE m.doubt_at END, not_before = CASE WHEN n.state = 'queued' THEN :now ELSE m.not_before END
+FROM unnest(:ids::uuid[], :states::text[], :reasons::text[]) AS n (id, state, reason)
+WHERE m.tenant_id = :tenant_id AND m.id = n.id;
 
 -- name: unsettled
 SELECT tenant_id, message_id FROM unsettled_messages(:doubt_before, :most::int);

@@ -1,6 +1,7 @@
 """A shop with its sender and a simulator to send to; statuses come back only when a test posts them."""
 
 import asyncio
+import datetime as dt
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -45,6 +46,12 @@ class Office(Shop):
         self.turns = Turns(rt, self.senders)
         self._no = 0
         rt.monotonic = lambda: time.monotonic() + self._ahead.total_seconds()
+
+    def later(self, **span: float) -> None:
+        """Move the clock on, while a worker renews what it holds."""
+        super().later(**span)
+        held = self.rt.leases._until
+        held.update({name: until + dt.timedelta(**span).total_seconds() for name, until in held.items()})
 
     # ── what happens ─────────────────────────────────────────────────────────────────────────────────────────────────
 

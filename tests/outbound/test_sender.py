@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+from typing import Any
 
 import pytest
 
@@ -144,13 +145,27 @@ async def test_a_time_out_is_in_doubt(office: Office, monkeypatch: pytest.Monkey
     assert len(office.posts) == 1
 
 
-async def test_after_its_time_a_doubt_is_unknown_and_never_sent_again(office: Office) -> None:
-    """F45: T runs while our intake is healthy; a late status still lifts it."""
+async def in_doubt(office: Office, **more: Any) -> Reconciler:
+    """One message whose answers are lost; the reconciler that will look after it."""
     reconciler = Reconciler(office.rt)
-    office.fault("drop_answer")
-    await office.put("um")
+    office.fault("drop_answer", times=None)
+    await office.put("um", **more)
     await office.open()
     await office.until("in_doubt")
+    return reconciler
+
+
+async def resolved(office: Office, reconciler: Reconciler) -> list[str]:
+    """The states after T."""
+    office.later(seconds=121)
+    await reconciler.work()
+    return await office.states()
+
+
+@pytest.mark.parametrize("category", ["marketing", "utility", "authentication"])
+async def test_what_may_go_once_is_unknown_after_its_time_and_never_sent_again(category: Any, office: Office) -> None:
+    """F31, F45, I5: T runs while our intake is healthy; a late status still lifts it."""
+    reconciler = await in_doubt(office, category=category)
     office.later(seconds=119)
     await reconciler.work()
     assert await office.states() == ["in_doubt"]
@@ -164,6 +179,75 @@ async def test_after_its_time_a_doubt_is_unknown_and_never_sent_again(office: Of
     assert len(office.posts) == 1
     await office.status(office.posts[0], "delivered")
     assert await office.states() == ["delivered"]
+
+
+async def test_a_service_reply_in_doubt_goes_again_twice_at_most(office: Office) -> None:
+    """F32, F45, I6: three POSTs in all, each an attempt of its own, then nobody can know."""
+    reconciler = await in_doubt(office)
+    for posts in (2, 3):
+        assert await resolved(office, reconciler) == ["queued"]
+        office.ring()
+        await office.until("in_doubt")
+        assert len(office.posts) == posts
+    assert await resolved(office, reconciler) == ["unknown"]
+    office.ring()
+    await asyncio.sleep(0.1)
+    assert len(office.posts) == 3
+    assert await office.attempts() == ["unknown"] * 3
+    assert len({line.opaque for line in office.posts}) == 3
+
+
+async def test_a_second_acceptance_is_counted_when_it_is_learnt(office: Office) -> None:
+    """F45: the answer of the first was lost and its status came after T; both reached the customer, and we say so."""
+    reconciler = await in_doubt(office)
+    assert await resolved(office, reconciler) == ["queued"]
+    office.simulator.board.faults.rules.clear()
+    office.ring()
+    await office.until("accepted")
+    assert office.rt.meter.counts["duplicate_sends", ""] == 0, "nobody knows yet"
+    first, second = office.posts
+    await office.status(first, "delivered")
+    assert office.rt.meter.counts["duplicate_sends", ""] == 1
+    await office.status(first, "read")
+    await office.status(second, "read")
+    assert office.rt.meter.counts["duplicate_sends", ""] == 1, "once"
+    assert await office.attempts() == ["accepted", "accepted"]
+    assert await office.states() == ["read"]
+
+
+async def test_the_failure_of_an_earlier_attempt_does_not_end_a_message_that_went_again(office: Office) -> None:
+    """F45, I9."""
+    reconciler = await in_doubt(office)
+    assert await resolved(office, reconciler) == ["queued"]
+    office.simulator.board.faults.rules.clear()
+    office.ring()
+    await office.until("accepted")
+    first, second = office.posts
+    await office.status(first, "failed", code=131026)
+    assert await office.states() == ["accepted"]
+    await office.status(second, "failed", code=131026)
+    assert await office.states() == ["failed"]
+
+
+async def test_a_reply_that_the_conversation_has_overtaken_is_not_sent_again(office: Office) -> None:
+    """FAULTS 2.3: the customer wrote meanwhile; the old reply would be beside the point."""
+    reconciler = await in_doubt(office)
+    office.later(seconds=1)
+    await office.says("e agora?", ANA)
+    assert (await resolved(office, reconciler))[0] == "withdrawn"
+    assert (await office.messages())[0]["reason"] == "newer_message"
+    await office.status(office.posts[0], "delivered")
+    assert (await office.states())[0] == "delivered", "it had arrived after all"
+
+
+@pytest.mark.parametrize("change", ["window_until = now() - interval '1 day'", "taken_at = now() + interval '1 minute'"])
+async def test_a_reply_that_may_not_go_any_more_is_unknown(change: str, office: Office) -> None:
+    """The window is over, or a person stepped in: nobody can say whether the customer has it."""
+    reconciler = await in_doubt(office, source="turn")
+    await office.admin.execute("UPDATE event SET state = 'handled', turn_no = 0")  # by the turn that said this
+    await office.admin.execute(f"UPDATE conversation SET {change}")
+    assert await resolved(office, reconciler) == ["unknown"]
+    assert len(office.posts) == 1
 
 
 async def test_a_post_that_crashes_leaves_its_message_in_doubt_and_the_others_go(office: Office) -> None:

@@ -11,12 +11,14 @@ import pytest
 from atendeja import app, failpoints, leases, numbers, tenants
 from atendeja.db import Tx
 from atendeja.outbound.protocol import NUMBER_STOP_S
-from atendeja.outbound.senders import Senders, lease_name
+from atendeja.outbound.sender import lease_name
+from atendeja.outbound.senders import Senders
 from atendeja.runtime import Runtime
 from atendeja.simulator import Simulator
 from tests import server, world
 from tests.outbound.office import ANA, BIA, Office
 from tests.outbound.proxy import Proxy
+from tests.turn.shop import Shop
 
 
 def key(office: Office) -> str:
@@ -111,12 +113,13 @@ async def test_a_sender_that_fails_goes_on_with_what_it_holds(office: Office) ->
 
 async def test_one_process_sends_for_a_number(office: Office) -> None:
     """F25: another process with the same work to do gets no lease and posts nothing."""
-    other = Senders(Runtime(office.rt.config, office.rt.db, office.rt.cloud, leases.Identity(uuid4(), uuid4(), -1)))
+    theirs = Runtime(office.rt.config, office.rt.db, office.rt.cloud, leases.Identity(uuid4(), uuid4(), -1))
+    other = Senders(theirs)
     await office.put(*[f"n{i}" for i in range(8)])
     await office.open()
     await other.work()
-    assert other.leases() == set()
-    assert office.senders.leases() == {key(office)}
+    assert not theirs.leases.hold(key(office), 0.0)
+    assert office.rt.leases.hold(key(office), office.rt.monotonic())
     await office.until("accepted")
     assert len(office.posts) == 8
 
@@ -129,11 +132,31 @@ async def test_a_sender_that_lost_its_lease_claims_no_more_and_records_what_it_h
     async with asyncio.timeout(5):
         while not office.posts:
             await asyncio.sleep(0.01)
-    office.senders.lost(office.senders.leases())
-    assert office.senders.leases() == set()
+    name = key(office)
+    await office.admin.execute(
+        "UPDATE lease SET until = now() + interval '1 hour', boot = gen_random_uuid(), holder = gen_random_uuid(), term = term + 1 "
+        "WHERE name = $1",
+        name,
+    )
+    await office.rt.db.transact(None, lambda tx: office.rt.leases.renew(tx, office.rt.monotonic()))
     await office.put("dois", to=BIA)
+    await office.open()
     await office.until("accepted", ANA)
     await asyncio.sleep(0.1)
+    assert await office.states(BIA) == ["queued"]
+    await office.admin.execute("UPDATE lease SET until = now() - interval '1 ms' WHERE name = $1", name)
+    await office.open()
+    await office.until("accepted", BIA)
+
+
+async def test_a_process_that_was_frozen_claims_no_more_before_it_has_asked(office: Office) -> None:
+    """F19: by its own clock the lease is over, although no other has taken it; when it is still to be had, it goes on."""
+    await office.put("um", to=ANA)
+    await office.open()
+    await office.until("accepted", ANA)
+    Shop.later(office, seconds=leases.TTL_S + 1)
+    await office.put("dois", to=BIA)
+    await asyncio.sleep(0.2)
     assert await office.states(BIA) == ["queued"]
     await office.open()
     await office.until("accepted", BIA)

@@ -58,6 +58,16 @@ TRANSIENT = (
 """What a whole transaction may be repeated for: nothing of it was kept, or keeping it twice changes nothing. None of these
 says that the data is at fault: whoever took them for that would throw a message away because a disk was full."""
 
+DATA_FAULTS = (
+    asyncpg.DataError,
+    asyncpg.IntegrityConstraintViolationError,
+    ValueError,
+    TypeError,
+    LookupError,
+    OverflowError,
+)
+"""Errors that may be an item's own: it is found, and does not stop the others."""
+
 PLANNER = {
     "plan_cache_mode": "force_generic_plan",
     "enable_seqscan": "off",

@@ -15,13 +15,12 @@ import datetime as dt
 from collections.abc import Sequence
 from functools import partial
 
-import asyncpg
 import msgspec
 import structlog
 from msgspec import Struct
 
 from atendeja import failpoints, queue
-from atendeja.db import query
+from atendeja.db import DATA_FAULTS, query
 from atendeja.errors import WireError
 from atendeja.inbound import events, intake
 from atendeja.inbound.events import Arrived
@@ -40,15 +39,6 @@ READ_AT_ONCE = 10
 """Deliveries read before others get the loop: reading one takes 0.05 to 0.1 ms."""
 MARK_DELAY_S = 0.5
 """When nothing comes meanwhile, what was digested is marked after this."""
-BLAME = (
-    asyncpg.DataError,
-    asyncpg.IntegrityConstraintViolationError,
-    ValueError,
-    TypeError,
-    LookupError,
-    OverflowError,
-)
-"""Errors that may be an item's own."""
 
 
 class Stored(Struct, frozen=True):
@@ -212,7 +202,7 @@ def _read(stored: Stored) -> Read:
 def _acquit(broken: Sequence[tuple[Arrived, Exception]], items: int) -> None:
     """Raise what is not an item's own fault (a missing grant, a schema that is not ours, a whole batch that fails alike): then
     nothing is marked, the lane waits and says so. Only data may be blamed, because what is blamed is not tried again."""
-    foreign = [error for _, error in broken if not isinstance(error, BLAME)]
+    foreign = [error for _, error in broken if not isinstance(error, DATA_FAULTS)]
     if foreign or (broken and len(broken) == items > 1):
         raise (foreign or [error for _, error in broken])[0]
 

@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from atendeja import failpoints, ledger, numbers, queue
 from atendeja.cloud import Outcome
-from atendeja.db import Nothing, Tx, query, records
+from atendeja.db import DATA_FAULTS, Nothing, Tx, query, records
 from atendeja.notify import notice
 from atendeja.numbers import Number
 from atendeja.outbound import outcomes, protocol
@@ -180,7 +180,11 @@ class Sender:
         done, budget = self._done[:], self._budget(instant)
         if done or self._unclear or (self._look and budget > 0):
             failpoints.reach("send.before_claim")
-            claims, committed = await self._record_and_claim(done, budget)
+            try:
+                claims, committed = await self._record_and_claim(done, budget)
+            except DATA_FAULTS as error:
+                await self._sift(done, error)
+                return True
             self._done = self._done[len(done) :]
             failpoints.reach("send.after_claim" if claims else "send.after_record")
             self._launch(claims, committed)
@@ -221,6 +225,22 @@ class Sender:
         self._rt.meter.count("duplicate_sends", self._duplicates)
         self._clear_up(unclear)
         return claims, committed
+
+    async def _sift(self, done: Sequence[Done], error: Exception) -> None:
+        """An outcome that cannot be written must not keep the others from it: each goes alone, and of the one that fails only that
+        nobody knows is written."""
+        if not done:
+            raise error
+
+        async def record(some: Sequence[Done]) -> None:
+            await self._rt.db.transact(self._tenant_id, lambda tx: self._record(tx, some))
+
+        for d, fault in await queue.halve(done, record):
+            log.error("outcome_not_written", message_id=str(d.claim.message.id), exc_info=fault)
+            await record([Done(d.claim, Settlement("unknown", "in_doubt", None, type(fault).__name__), d.first_byte_at)])
+        self._done = self._done[len(done) :]
+        self._follow_up(done)
+        self._look = True
 
     def _clear_up(self, claims: Sequence[Claim]) -> None:
         """These have been given back, or are flying."""

@@ -12,7 +12,7 @@ from atendeja.outbound import protocol
 from atendeja.reconcile import Reconciler
 from atendeja.simulator import Settings, Simulator
 from tests.journeys.process import free_port
-from tests.outbound.office import ANA, BIA, Office
+from tests.outbound.office import ANA, BIA, CAI, Office
 
 
 async def test_a_message_goes_out_once_and_its_statuses_lift_it(office: Office) -> None:
@@ -248,6 +248,21 @@ async def test_a_reply_that_may_not_go_any_more_is_unknown(change: str, office: 
     await office.admin.execute(f"UPDATE conversation SET {change}")
     assert await resolved(office, reconciler) == ["unknown"]
     assert len(office.posts) == 1
+
+
+async def test_an_outcome_that_cannot_be_written_stops_nobody_else(office: Office) -> None:
+    """Its message is in doubt: what came of it is in the log, and a status may still tell."""
+    await office.admin.execute("ALTER TABLE message ADD CONSTRAINT unwritable CHECK (code IS DISTINCT FROM 131026)")
+    office.fault("code", 131026, to=BIA)
+    for to in (ANA, BIA, CAI):
+        await office.put("oi", to=to)
+    await office.open()
+    await office.until("accepted", ANA)
+    await office.until("in_doubt", BIA)
+    await office.until("accepted", CAI)
+    await office.put("tudo bem?", to=ANA)
+    await office.until("accepted", ANA)
+    assert len(office.posts) == 4
 
 
 async def test_a_post_that_crashes_leaves_its_message_in_doubt_and_the_others_go(office: Office) -> None:

@@ -11,7 +11,7 @@ import gc
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from typing import Literal
 
 import structlog
@@ -29,7 +29,7 @@ from atendeja.db import Database
 from atendeja.errors import Refused, Unavailable
 from atendeja.inbound import webhook
 from atendeja.inbound.intake import Intake
-from atendeja.queue import end, supervise
+from atendeja.queue import end, every, supervise
 from atendeja.runtime import Runtime, fresh_id
 from atendeja.worker import Worker
 
@@ -119,9 +119,8 @@ def build(rt: Runtime, role: Role, extra: list[BaseRoute] | None = None) -> Star
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        flushing = asyncio.get_running_loop().create_task(
-            supervise("intake", intake.run, intake.closing, lambda loop: rt.meter.count("loops_ended", label=loop)), name="intake"
-        )
+        flushing = _keep(rt, "intake", intake.run, intake.closing)
+        door = None if role == "worker" else _keep(rt, "door", lambda: _hold_door(rt), rt.stopping)
         if worker is not None:
             worker.start()
         log.info("started", role=role, port=rt.config.port)
@@ -135,11 +134,29 @@ def build(rt: Runtime, role: Role, extra: list[BaseRoute] | None = None) -> Star
             await rt.grant(flushing)
             if worker is not None:
                 await worker.stop()
+            if door is not None:
+                door.cancel()
             log.info("stopped")
 
     doors = webhook.routes(rt, intake) if role != "worker" else []
     routes: list[BaseRoute] = [*doors, *health_routes(rt), *metrics.routes(rt), *(extra or [])]
     return Starlette(routes=routes, lifespan=lifespan)
+
+
+def _keep(rt: Runtime, name: str, run: Callable[[], Coroutine[object, object, None]], until: asyncio.Event) -> asyncio.Task[None]:
+    watched = supervise(name, run, until, lambda loop: rt.meter.count("loops_ended", label=loop))
+    return asyncio.get_running_loop().create_task(watched, name=name)
+
+
+async def _hold_door(rt: Runtime) -> None:
+    """Tell the others that webhooks are taken here."""
+
+    async def take() -> None:
+        instant = rt.monotonic()
+        async with rt.db.session() as session:
+            await rt.leases.take(session, leases.door_name(rt.who), instant)
+
+    await every(leases.RENEW_EVERY_S, take, rt.stopping)
 
 
 def health_routes(rt: Runtime) -> list[BaseRoute]:

@@ -109,6 +109,11 @@ class Leases:
         await session.run(RELEASE, boot=self._who.boot)
 
 
+def door_name(who: Identity) -> str:
+    """What a process holds while it takes webhooks: nobody else wants it, but it tells that statuses can reach us."""
+    return f"door:{who.holder}"
+
+
 def ttl_s(name: str) -> float:
     """How long a lease lasts unless it is renewed."""
     return DIGEST_TTL_S if name.startswith("digest:") else TTL_S

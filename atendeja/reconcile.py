@@ -32,16 +32,18 @@ class Unsettled(Struct, frozen=True):
     message_id: UUID
 
 
-class Oldest(Struct):
+class Backlog(Struct):
     deliveries: int
     oldest: dt.datetime | None
+    doors: int
+    """Processes that take webhooks."""
 
 
 UNSETTLED = query("ledger.unsettled", Unsettled)
 DOUBT = query("ledger.doubt", Nothing)
 DOUBTS = query("ledger.doubts", Doubt)
 RESOLVE = query("ledger.resolve", Nothing)
-BACKLOG = query("inbound.backlog", Oldest)
+BACKLOG = query("inbound.backlog", Backlog)
 
 
 class Reconciler:
@@ -67,8 +69,10 @@ class Reconciler:
         for tenant_id, keys in orphans.items():
             await self._join(tenant_id, keys, now)
 
-    def _check_health(self, backlog: Oldest | None, now: dt.datetime) -> None:
-        if backlog is not None and backlog.oldest is not None and now - backlog.oldest > dt.timedelta(seconds=BEHIND_S):
+    def _check_health(self, backlog: Backlog | None, now: dt.datetime) -> None:
+        assert backlog is not None  # an aggregate always has a row
+        behind = backlog.oldest is not None and now - backlog.oldest > dt.timedelta(seconds=BEHIND_S)
+        if behind or not backlog.doors:
             self._healthy_since = now
 
     def _doubt_before(self, now: dt.datetime) -> dt.datetime:

@@ -1,5 +1,6 @@
 """The start of a process: whom it serves as, and what stops it with a clear line."""
 
+import asyncio
 import secrets
 from contextlib import closing
 from pathlib import Path
@@ -60,3 +61,17 @@ async def test_of_two_that_wait_for_the_database_on_one_port_the_second_is_refus
             async with rt.db.session() as session:
                 other = leases.Leases(replace(rt.who, boot=rt.new_id(), holder=rt.new_id()))
                 assert await other.take(session, "digest:0", 0.0) is not None
+
+
+async def test_a_process_that_takes_webhooks_says_so_as_long_as_it_does(config: Config) -> None:
+    """The worker that waits for a status must know whether one could come: `door` is held by `web` and `all`, not by `worker`."""
+    doors = "SELECT name, until > now() AS held FROM lease WHERE name LIKE 'door:%'"
+    for role, wanted in (("worker", 0), ("web", 1), ("all", 1)):
+        async with app.open_runtime(config) as rt:
+            application = app.build(rt, role)  # type: ignore[arg-type]  # a Role
+            async with application.router.lifespan_context(application), asyncio.timeout(10):
+                while len(await rt.db.pool.fetch(doors)) != wanted:
+                    await asyncio.sleep(0.02)
+                if role == "worker":
+                    await asyncio.sleep(0.3)
+                    assert await rt.db.pool.fetch(doors) == []

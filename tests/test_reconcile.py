@@ -42,6 +42,21 @@ async def test_a_process_that_has_just_started_gives_nothing_up(doubtful: Office
     assert await doubtful.states() == ["unknown"]
 
 
+async def test_while_nobody_takes_webhooks_no_doubt_is_given_up(doubtful: Office) -> None:
+    """F45, FAULTS 2.3: the web process is down, and the status waits at Meta."""
+    reconciler = Reconciler(doubtful.rt)
+    await doubtful.hold_door("-1 ms")
+    doubtful.later(seconds=100)
+    await reconciler.work()
+    await doubtful.hold_door()
+    doubtful.later(seconds=119)
+    await reconciler.work()
+    assert await doubtful.states() == ["in_doubt"]
+    doubtful.later(seconds=2)
+    await reconciler.work()
+    assert await doubtful.states() == ["unknown"]
+
+
 async def test_while_webhooks_wait_to_be_digested_no_doubt_is_given_up(doubtful: Office) -> None:
     """The status that settles it may be among them."""
     reconciler = Reconciler(doubtful.rt)
@@ -82,7 +97,7 @@ async def test_what_is_on_the_wire_is_in_doubt_when_its_sender_is_gone(
     async with asyncio.timeout(5):
         while not office.posts:
             await asyncio.sleep(0.01)
-    await office.admin.execute("DELETE FROM lease")
+    await office.admin.execute("DELETE FROM lease WHERE name LIKE 'send:%'")
     if until is not None:
         await office.admin.execute(
             "INSERT INTO lease (name, holder, boot, until) "

@@ -24,4 +24,6 @@ SELECT keep_delivery_days(:ahead::int) AS made;
 SELECT drop_delivery_days(:keep::int) AS dropped;
 
 -- name: backlog
-SELECT count(*)::int AS deliveries, min(received_at) AS oldest FROM delivery WHERE state = 'stored';
+-- How far behind we are, and how many processes take webhooks at all.
+SELECT count(*)::int AS deliveries, min(received_at) AS oldest, (SELECT count(*)::int FROM lease WHERE name LIKE 'door:%' AND until > now()) AS doors
+FROM delivery WHERE state = 'stored';

@@ -27,6 +27,7 @@ async def office(simulator: Simulator, cluster: server.Server, database: str, tm
     async with app.open_runtime(config) as rt:
         admin = await asyncpg.connect(config.admin_url.reveal())
         made = Office(rt, await world.found(rt.db, config.secret_keys), admin, simulator)
+        await made.hold_door()
         yield made
         await made.close()
         await admin.close()

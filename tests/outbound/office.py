@@ -47,6 +47,15 @@ class Office(Shop):
         self._no = 0
         rt.monotonic = lambda: time.monotonic() + self._ahead.total_seconds()
 
+    async def hold_door(self, until: str = "1 day") -> None:
+        """A process takes webhooks, as far as the others can tell."""
+        await self.admin.execute(
+            "INSERT INTO lease (name, holder, boot, until) "
+            "VALUES ('door:x', gen_random_uuid(), gen_random_uuid(), now() + $1::text::interval) "
+            "ON CONFLICT (name) DO UPDATE SET until = excluded.until",
+            until,
+        )
+
     def later(self, **span: float) -> None:
         """Move the clock on, while a worker renews what it holds."""
         super().later(**span)

@@ -35,8 +35,14 @@ def main() -> int:
 
 def _read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/bench", description="Measures the path of a message on this machine alone.")
-    usual = ",".join(row for row in rows.MEASURES)
-    parser.add_argument("--rows", default=usual, type=_rows, metavar="1,2,3", help=f"which rows of the table (default {usual})")
+    usual = ",".join(row for row in rows.MEASURES if row not in rows.LONG)
+    parser.add_argument(
+        "--rows",
+        default=usual,
+        type=_rows,
+        metavar="1,2,3",
+        help=f"which rows of the table (default {usual}; {', '.join(rows.LONG)} takes ten minutes)",
+    )
     parser.add_argument("--rounds", default=3, type=int, help="how often each is measured; the median counts (default 3)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures of all rounds there")
     return parser.parse_args()

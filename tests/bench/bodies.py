@@ -13,29 +13,38 @@ from atendeja.wa import signature
 from tests import world
 
 SHOPS = 8
+TALKATIVE = SHOPS
+"""The shop that answers with three messages."""
 
-FLOW = """
+_FLOW = """
 spec: 1
 key: bench
 language: pt-BR
 start: conversa
-defaults: {after_tries: gente, on_error: gente}
+defaults: {{after_tries: gente, on_error: gente}}
 nodes:
   conversa:
-    do: [{say: {text: "Recebemos: {{ input.text }}"}}]
-    wait: {reply: [text]}
-    route: [{any: true, to: conversa}]
-  gente: {do: [{handoff: {queue: recepcao}}]}
+    do: [{says}]
+    wait: {{reply: [text]}}
+    route: [{{any: true, to: conversa}}]
+  gente: {{do: [{{handoff: {{queue: recepcao}}}}]}}
 """
-"""Answers every text with one that differs each time."""
+_SAY = '{{say: {{text: "{}: {{{{ input.text }}}}"}}}}'
+
+
+def flow(n: int) -> str:
+    """The flow of this shop: answers every text with what differs each time."""
+    said = ("Recebemos", "Anotamos", "Respondemos já") if n == TALKATIVE else ("Recebemos",)
+    return _FLOW.format(says=", ".join(_SAY.format(words) for words in said))
 
 
 class Texts(Struct, frozen=True):
-    """Texts `first` to `first + count - 1` of so many customers, who take turns."""
+    """Texts `first` to `first + count - 1` of so many customers, who take turns: each to a shop of his own, or all to one."""
 
     first: int
     count: int
     customers: int
+    shop: int | None = None
 
     @property
     def senders(self) -> list[str]:
@@ -44,7 +53,7 @@ class Texts(Struct, frozen=True):
 
     def requests(self) -> list[bytes]:
         """Each as a whole HTTP request."""
-        return [request(body(n, n % self.customers)) for n in self._numbers]
+        return [request(body(n, n % self.customers, self.shop)) for n in self._numbers]
 
     @property
     def _numbers(self) -> Sequence[int]:
@@ -61,10 +70,10 @@ def phone(customer: int) -> str:
     return f"55119{customer:08d}"
 
 
-def body(n: int, customer: int) -> bytes:
+def body(n: int, customer: int, to: int | None = None) -> bytes:
     """The webhook of text `n`. A customer always writes to the same shop."""
     wa_id = phone(customer)
-    new = shop(customer % SHOPS)
+    new = shop(customer % SHOPS if to is None else to)
     number = Number(new.phone_number_id, new.waba_id, new.display_number.lstrip("+"))
     person = Customer(f"BR.1{wa_id:0>19}", wa_id, f"Cliente {customer}")
     content: dict[str, object] = {"type": "text", "text": {"body": f"Bom dia! Vocês entregam no sábado? É o pedido {n}."}}

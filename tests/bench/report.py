@@ -41,6 +41,7 @@ FIGURES = (
     Figure("p99_at_10", "4", "exchanges at 10/s, p99", "ms", 40, 20),
     Figure("cpu_ms", "5", "CPU of app and Postgres per exchange at 200/s", "ms", 4, 2, digits=2),
     Figure("cpu_app_ms", "5", "of that the app", "ms", digits=2),
+    Figure("ack_at_full", "6", "one number, 300 sends, 900 statuses, 100 texts a second: acks, p99", "ms", 100),
     Figure("pss_idle", "8", "memory of the process (PSS), idle", "MiB", 100, 70),
     Figure("pss_at_300", "8", "memory of the process (PSS), at 300/s", "MiB", 160, 110),
     Figure("first_reply", "9", "start to first reply", "s", 2, 1, digits=2),

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from atendeja.simulator.witness import Line
 from tests.bench import watch
-from tests.bench.bodies import Texts, body, request
+from tests.bench.bodies import TALKATIVE, Texts, body, request
 from tests.bench.load import Job, Result
 from tests.bench.report import percentile
 from tests.bench.stage import Scene, Stage, port_of, send
@@ -24,6 +24,8 @@ CLOSED_CONNECTIONS = 64
 DRAINED = 6000
 DRAIN_MOST_S = 60
 LAG_MOST_MS = 50
+FULL_RATE = 100
+FULL_S = 600
 WARM = 200
 STATS_S = 12.0
 """A backend of PostgreSQL that goes idle tells what it did after at most ten seconds."""
@@ -147,6 +149,21 @@ async def thrift(stage: Stage, say: Say) -> Values:
     return {"cpu_ms": sum(used) / count * 1000, "cpu_app_ms": used[0] / count * 1000}
 
 
+async def full(stage: Stage, say: Say) -> Values:
+    """Row 6: one number at 100 texts a second, each answered with three messages of three statuses each, for ten minutes."""
+    texts = Texts(0, FULL_RATE * FULL_S, 3000, TALKATIVE)
+    async with stage.scene() as scene, scene.serving() as app:
+        await _warm(scene, app)
+        before = await scene.accepted()
+        result = await send(Job("open", port_of(app), texts, rate=FULL_RATE))
+        left = await scene.left()
+        unanswered = texts.count * 3 - (await scene.accepted() - before)
+    if faults := _faults(result, left, unanswered=max(0, unanswered), unexpected=max(0, -unanswered)):
+        say(f"{FULL_RATE}/s for {FULL_S} s not held: {'; '.join(faults)}")
+        return {"ack_at_full": None}
+    return {"ack_at_full": percentile(result.acks, 0.99) * 1000}
+
+
 async def first_reply(stage: Stage, say: Say) -> Values:
     """Row 9: from the start of the process to the reply to a text that is posted as soon as it listens."""
     async with stage.scene() as scene:
@@ -227,7 +244,11 @@ MEASURES: dict[str, tuple[Measure, ...]] = {
     "3": (steady, hurried),
     "4": (slow,),
     "5": (thrift,),
+    "6": (full,),
     "8": (steady,),
     "9": (first_reply,),
 }
 """Row → how it is measured. Row 1b is measured once, the others once a round."""
+
+LONG = ("6",)
+"""Only when asked for: each takes ten minutes."""

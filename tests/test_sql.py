@@ -55,7 +55,6 @@ WALKS = {
     "numbers.stop": "a tenant has a handful of numbers",
     "ledger.doubt": "an index of what is on the wire or in doubt",
     "ledger.doubt_number": "an index of what is on the wire or in doubt, at a change of hands",
-    "ledger.give_up": "an index of what is on the wire or in doubt",
     "ledger.drop_orphans": "retention, once a day",
     "reporting.events": "a person asks for one, by whichever id is at hand",
     "reporting.messages": "a person asks for one, by whichever id is at hand",

@@ -122,6 +122,11 @@ def abandon() -> Settlement:
     return Settlement("abandoned", "queued", retry_s=0.0)
 
 
+def unbuilt(detail: str) -> Settlement:
+    """Its content is none that can be sent: nothing left us, and trying again would not help."""
+    return Settlement("not_sent", "failed", detail=f"it cannot be built: {detail}")
+
+
 def settle(verdict: Verdict, message: Candidate, now: dt.datetime, jitter: float) -> Settlement:
     """What this verdict means for this message at its attempt `message.attempt_no + 1`. `jitter` is 0 to 1.
 

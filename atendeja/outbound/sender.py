@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from functools import partial
 from uuid import UUID
 
-import msgspec
 import structlog
 from msgspec import Struct
 
@@ -22,21 +21,18 @@ from atendeja.notify import notice
 from atendeja.numbers import Number
 from atendeja.outbound import outcomes, protocol
 from atendeja.outbound.outcomes import Claim, Done
+from atendeja.outbound.post import post
 from atendeja.outbound.protocol import Candidate, Settlement
 from atendeja.pacing import Pair, Window
 from atendeja.queue import Bell
 from atendeja.runtime import Runtime
 from atendeja.tenants import Tenant
-from atendeja.wa import callback, request
-from atendeja.wa.content import Content, Recipient
 
 log = structlog.get_logger(__name__)
 
 MOST_A_CLAIM = 100
 MOST_OPEN_POSTS = 200
 RECENT = dt.timedelta(seconds=60)
-
-_content = msgspec.json.Decoder(Content)
 
 
 class Recent(Struct):
@@ -311,30 +307,11 @@ class Sender:
 
     async def _post(self, claim: Claim, committed: float) -> None:
         """One POST of one claim, or none when the fence has come down."""
-        message = claim.message
-        started = self._rt.monotonic()
-        body = request.build(
-            _content.decode(message.content), Recipient(message.phone, message.user_id), callback=self._mark(claim)
-        )
-
-        def fenced() -> bool:
-            return self._rt.monotonic() - committed > protocol.FENCE_S
-
-        outcome = await self._rt.cloud.call_messages(
-            self._number.phone_number_id, self._token, msgspec.json.encode(body), fenced=fenced
-        )
-        if outcome is None:
-            settlement = protocol.abandon()
-        else:
-            settlement = protocol.settle(outcome.verdict, message, self._rt.now(), self._rt.dice.random())
-            self._rt.meter.observe("post_seconds", self._rt.monotonic() - started)
+        settlement, outcome = await post(self._rt, self._number, self._token, claim, committed)
         failpoints.reach("send.after_post")
         self._learn(claim, settlement)
         self._log(claim, settlement, outcome)
         self._done.append(Done(claim, settlement, outcome.first_byte_at if outcome else None))
-
-    def _mark(self, claim: Claim) -> str:
-        return callback.make(claim.attempt_id, self._rt.callback_keys[0])
 
     # ── what an answer changes ───────────────────────────────────────────────────────────────────────────────────────
 

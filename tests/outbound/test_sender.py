@@ -250,6 +250,16 @@ async def test_a_reply_that_may_not_go_any_more_is_unknown(change: str, office: 
     assert len(office.posts) == 1
 
 
+async def test_a_message_that_cannot_be_built_has_failed_and_holds_nobody(office: Office) -> None:
+    """A content of a version that is not ours: nothing left us, so there is no doubt."""
+    await office.put("um", "dois", to=ANA)
+    await office.admin.execute('UPDATE message SET content = \'{"type": "hologram"}\' WHERE ordinal = 0')
+    await office.open()
+    await office.until(["failed", "accepted"], ANA)
+    assert await office.attempts() == ["not_sent", "accepted"]
+    assert len(office.posts) == 1
+
+
 async def test_an_outcome_that_cannot_be_written_stops_nobody_else(office: Office) -> None:
     """Its message is in doubt: what came of it is in the log, and a status may still tell."""
     await office.admin.execute("ALTER TABLE message ADD CONSTRAINT unwritable CHECK (code IS DISTINCT FROM 131026)")

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import errno
 import gc
+import math
 import os
 import signal
 import socket
@@ -22,7 +23,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from atendeja import db, leases, metrics, migrate
+from atendeja import connections, db, leases, metrics, migrate
 from atendeja.cloud import Cloud
 from atendeja.config import Config
 from atendeja.db import Database
@@ -38,8 +39,9 @@ log = structlog.get_logger(__name__)
 Role = Literal["all", "web", "worker"]
 
 STALE_BEAT_S = 15.0
-MOST_CONNECTIONS = 4000
 KEEP_ALIVE_S = 5
+LATE_S = 0.5
+READ_FIRST_S = 0.005
 GC_THRESHOLDS = (20_000, 20, 50)
 END_S = 1.0
 """What a library still does when all of ours is closed may take so long."""
@@ -197,7 +199,9 @@ class Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, on_stop: Sequence[Callable[[], None]]) -> None:
         """`on_stop` is called at each signal: at the first before connections are waited for, at the second nothing more is."""
         super().__init__(config)
+        self.server_state = self._crowd = connections.Crowd(connections.room())
         self._on_stop = on_stop
+        self._timer: asyncio.TimerHandle | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """As uvicorn's. Raises Refused when another, who had bound the port too, was the first to listen."""
@@ -206,12 +210,27 @@ class Server(uvicorn.Server):
         except OSError as error:
             await self.lifespan.shutdown()
             raise _cannot_listen(self.config.host, self.config.port, error) from error
+        self._sweep()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """As uvicorn's; the second signal cuts the waiting short, but not the putting away."""
-        await super().shutdown(sockets)
+        try:
+            await super().shutdown(sockets)
+        finally:
+            if self._timer is not None:
+                self._timer.cancel()
         if self.force_exit:
             await self.lifespan.shutdown()
+
+    def _sweep(self, due: float = math.inf) -> None:
+        """Look at who keeps us waiting. After a pause of ours many bytes lie here unread: the loop reads them first, once."""
+        loop = asyncio.get_running_loop()
+        if loop.time() - due > LATE_S:
+            self._timer = loop.call_later(READ_FIRST_S, self._sweep)
+            return
+        self._crowd.sweep(loop.time())
+        due = loop.time() + connections.SWEEP_S
+        self._timer = loop.call_at(due, self._sweep, due)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -264,7 +283,8 @@ def make_server(app: Starlette, config: Config, on_stop: Sequence[Callable[[], N
             timeout_keep_alive=KEEP_ALIVE_S,
             timeout_graceful_shutdown=int(config.shutdown_grace_s),
             server_header=False,
-            limit_concurrency=MOST_CONNECTIONS,
+            http=connections.Connection,
+            ws="none",
             backlog=2048,
         ),
         on_stop,

@@ -202,6 +202,12 @@ class Session:
         status = await self._connection.execute(statement.text, *self._arguments(statement, given))
         return int(status.rpartition(" ")[2]) if status[-1].isdigit() else 0
 
+    def cut(self) -> None:
+        """End the connection under whoever waits on it, who gets a TRANSIENT error: whether the server did its work nobody knows.
+        To ask it to cancel would wait for its answer. Nothing when the connection has gone back to the pool meanwhile."""
+        with suppress(asyncpg.InterfaceError):
+            self._connection.terminate()
+
 
 class Tx(Session):
     """An open transaction, of a tenant (`tenant_id`) or of the system tables (None)."""

@@ -128,4 +128,7 @@ def _record(line: str) -> None:
             os.close(fd)
 
 
-configure(os.environ)
+try:
+    configure(os.environ)
+except Refused as error:
+    raise SystemExit(str(error)) from None  # nobody above could catch it: they import us before they do anything

@@ -98,9 +98,12 @@ def test_what_cannot_be_read_is_refused(text: str) -> None:
         configure({"ATENDEJA_FAILPOINTS": text})
 
 
-def test_an_unknown_name_stops_the_process_at_import(tmp_path: Path) -> None:
-    process = child("import atendeja.failpoints", "nowhere=kill", tmp_path / "fired")
-    assert "'nowhere', which does not exist" in process.communicate(timeout=20)[1]
+@pytest.mark.parametrize("program", ["import atendeja.failpoints", "from atendeja.cli import main; main()"])
+def test_an_unknown_name_stops_every_process_with_a_line(program: str, tmp_path: Path) -> None:
+    process = child(program, "nowhere=kill", tmp_path / "fired")
+    said = process.communicate(timeout=20)[1].splitlines()
+    assert said[0] == "ATENDEJA_FAILPOINTS names 'nowhere', which does not exist"
+    assert said[1].startswith("  there are: digest.after_commit, ") and len(said) == 2
     assert process.returncode == 1
 
 

@@ -18,11 +18,16 @@ def verify(secrets: Sequence[bytes], body: bytes, headers: Sequence[str]) -> boo
 
     `headers` holds every value of that header: none or two is a refusal. Every secret is tried, so that one can be rotated.
     """
-    if len(headers) != 1 or _HEADER.fullmatch(headers[0]) is None:
+    if not well_formed(headers):
         return False
     given = headers[0].lower()
     matches = [hmac.compare_digest(sign(secret, body), given) for secret in secrets if secret]
     return any(matches)
+
+
+def well_formed(headers: Sequence[str]) -> bool:
+    """Whether there is exactly one `X-Hub-Signature-256` and it could be one: asked before anything of the body is read."""
+    return len(headers) == 1 and _HEADER.fullmatch(headers[0]) is not None
 
 
 def sign(secret: bytes, body: bytes) -> str:

@@ -8,12 +8,15 @@ import asyncpg
 import msgspec
 import pytest
 
-from atendeja import failpoints
+from atendeja import app, failpoints
+from atendeja.config import Config, Dsn
 from atendeja.errors import Unavailable
+from atendeja.inbound import intake as intake_module
 from atendeja.inbound.intake import MAX_FLUSH_BODIES, PEOPLE, STATUSES, Intake, lane
 from atendeja.runtime import Runtime
 from tests.inbound.conftest import says, status
 from tests.journeys import tables
+from tests.journeys.line import Line
 
 
 @contextlib.asynccontextmanager
@@ -111,6 +114,71 @@ async def test_a_commit_that_fails_is_told_to_all_who_waited_and_the_next_one_wo
         assert set(await outcomes(posts)) == {"Unavailable"}
     await intake.store(b"y")
     assert await stored(rt) == [b"y"]
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["with a job", "alone"])
+async def test_a_commit_that_hangs_is_unavailable_in_time_and_the_next_is_tried_on_another_connection(
+    rt: Runtime, admin: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch, first: bool
+) -> None:
+    """F16, F52: those on their way and those who queue behind; who comes when it works again does not wait for what hung."""
+    monkeypatch.setattr(intake_module, "STORE_S", 0.5)
+    monkeypatch.setattr(intake_module, "WATCH_S", 0.05)
+    async with running(rt) as intake:
+        if not first:
+            await intake.store(b"before")
+        async with admin.transaction():
+            await admin.execute("LOCK TABLE delivery IN ACCESS EXCLUSIVE MODE")
+            posts = [asyncio.ensure_future(intake.store(b"on its way"))]
+            await tables_locked(admin)
+            posts += [asyncio.ensure_future(intake.store(b"behind")) for _ in range(5)]
+            assert await outcomes(posts) == ["Unavailable"] * 6
+            assert intake._waiting == [] and intake._bytes == 0
+            again = asyncio.ensure_future(intake.store(b"again"))
+            await asyncio.sleep(0.1)
+        assert await outcomes([again]) == ["stored"]
+    assert rt.meter.counts["deliveries_refused", "late"] == 6
+    assert rt.meter.counts["deliveries_refused", "database"] == 0
+    assert b"behind" not in await stored(rt), "what waited was never sent: only of what is on its way nobody knows"
+
+
+async def tables_locked(admin: asyncpg.Connection) -> None:
+    """Until somebody waits for a lock."""
+    async with asyncio.timeout(10):
+        while not await admin.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+            await asyncio.sleep(0.01)
+
+
+async def test_a_connection_that_says_nothing_any_more_is_given_up_and_the_next_commit_takes_another(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F16, F53: without a word from the server; the driver would wait 35 s for it, and as long again for its cancelling."""
+    monkeypatch.setattr(intake_module, "STORE_S", 0.5)
+    monkeypatch.setattr(intake_module, "WATCH_S", 0.05)
+    line = Line(config.database_url.reveal())
+    async with (
+        line.opened() as dsn,
+        app.open_runtime(msgspec.structs.replace(config, database_url=Dsn(dsn))) as rt,
+        running(rt) as intake,
+    ):
+        await intake.store(b"before")
+        line.forget()
+        assert await outcomes([asyncio.ensure_future(intake.store(b"lost"))]) == ["Unavailable"]
+        assert await outcomes([asyncio.ensure_future(intake.store(b"after"))]) == ["stored"]
+        assert await stored(rt) == [b"before", b"after"]
+
+
+async def test_a_statement_whose_answer_is_lost_is_unavailable_and_what_it_stored_is_stored(config: Config) -> None:
+    """F15: alone in its transaction there is no COMMIT to lose; tests/journeys/test_door.py loses that of the first after quiet."""
+    line = Line(config.database_url.reveal())
+    async with line.opened() as dsn, app.open_runtime(msgspec.structs.replace(config, database_url=Dsn(dsn))) as rt:
+        rt.monotonic = lambda: 0.0  # never quiet after the first
+        async with running(rt) as intake:
+            await intake.store(b"before")
+            line.lose("down", b"INSERT 0 1")
+            assert await outcomes([asyncio.ensure_future(intake.store(b"once"))]) == ["Unavailable"]
+            assert line.lost == 1
+            await intake.store(b"once")
+            assert await stored(rt) == [b"before", b"once", b"once"]
 
 
 async def test_an_error_that_nobody_foresaw_leaves_nobody_waiting(rt: Runtime) -> None:

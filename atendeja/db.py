@@ -360,6 +360,26 @@ async def connect(dsn: str, *, size: int = 12, setting: str = "DATABASE_URL") ->
     return Database(pool)
 
 
+@asynccontextmanager
+async def listening(
+    dsn: str, channel: str, hear: Callable[[str], None], *, setting: str = "DATABASE_LISTEN_URL"
+) -> AsyncIterator[Session]:
+    """A connection of its own on which the notifications of a channel arrive: `hear` is given the payload of each.
+
+    Raises Unavailable when it cannot be had or is lost, Refused when the address is wrong.
+    """
+    settings = {"role": "atendeja_app", "application_name": "atendeja-listen"}
+    with connecting(setting):
+        connection = await asyncpg.connect(dsn, timeout=CONNECT_TIMEOUT_S, server_settings=settings)
+    try:
+        await connection.add_listener(channel, lambda _connection, _pid, _channel, payload: hear(payload))
+        yield Session(connection, {})
+    except TRANSIENT as error:
+        raise Unavailable(f"the database is away: {describe(error)} at the address of {setting}") from error
+    finally:
+        connection.terminate()  # one that is cut does not answer a goodbye
+
+
 class Standing(msgspec.Struct):
     role: str
     superuser: bool

@@ -81,6 +81,6 @@ async def renew(session: Session, who: Identity, names: Iterable[str]) -> set[st
     return {row.name for row in held}
 
 
-async def release(session: Session, who: Identity) -> None:
-    """Give all back, so that another process goes on at once."""
-    await session.run(DROP, boot=who.boot)
+async def release(session: Session, who: Identity, kept: Iterable[str] = ()) -> None:
+    """Give all but these back, so that another process goes on at once."""
+    await session.run(DROP, boot=who.boot, kept=sorted(kept))

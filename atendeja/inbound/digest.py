@@ -103,7 +103,9 @@ class Digester:
             async with self._rt.db.session() as session:
                 self.leased = await leases.take(session, self._rt.who, self.lease)
             if not self.leased:
+                self._bell.elsewhere()
                 return False
+            self._bell.perhaps_here()
         if not (stored := await self._next()):
             return False
         failpoints.reach("digest.claimed")

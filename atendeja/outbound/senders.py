@@ -94,8 +94,9 @@ class Senders:
             return
         async with self._rt.db.session() as session:
             if not await leases.take(session, self._rt.who, lease_name(wanted.number_id)):
+                self._rt.bells.send_elsewhere(wanted.number_id)
                 return
-        bell = self._rt.bells.numbers.setdefault(wanted.number_id, Bell())
+        bell = self._rt.bells.numbers[wanted.number_id] = Bell()
         sender = self._senders[wanted.number_id] = Sender(self._rt, owner[0], found[0], token, bell)
         task = asyncio.get_running_loop().create_task(self._keep(sender))
         self._tasks.add(task)

@@ -12,4 +12,4 @@ UPDATE lease SET until = now() + make_interval(secs => :ttl_s) WHERE boot = :boo
 UPDATE guard SET mark = mark + 1 RETURNING mark;
 
 -- name: drop
-DELETE FROM lease WHERE boot = :boot;
+DELETE FROM lease WHERE boot = :boot AND name <> ALL (:kept::text[]);

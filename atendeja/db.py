@@ -73,6 +73,9 @@ is a few keys into an index, so nested loops over indexes are right at any size.
 
 TRIES = 3
 STATEMENT_TIMEOUT_S = 30
+IDLE_S = 5
+"""A transaction in which nothing is asked for so long is that of a process that is frozen, or cut off: the server ends it, or its
+locks would keep the one who takes over its leases waiting."""
 CONNECT_TIMEOUT_S = 5
 CLOSE_S = 1
 
@@ -332,7 +335,7 @@ async def connect(dsn: str, *, size: int = 12, setting: str = "DATABASE_URL") ->
         "application_name": "atendeja",
         "statement_timeout": f"{STATEMENT_TIMEOUT_S}s",
         "lock_timeout": "10s",
-        "idle_in_transaction_session_timeout": "30s",
+        "idle_in_transaction_session_timeout": f"{IDLE_S}s",
         **PLANNER,
         "tcp_keepalives_idle": "10",
         "tcp_keepalives_interval": "5",

@@ -11,7 +11,10 @@ from pathlib import Path
 
 import aiohttp
 
+from atendeja import vault
+from atendeja.config import key_bytes
 from atendeja.numbers import NewNumber
+from atendeja.wa import callback
 from tests import server, world
 from tests.journeys import process
 from tests.journeys.process import Child
@@ -33,6 +36,7 @@ UNREAD = """
     SELECT m.state::text, a.state::text AS attempt, a.code FROM message m
     LEFT JOIN attempt a ON a.tenant_id = m.tenant_id AND a.message_id = m.id WHERE m.state <> 'read' OR a.state = 'claimed'
 """
+UNHANDLED = "SELECT FROM delivery WHERE state = 'stored' UNION ALL SELECT FROM event WHERE state = 'unhandled'"
 ACCEPTED = "SELECT count(*) FROM message WHERE state IN ('accepted', 'sent', 'delivered', 'read')"
 _wamids = itertools.count(1)
 
@@ -90,6 +94,13 @@ class Hosts:
             assert asyncio.get_running_loop().time() < deadline, f"{found} of {wanted} are answered: {await self._left()}"
             await asyncio.sleep(0.02)
 
+    async def handled(self, timeout_s: float = 40) -> None:
+        """Until each message is digested and answered or queued to be."""
+        deadline = asyncio.get_running_loop().time() + timeout_s
+        while await self.town.rows(UNHANDLED):
+            assert asyncio.get_running_loop().time() < deadline, await self._left()
+            await asyncio.sleep(0.05)
+
     async def check(self) -> None:
         """Each event once, in the order of the answers, in one turn; each reply once, in that order, at the simulator, and read."""
         await self.check_events()
@@ -114,21 +125,36 @@ class Hosts:
             assert turns == sorted(turns) and {*turns} == {*range(1, mine[0]["last"] + 1)}, (sender, turns)
 
     async def _check_posts(self) -> None:
-        posts = await self.town.posts()
-        rows = await self.town.rows(
-            "SELECT a.wamid, c.wa_id, m.id, m.seq, m.content->>'body' AS body FROM attempt a "
-            "JOIN message m ON m.id = a.message_id JOIN contact c ON c.id = m.contact_id WHERE a.wamid IS NOT NULL"
-        )
-        by_wamid = {row["wamid"]: row for row in rows}
-        assert len(posts) == len({post["opaque"] for post in posts}) == len(rows), "each attempt that was accepted was one POST"
-        assert len({row["id"] for row in rows}) == len(rows), "and no message had two"
-        replies: dict[str, list[Json]] = defaultdict(list)
-        for post in posts:
-            row = by_wamid[post["wamid"]]
-            replies[row["wa_id"]].append(row)
+        posted = await self._posted()
         for sender, wamids in self.sent.items():
-            assert [row["body"] for row in replies[sender]] == [f"Eco n{n}" for n in range(len(wamids))], sender
-            assert [row["seq"] for row in replies[sender]] == [n + 1 for n in range(len(wamids))], sender
+            assert [row["body"] for row in posted[sender]] == [f"Eco n{n}" for n in range(len(wamids))], sender
+
+    async def check_posted(self) -> None:
+        """When nothing waits any more: no message was posted twice, and each customer's in their order. One that was in doubt holds
+        the next for 10 s only, and may come after it when it turns out not to have been posted."""
+        deadline = asyncio.get_running_loop().time() + 40
+        while await self.town.rows("SELECT id FROM message WHERE state IN ('queued', 'sending')"):
+            assert asyncio.get_running_loop().time() < deadline, await self._left()
+            await asyncio.sleep(0.1)
+        for sender, rows in (await self._posted()).items():
+            places = [row["seq"] for row in rows]
+            at_first = [row["seq"] for row in rows if row["n"] == 1]
+            assert len(places) == len({*places}) and at_first == sorted(at_first), (sender, places)
+
+    async def _posted(self) -> dict[str, list[Json]]:
+        """What the simulator was sent, by customer, in its order: each POST is of an attempt of its own that we know of."""
+        rows = await self.town.rows(
+            "SELECT a.id, a.n, c.wa_id, m.seq, m.content->>'body' AS body FROM attempt a "
+            "JOIN message m ON m.id = a.message_id JOIN contact c ON c.id = m.contact_id"
+        )
+        attempts = {row["id"]: row for row in rows}
+        key = vault.derive(key_bytes(world.SECRET_KEY), "callback")
+        ids = [callback.read(post["opaque"], [key]) for post in await self.town.posts()]
+        assert len(ids) == len({*ids}), "an attempt is one POST"
+        posted: dict[str, list[Json]] = defaultdict(list)
+        for row in (attempts[id_] for id_ in ids if id_ is not None):
+            posted[row["wa_id"]].append(row)
+        return posted
 
     async def _accepted(self) -> int:
         found: int = await self.town.admin.fetchval(ACCEPTED)

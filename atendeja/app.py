@@ -116,7 +116,7 @@ async def open_runtime(config: Config) -> AsyncIterator[Runtime]:
 
 def build(rt: Runtime, role: Role, extra: list[BaseRoute] | None = None) -> Starlette:
     """The ASGI application of a role; its lifespan starts and stops everything else."""
-    intake = Intake(rt, has_next=role == "all")
+    intake = Intake(rt)
     worker = Worker(rt) if role != "web" else None
 
     @contextlib.asynccontextmanager
@@ -125,6 +125,8 @@ def build(rt: Runtime, role: Role, extra: list[BaseRoute] | None = None) -> Star
         door = None if role == "worker" else _keep(rt, "door", lambda: _hold_door(rt), rt.stopping)
         if worker is not None:
             worker.start()
+        else:
+            rt.bells.work_elsewhere()
         log.info("started", role=role, port=rt.config.port)
         try:
             yield
@@ -179,7 +181,7 @@ async def _reasons(rt: Runtime) -> list[str]:
     reasons = [
         f"the {name} loop has not come round for {now - at:.0f} s"
         for name, at in rt.beats.items()
-        if name != "jobs" and now - at > STALE_BEAT_S
+        if name not in ("jobs", "listen") and now - at > STALE_BEAT_S
     ]
     if rt.stopping.is_set():
         reasons.append("stopping")

@@ -83,6 +83,9 @@ is a few keys into an index, so nested loops over indexes are right at any size.
 
 TRIES = 3
 STATEMENT_TIMEOUT_S = 30
+IDLE_S = 5
+"""A transaction in which nothing is asked for so long is that of a process that is frozen, or cut off: the server ends it, or its
+locks would keep the one who takes over its leases waiting."""
 CONNECT_TIMEOUT_S = 5
 CLOSE_S = 1
 
@@ -348,7 +351,7 @@ async def connect(dsn: str, *, size: int = 12, setting: str = "DATABASE_URL") ->
         "application_name": "atendeja",
         "statement_timeout": f"{STATEMENT_TIMEOUT_S}s",
         "lock_timeout": "10s",
-        "idle_in_transaction_session_timeout": "30s",
+        "idle_in_transaction_session_timeout": f"{IDLE_S}s",
         **PLANNER,
         "tcp_keepalives_idle": "10",
         "tcp_keepalives_interval": "5",
@@ -374,6 +377,26 @@ async def connect(dsn: str, *, size: int = 12, setting: str = "DATABASE_URL") ->
                 hint="run `atendeja migrate` with DATABASE_ADMIN_URL set",
             ) from error
     return Database(pool)
+
+
+@asynccontextmanager
+async def listening(
+    dsn: str, channel: str, hear: Callable[[str], None], *, setting: str = "DATABASE_LISTEN_URL"
+) -> AsyncIterator[Session]:
+    """A connection of its own on which the notifications of a channel arrive: `hear` is given the payload of each.
+
+    Raises Unavailable when it cannot be had or is lost, Refused when the address is wrong.
+    """
+    settings = {"role": "atendeja_app", "application_name": "atendeja-listen"}
+    with connecting(setting):
+        connection = await asyncpg.connect(dsn, timeout=CONNECT_TIMEOUT_S, server_settings=settings)
+    try:
+        await connection.add_listener(channel, lambda _connection, _pid, _channel, payload: hear(payload))
+        yield Session(connection, {})
+    except TRANSIENT as error:
+        raise Unavailable(f"the database is away: {describe(error)} at the address of {setting}") from error
+    finally:
+        connection.terminate()  # one that is cut does not answer a goodbye
 
 
 class Standing(msgspec.Struct):

@@ -9,6 +9,7 @@ that was frozen or cut off from the database knows that its time is up before it
 import contextlib
 import fcntl
 import os
+from collections.abc import Collection
 from pathlib import Path
 from uuid import UUID
 
@@ -103,10 +104,10 @@ class Leases:
         """Renew it no more."""
         self._until.pop(name, None)
 
-    async def release(self, session: Session) -> None:
-        """Give all back, so that another process goes on at once."""
-        self._until = {}
-        await session.run(RELEASE, boot=self._who.boot)
+    async def release(self, session: Session, kept: Collection[str] = ()) -> None:
+        """Give all but these back, so that another process goes on at once."""
+        self._until = {name: until for name, until in self._until.items() if name in kept}
+        await session.run(RELEASE, boot=self._who.boot, kept=sorted(kept))
 
 
 def door_name(who: Identity) -> str:

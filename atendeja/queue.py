@@ -5,9 +5,9 @@
 make each fetch 29–60 ms; a worker killed with -9 leaves its job `doing` for ever, and a finish that fails once is never
 repeated. So truth is in our tables (an undigested delivery, a due contact, a queued message), found by a predicate. To be
 quick, a stage rings the next one's bell in its own process after COMMIT. To be safe against a death between the two, a job
-`wake(stage)` is written in the transaction itself for the first write after quiet, and by a process that does not run the
-next stage at most every 50 ms plus once after the last write. Any job may run twice, late or never: a sweep every 2 s, and at
-start, looks anyway. No wake-up is written per message.
+`wake(stage)` is written in the transaction itself for the first write after quiet. When the work is another process's to do, a
+ring is told to all (broadcast). Any job may run twice, late or never: a sweep every 2 s, and at start, looks anyway. No wake-up
+is written per message.
 
 Procrastinate carries the real jobs: periodic work today (days of the delivery table, stalled jobs, orphans), media, imports,
 campaign chunks, outgoing webhooks and retention as they come. Arguments are ids only. `lock=` and `queueing_lock=` are not
@@ -35,9 +35,9 @@ T = TypeVar("T")
 Stage = Literal["digest", "turn", "send"]
 
 SWEEP_S = 2.0
-JOB_EVERY_S = 0.05
 QUIET_S = 1.0
-TIMER_SLACK_S = 0.002
+ELSEWHERE_S = 1.0
+"""How long it is believed that another process holds a lease that we were refused: asking locks its row."""
 WAKE_PRIORITY = 10
 
 
@@ -59,18 +59,53 @@ async def defer_wake(tx: Tx, stage: Stage) -> None:
 
 
 class Bell:
-    """Wakes one resident loop of this process. A ring while the loop works is kept for its next look."""
+    """Wakes one resident loop of this process. A ring while the loop works is kept for its next look.
 
-    def __init__(self) -> None:
+    What it is about may be another process's to do: `elsewhere` says so, and from then on a ring is passed on, by `tell`.
+    """
+
+    def __init__(self, tell: Callable[[], None] = lambda: None) -> None:
         self._event = asyncio.Event()
         self._asked = False
+        self._rung = False
+        """Somebody in this process rang, and no look has begun since."""
+        self._looking = False
+        """The present look was begun because somebody in this process rang."""
+        self._tell = tell
+        self._elsewhere_until = float("-inf")
         self._timer: asyncio.TimerHandle | None = None
 
     def ring(self) -> None:
         """There is something to look for."""
-        if not failpoints.reach("ring"):
+        if failpoints.reach("ring"):
+            return
+        if self.is_elsewhere:
+            self._tell()
+        else:
+            self._rung = self._asked = True
+            self._event.set()
+
+    def hear(self) -> None:
+        """Another process says that there is something to look for: only whoever it may be for looks, and nobody passes it on."""
+        if not self.is_elsewhere and not failpoints.reach("ring"):
             self._asked = True
             self._event.set()
+
+    def elsewhere(self, for_s: float = ELSEWHERE_S) -> None:
+        """Another process does what this bell is about, and will for so long. What was rung for already is passed on."""
+        self._elsewhere_until = asyncio.get_running_loop().time() + for_s
+        if self._rung or self._looking:
+            self._rung = self._looking = False
+            self._tell()
+
+    def perhaps_here(self) -> None:
+        """It may be ours to do now."""
+        self._elsewhere_until = float("-inf")
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether another process is believed to do what this is about."""
+        return self._elsewhere_until > float("-inf") and asyncio.get_running_loop().time() < self._elsewhere_until
 
     def nudge(self) -> None:
         """Wake the loop for what it has in its own hands; nothing new is to be looked for."""
@@ -88,6 +123,7 @@ class Bell:
     def clear(self) -> bool:
         """Forget what woke us until now; True when somebody rang, not only nudged."""
         asked, self._asked = self._asked, False
+        self._looking, self._rung = self._rung, False
         self._event.clear()
         return asked
 
@@ -131,28 +167,17 @@ async def rest(bell: Bell, sweep_s: float = SWEEP_S) -> bool:
     return True
 
 
-class Throttle:
-    """When a process that does not run the next stage writes a wake-up job: pure, over a monotonic clock."""
+class Quiet:
+    """When a write carries a wake-up job: the first one after a second without any. Pure, over a monotonic clock."""
 
-    def __init__(self, *, has_next: bool) -> None:
-        self._has_next = has_next
-        self._last_job = float("-inf")
+    def __init__(self) -> None:
         self._last_write = float("-inf")
-        self.owed = False
 
-    def write(self, now: float) -> bool:
+    def ends(self, now: float) -> bool:
         """A write is about to happen: True when its transaction must carry a job."""
         quiet = now - self._last_write >= QUIET_S
         self._last_write = now
-        if quiet or (not self._has_next and now - self._last_job >= JOB_EVERY_S):
-            self._last_job, self.owed = now, False
-            return True
-        self.owed = not self._has_next
-        return False
-
-    def settle(self, now: float) -> float | None:
-        """After a write: seconds until the job that is owed for it, None when none is. A little late: timers may be early."""
-        return max(0.0, self._last_job + JOB_EVERY_S + TIMER_SLACK_S - now) if self.owed else None
+        return quiet
 
 
 Job = Callable[..., Awaitable[None]]

@@ -5,18 +5,20 @@ replay decides what time it is.
 """
 
 import asyncio
+import contextlib
 import datetime as dt
 import math
 import random
 import secrets
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from uuid import UUID
 
-from atendeja import vault
+from atendeja import broadcast, vault
+from atendeja.broadcast import Broadcast
 from atendeja.cloud import Cloud
 from atendeja.config import Config
 from atendeja.db import Database
@@ -65,14 +67,16 @@ class Meter:
 
 
 class Bells:
-    """One bell a stage, and one for every number that has a sender in this process."""
+    """One bell a stage, and one for every number that has a sender. `tell` says a word to all processes."""
 
-    def __init__(self) -> None:
-        self.digest = Bell()
-        self.statuses = Bell()
-        self.turn = Bell()
-        self.send = Bell()
+    def __init__(self, tell: Callable[[str], None] = lambda word: None) -> None:
+        self._tell = tell
+        self.digest = Bell(lambda: tell("digest"))
+        self.statuses = Bell(lambda: tell("statuses"))
+        self.turn = Bell(lambda: tell("turn"))
+        self.send = Bell(lambda: tell("send"))
         self.numbers: dict[UUID, Bell] = {}
+        """Also of those whose sender is known to be in another process."""
         self.due: set[tuple[int, UUID]] = set()
         """(tenant, contact) that digest has just made due: the turn stage need not look for them. Hints only: what is due is in the
         tables, and is asked again under the lock."""
@@ -81,6 +85,38 @@ class Bells:
         """There is something to send for this number: its sender's bell, or the one that starts senders."""
         self.numbers.get(number_id, self.send).ring()
 
+    def send_elsewhere(self, number_id: UUID) -> None:
+        """Another process has this number's sender, and is told: now, and at every ring from now on."""
+        bell = self.numbers[number_id] = Bell(lambda: self._tell(f"send:{number_id}"))
+        bell.elsewhere(math.inf)
+        bell.ring()
+
+    def work_elsewhere(self) -> None:
+        """This process only stores: what it rings for is for others."""
+        for bell in (self.digest, self.statuses, self.turn, self.send):
+            bell.elsewhere(math.inf)
+
+    def hear(self, word: str) -> None:
+        """A process told this word. One that means nothing to us is of another release, or of somebody else."""
+        stages = {"digest": self.digest, "statuses": self.statuses, "turn": self.turn, "send": self.send}
+        if word == broadcast.EVERYTHING:
+            self._look_everywhere(stages.values())
+        elif bell := stages.get(word) or self._number(word):
+            bell.hear()
+
+    def _number(self, word: str) -> Bell | None:
+        stage, _, number_id = word.partition(":")
+        with contextlib.suppress(ValueError):
+            return self.numbers.get(UUID(number_id)) if stage == "send" else None
+        return None
+
+    def _look_everywhere(self, stages: Iterable[Bell]) -> None:
+        for number_id in [number_id for number_id, bell in self.numbers.items() if bell.is_elsewhere]:
+            del self.numbers[number_id]
+        for bell in (*stages, *self.numbers.values()):
+            bell.perhaps_here()
+            bell.hear()
+
 
 @dataclass
 class Runtime:
@@ -88,7 +124,9 @@ class Runtime:
     db: Database
     cloud: Cloud
     who: Identity
-    bells: Bells = field(default_factory=Bells)
+    leases: Leases = field(init=False)
+    broadcast: Broadcast = field(init=False)
+    bells: Bells = field(init=False)
     meter: Meter = field(default_factory=Meter)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     stop_by: float = math.inf
@@ -101,6 +139,8 @@ class Runtime:
 
     def __post_init__(self) -> None:
         self.leases = Leases(self.who)
+        self.broadcast = Broadcast(self.db)
+        self.bells = Bells(self.broadcast.tell)
 
     def stop(self) -> None:
         """The order to stop: nothing new is begun, what is in flight has SHUTDOWN_GRACE_S in all; a second order ends that."""

@@ -3,20 +3,20 @@
 import asyncio
 import contextlib
 import datetime as dt
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 
 import structlog
 from msgspec import Struct
 from procrastinate import App
 
-from atendeja import leases, ledger, queue, reconcile, tenants
+from atendeja import broadcast, leases, ledger, queue, reconcile, tenants
 from atendeja.db import Tx, query
 from atendeja.errors import Unavailable
 from atendeja.inbound import intake
 from atendeja.inbound.digest import Digester
 from atendeja.outbound.senders import Senders
 from atendeja.queue import Bell
-from atendeja.runtime import Runtime
+from atendeja.runtime import LOOK_S, Runtime
 from atendeja.turn.take import Turns
 
 log = structlog.get_logger(__name__)
@@ -64,12 +64,12 @@ class Worker:
         self._keep("send", bells.send, self._senders.work)
         self._repeat("reconcile", reconcile.EVERY_S, self._reconciler.work)
         self._repeat("renew", leases.RENEW_EVERY_S, self._renew, self._drained)
+        self._supervise("listen", lambda: self._rt.broadcast.listen(self._rt.config.listen_url.reveal(), bells.hear))
         self._supervise("jobs", self._run_jobs)
+        self._tasks.append(asyncio.get_running_loop().create_task(self._hand_over(), name="hand over"))
 
     async def stop(self) -> None:
-        """POSTs in flight finish and are recorded, while the grace lasts; leases go back, so that others go on at once."""
-        for bell in (self._rt.bells.digest, self._rt.bells.statuses, self._rt.bells.turn, self._rt.bells.send):
-            bell.ring()
+        """POSTs in flight finish and are recorded, while the grace lasts; leases go back as they are no longer needed."""
         loop = asyncio.get_running_loop()
         draining = loop.create_task(self._senders.drain(), name="drain")
         await self._rt.grant(draining)
@@ -79,10 +79,28 @@ class Worker:
         await asyncio.wait({releasing}, timeout=RELEASE_S)
         releasing.cancel()
 
-    async def _release(self) -> None:
+    async def _hand_over(self) -> None:
+        """From the order to stop: what is in flight may take all of the grace, and others go on with the rest at once."""
+        await self._rt.stopping.wait()
+        bells = self._rt.bells
+        for bell in (bells.digest, bells.statuses, bells.turn, bells.send):
+            bell.nudge()
+        await asyncio.wait([task for task in self._tasks if task.get_name() in ("digest", "statuses")])
+        bells.work_elsewhere()
+        given = None
+        while True:
+            if (kept := self._senders.leases()) != given:
+                await self._release(kept)
+                given = kept
+            await asyncio.sleep(LOOK_S)
+
+    async def _release(self, kept: Collection[str] = ()) -> None:
+        """Give all leases but these back, and tell the others that they are free."""
         with contextlib.suppress(Unavailable):
             async with self._rt.db.session() as session:
-                await self._rt.leases.release(session)
+                await self._rt.leases.release(session, kept)
+            self._rt.broadcast.tell(broadcast.EVERYTHING)
+            await self._rt.broadcast.told()
 
     def _keep(self, name: str, bell: Bell, work: Callable[[], Awaitable[bool]]) -> None:
         async def beat() -> bool:

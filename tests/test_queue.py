@@ -1,4 +1,4 @@
-"""Wake-ups and jobs: bells, resident loops, the throttle, halving, supervision; then Procrastinate on the real database."""
+"""Wake-ups and jobs: bells, resident loops, halving, supervision; then Procrastinate on the real database."""
 
 import asyncio
 import itertools
@@ -12,53 +12,17 @@ import pytest
 from atendeja import db, failpoints, queue
 from atendeja.db import Tx
 from atendeja.errors import Unavailable
-from atendeja.queue import JOB_EVERY_S, Bell, Throttle
+from atendeja.queue import Bell, Quiet
 from atendeja.runtime import Runtime
 
-# ── the throttle: every sequence of writes up to a length, each gap from short to quiet ───────────────────────────────────
-
-GAPS = (0.0, 0.01, 0.049, 0.05, 0.0513, 0.9, 1.0)
+# ── when a write carries a job ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def play(throttle: Throttle, gaps: Sequence[float]) -> tuple[list[float], list[float]]:
-    """(writes, jobs): what a process does that sets one timer for the job it owes, as the intake does."""
-    now, timer = 5.0, None
-    writes, jobs = list[float](), list[float]()
-    for gap in (*gaps, 10.0):
-        now += gap
-        if timer is not None and timer <= now:
-            if throttle.write(timer):
-                jobs.append(timer)
-            timer = None
-        if len(writes) == len(gaps):
-            break
-        writes.append(now)
-        if throttle.write(now):
-            jobs.append(now)
-        if (wait_s := throttle.settle(now)) is not None and timer is None:
-            timer = now + wait_s - 0.001  # a timer may be a little early
-    return writes, jobs
-
-
-@pytest.mark.parametrize("has_next", [False, True])
-def test_every_way_of_writing_ends_in_a_wake_up(has_next: bool) -> None:
-    """All 19,607 sequences of up to five writes. A process without the next role: a job at or after the last write, never two
-    within 50 ms. A process with it rings its own bell, and writes a job for the first write after quiet only."""
-    for gaps in itertools.chain.from_iterable(itertools.product(GAPS, repeat=n) for n in range(1, 6)):
-        writes, jobs = play(Throttle(has_next=has_next), gaps)
-        if has_next:
-            quiet = [at for before, at in zip([float("-inf"), *writes], writes, strict=False) if at - before >= queue.QUIET_S]
-            assert jobs == quiet, gaps
-        else:
-            assert jobs[-1] >= writes[-1], gaps
-            assert jobs[-1] - writes[-1] < JOB_EVERY_S + 0.01, gaps
-            assert all(b - a >= JOB_EVERY_S for a, b in itertools.pairwise(jobs)), gaps
-
-
-def test_jobs_do_not_grow_with_the_rate() -> None:
-    """2,000 writes in a second make at most 20 jobs and one."""
-    _, jobs = play(Throttle(has_next=False), [0.0005] * 2000)
-    assert len(jobs) <= 21
+def test_the_first_write_after_quiet_carries_a_job_and_no_other() -> None:
+    """None per message, at any rate."""
+    quiet = Quiet()
+    assert [quiet.ends(at) for at in (5.0, 5.5, 6.0, 6.99, 8.0, 8.0)] == [True, False, False, False, True, False]
+    assert sum(quiet.ends(20 + n / 2000) for n in range(20_000)) == 1
 
 
 # ── bells and resident loops ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -152,6 +116,70 @@ async def test_of_two_appointments_the_earlier_is_kept() -> None:
     assert not await bell.wait(0.05), "it rings once"
     bell.ring_in(-1.0)
     assert await bell.wait(0.05), "what is past is now"
+
+
+class Far:
+    """A bell, and how often it was told to others."""
+
+    def __init__(self) -> None:
+        self.told = 0
+        self.bell = Bell(self._tell)
+
+    def _tell(self) -> None:
+        self.told += 1
+
+
+async def test_what_is_here_is_told_to_nobody() -> None:
+    far = Far()
+    far.bell.ring()
+    assert far.bell.clear()
+    assert far.told == 0
+
+
+async def test_a_ring_whose_lease_was_refused_is_passed_on_and_the_next_ones_at_once() -> None:
+    """Once however often it rang; a sweep that is refused has nothing to tell."""
+    far = Far()
+    for _ in range(3):
+        far.bell.ring()
+    assert far.bell.clear()
+    far.bell.elsewhere()
+    assert far.told == 1
+    far.bell.clear()
+    far.bell.elsewhere()
+    assert far.told == 1, "a sweep found the same"
+    far.bell.ring()
+    assert far.told == 2 and not far.bell.clear(), "no look for what is known to be elsewhere"
+
+
+async def test_a_ring_during_the_refused_look_is_passed_on_too() -> None:
+    far = Far()
+    far.bell.clear()
+    far.bell.ring()
+    far.bell.elsewhere()
+    assert far.told == 1
+
+
+async def test_elsewhere_is_believed_for_a_while_only() -> None:
+    far = Far()
+    far.bell.elsewhere(0.02)
+    far.bell.ring()
+    await asyncio.sleep(0.03)
+    far.bell.ring()
+    assert far.told == 1 and far.bell.clear()
+    far.bell.elsewhere(60)
+    far.bell.perhaps_here()
+    far.bell.ring()
+    assert far.told == 2 and far.bell.clear()
+
+
+async def test_what_was_heard_is_never_passed_on() -> None:
+    """Or two processes without the lease would tell each other for ever."""
+    far = Far()
+    far.bell.hear()
+    assert far.bell.clear()
+    far.bell.elsewhere()
+    far.bell.hear()
+    assert far.told == 0 and not far.bell.clear()
 
 
 # ── halving and supervision ────────────────────────────────────────────────────────────────────────────────────────────────

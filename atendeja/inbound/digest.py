@@ -89,7 +89,9 @@ class Digester:
     async def work(self) -> bool:
         """Digest one batch. True when it was full, so that more may wait; what comes later rings."""
         if not self.leased and not await self._take_lease():
+            self._bell.elsewhere()
             return False
+        self._bell.perhaps_here()
         if not (stored := await self._next()):
             return False
         failpoints.reach("digest.claimed")

@@ -17,7 +17,7 @@ import structlog
 from msgspec import Struct
 
 from atendeja import failpoints, queue
-from atendeja.db import TRANSIENT, Nothing, Session, Tx, describe, query, utc_day
+from atendeja.db import TRANSIENT, Nothing, Session, describe, query, utc_day
 from atendeja.errors import Unavailable
 from atendeja.runtime import Runtime
 
@@ -57,9 +57,9 @@ def lane(body: bytes) -> int:
 
 
 class Intake:
-    """The open batch and the loop that commits it. `has_next`: whether this process also digests."""
+    """The open batch and the loop that commits it."""
 
-    def __init__(self, rt: Runtime, *, has_next: bool) -> None:
+    def __init__(self, rt: Runtime) -> None:
         self._rt = rt
         self._waiting: list[Waiting] = []
         self._bytes = 0
@@ -69,9 +69,7 @@ class Intake:
         self._watch: asyncio.TimerHandle | None = None
         self._bell = asyncio.Event()
         self.closing = asyncio.Event()
-        self._throttle = queue.Throttle(has_next=has_next)
-        self._owed: asyncio.TimerHandle | None = None
-        self._jobs: set[asyncio.Task[None]] = set()
+        self._quiet = queue.Quiet()
 
     async def store(self, body: bytes) -> None:
         """Return once the body is committed. Raises Unavailable when it is not: nothing was kept, or nobody knows.
@@ -115,7 +113,6 @@ class Intake:
             if error is None:
                 self._rt.meter.count("deliveries_stored", len(batch))
                 self._ring({w.lane for w in batch})
-                self._settle_owed()
 
     def _look(self) -> None:
         """While anybody waits: who has waited too long is told, and a commit that takes too long loses its connection, so that the
@@ -158,7 +155,7 @@ class Intake:
         now = self._rt.now()
         failpoints.reach("ingest.before_commit")
         try:
-            if self._throttle.write(self._rt.monotonic()):
+            if self._quiet.ends(self._rt.monotonic()):
                 async with self._rt.db.system() as tx:
                     self._flushing_on = tx
                     await _store(tx.run, batch, now)
@@ -173,28 +170,6 @@ class Intake:
             return Unavailable("the database is away")
         failpoints.reach("ingest.after_commit")
         return None
-
-    def _settle_owed(self) -> None:
-        """The last write before a pause must be followed by a job, when nobody here is rung."""
-        wait_s = self._throttle.settle(self._rt.monotonic())
-        if wait_s is not None and self._owed is None:
-            self._owed = asyncio.get_running_loop().call_later(wait_s, self._write_owed)
-
-    def _write_owed(self) -> None:
-        self._owed = None
-        if self._throttle.write(self._rt.monotonic()):
-            task = asyncio.get_running_loop().create_task(self._defer_alone())
-            self._jobs.add(task)
-            task.add_done_callback(self._jobs.discard)
-
-    async def _defer_alone(self) -> None:
-        async def work(tx: Tx) -> None:
-            await queue.defer_wake(tx, "digest")
-
-        try:
-            await self._rt.db.transact(None, work)
-        except Unavailable as error:
-            log.warning("wake_not_written", error=str(error))  # the sweep looks anyway
 
 
 async def _store(run: Callable[..., Awaitable[int]], batch: list[Waiting], now: dt.datetime) -> None:

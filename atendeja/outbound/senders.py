@@ -62,6 +62,10 @@ class Senders:
         """Whether a number of this tenant has its sender here."""
         return any(sender.tenant_id == tenant_id for sender in self._senders.values())
 
+    def leases(self) -> set[str]:
+        """The leases under which this process sends."""
+        return {lease_name(number_id) for number_id in self._senders}
+
     async def _has_sender(self, number_id: UUID) -> bool:
         """Whether a sender of this process may send for it. One whose lease has run out goes on if nobody else had it since; else
         it claims no more, and records what it has in flight."""
@@ -100,8 +104,9 @@ class Senders:
         if (token := self._read_token(owner[0], found[0])) is None:
             return
         if (term := await self._take_lease(wanted.number_id)) is None:
+            self._rt.bells.send_elsewhere(wanted.number_id)
             return
-        bell = self._rt.bells.numbers.setdefault(wanted.number_id, Bell())
+        bell = self._rt.bells.numbers[wanted.number_id] = Bell()
         sender = self._senders[wanted.number_id] = Sender(self._rt, owner[0], found[0], token, bell, term)
         task = asyncio.get_running_loop().create_task(self._keep(sender))
         self._tasks.add(task)

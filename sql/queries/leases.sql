@@ -13,5 +13,5 @@ WHERE l.boot = :boot AND l.name = n.name RETURNING l.name;
 UPDATE guard SET mark = mark + 1 RETURNING mark;
 
 -- name: release
--- The row stays, with its term.
-UPDATE lease SET until = '-infinity' WHERE boot = :boot;
+-- All but some. The row stays, with its term.
+UPDATE lease SET until = '-infinity' WHERE boot = :boot AND name <> ALL (:kept::text[]);

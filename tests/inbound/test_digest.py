@@ -156,6 +156,19 @@ async def test_a_lease_that_has_run_out_is_taken_over(inbox: Inbox) -> None:
     assert other.leased and other.pending
 
 
+async def test_who_was_refused_the_lane_passes_rings_on_until_it_is_his(inbox: Inbox) -> None:
+    """F19: and does not ask for the lease at every ring, which would lock its row; once it has the lane, rings are for him."""
+    await inbox.digest()
+    rt = replace_rt(inbox.rt, who=leases.Identity(fresh_id(), fresh_id(), -1))
+    other = Digester(rt)
+    rt.bells.digest.ring()
+    assert not await other.work() and rt.bells.digest.is_elsewhere
+    async with inbox.rt.db.session() as session:
+        await session._connection.execute("UPDATE lease SET until = now() - interval '1 ms'")
+    await other.work()
+    assert not rt.bells.digest.is_elsewhere
+
+
 async def test_two_digesters_at_once_write_each_thing_once(inbox: Inbox) -> None:
     """F3, F19: a lease lost in the middle of a batch. Both hold the lane, both take the same deliveries."""
     other = Digester(inbox.rt)

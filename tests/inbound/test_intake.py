@@ -8,7 +8,7 @@ import asyncpg
 import msgspec
 import pytest
 
-from atendeja import app, failpoints
+from atendeja import app, broadcast, failpoints
 from atendeja.config import Config, Dsn
 from atendeja.errors import Unavailable
 from atendeja.inbound import intake as intake_module
@@ -21,7 +21,7 @@ from tests.journeys.line import Line
 
 @contextlib.asynccontextmanager
 async def running(rt: Runtime) -> AsyncIterator[Intake]:
-    intake = Intake(rt, has_next=True)
+    intake = Intake(rt)
     task = asyncio.ensure_future(intake.run())
     try:
         yield intake
@@ -69,7 +69,7 @@ async def test_those_who_wait_are_committed_together_in_their_order(rt: Runtime,
 
 
 async def test_a_batch_is_bounded(rt: Runtime, admin: asyncpg.Connection) -> None:
-    intake = Intake(rt, has_next=True)
+    intake = Intake(rt)
     posts = [asyncio.ensure_future(intake.store(b"x")) for _ in range(MAX_FLUSH_BODIES + 1)]
     await asyncio.sleep(0)
     task = asyncio.ensure_future(intake.run())
@@ -185,7 +185,7 @@ async def test_an_error_that_nobody_foresaw_leaves_nobody_waiting(rt: Runtime) -
     """F13: it raises in front of the commit; who waits is told, and the loop ends for its supervisor to start it again."""
     failpoints.configure({"ATENDEJA_FAILPOINTS": "ingest.before_commit=raise@1"})
     try:
-        intake = Intake(rt, has_next=True)
+        intake = Intake(rt)
         task = asyncio.ensure_future(intake.run())
         assert await outcomes([asyncio.ensure_future(intake.store(b"x"))]) == ["Unavailable"]
         with pytest.raises(failpoints.Tripped):
@@ -208,7 +208,7 @@ async def test_a_client_that_went_away_costs_the_others_nothing(rt: Runtime, int
 
 async def test_told_to_stop_it_first_stores_what_waits(rt: Runtime) -> None:
     """F24."""
-    intake = Intake(rt, has_next=True)
+    intake = Intake(rt)
     posts = [asyncio.ensure_future(intake.store(b"x")) for _ in range(3)]
     await asyncio.sleep(0)
     intake.close()
@@ -227,16 +227,20 @@ async def test_the_first_after_quiet_carries_a_wake_up_and_no_other_does(
     assert rt.bells.digest._event.is_set()
 
 
-async def test_a_process_that_does_not_digest_writes_one_more_after_the_last(rt: Runtime, admin: asyncpg.Connection) -> None:
-    """F20: at most one in 50 ms, and one after the last write, so that nothing waits for the sweep."""
-    intake = Intake(rt, has_next=False)
-    task = asyncio.ensure_future(intake.run())
-    for n in range(5):
-        await intake.store(b"%d" % n)
-    await asyncio.sleep(0.2)
-    assert 2 <= await admin.fetchval("SELECT count(*) FROM procrastinate_jobs WHERE task_name = 'wake'") <= 4
-    intake.close()
-    await asyncio.wait_for(task, 5)
+async def test_a_process_that_does_not_digest_tells_the_others_after_the_commit(rt: Runtime, admin: asyncpg.Connection) -> None:
+    """F20: the job of the first, and a word at least after the last write, so that nothing waits for the sweep."""
+    heard: list[tuple[str, int]] = []
+    await admin.add_listener(broadcast.CHANNEL, lambda *given: heard.append((given[3], len(stored_then))))
+    rt.bells.work_elsewhere()
+    stored_then: list[int] = []
+    async with running(rt) as intake:
+        for n in range(5):
+            await intake.store(b"%d" % n)
+            stored_then.append(n)
+        async with asyncio.timeout(5):
+            while not heard or heard[-1] != ("digest", 5):
+                await asyncio.sleep(0.01)
+    assert await admin.fetchval("SELECT count(*) FROM procrastinate_jobs WHERE task_name = 'wake'") == 1
 
 
 def test_a_lane_is_chosen_by_a_look_at_the_bytes() -> None:

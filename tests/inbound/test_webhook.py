@@ -19,7 +19,7 @@ Receive = Callable[[], Awaitable[dict[str, Any]]]  # ASGI's own messages
 
 @pytest.fixture
 async def app(rt: Runtime) -> AsyncIterator[Starlette]:
-    intake = Intake(rt, has_next=True)
+    intake = Intake(rt)
     task = asyncio.ensure_future(intake.run())
     yield Starlette(routes=webhook.routes(rt, intake))
     intake.close()
@@ -155,7 +155,7 @@ async def test_a_wrong_signature_is_401_whatever_is_inside(app: Starlette, rt: R
 
 async def test_nothing_can_be_stored_is_503_with_retry_after(rt: Runtime) -> None:
     """F16: the queue is full because nobody empties it."""
-    intake = Intake(rt, has_next=True)
+    intake = Intake(rt)
     waiting = [asyncio.ensure_future(intake.store(b"x")) for _ in range(rt.config.inbox_max_requests)]
     await asyncio.sleep(0)
     status, headers = await ask(Starlette(routes=webhook.routes(rt, intake)), sending([b"{}"]), world.sign(b"{}"))

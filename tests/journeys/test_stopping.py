@@ -8,7 +8,7 @@ import pytest
 
 from tests import server, world
 from tests.journeys.town import Town, town
-from tests.outbound.proxy import Proxy
+from tests.outbound.proxy import Hanging
 
 FLOW = """
 spec: 1
@@ -21,20 +21,6 @@ nodes:
   pessoa: {do: [{handoff: {queue: balcao}}]}
 """
 ANA = "5511900000001"
-
-
-class Hanging(Proxy):
-    """Once `hangs` is set, the server still takes connections and answers nothing."""
-
-    hangs = False
-
-    async def _down(self, server: asyncio.StreamReader, answer: asyncio.StreamWriter, _armed: asyncio.Event) -> None:
-        while piece := await server.read(65536):
-            if self.hangs:
-                await asyncio.Event().wait()
-            answer.write(piece)
-            await answer.drain()
-        raise EOFError
 
 
 async def begin_a_webhook(made: Town) -> asyncio.StreamWriter:

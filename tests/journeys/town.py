@@ -45,9 +45,9 @@ class Town:
 
     # ── processes ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def serve(self, role: str = "all", *, ready: bool = True, **more: str) -> Child:
-        """Start a process; FAILPOINTS=… makes it misbehave."""
-        port = process.free_port() if role == "worker" else self.port
+    async def serve(self, role: str = "all", *, ready: bool = True, port: int | None = None, **more: str) -> Child:
+        """Start a process, with a port of its own when it is a worker or one is given; FAILPOINTS=… makes it misbehave."""
+        port = port or (process.free_port() if role == "worker" else self.port)
         if points := more.pop("FAILPOINTS", ""):
             more |= {"ATENDEJA_FAILPOINTS": points, "ATENDEJA_FAILPOINTS_LOG": str(self.fired)}
         child = await process.start(

@@ -2,6 +2,7 @@
 
 import asyncio
 from types import TracebackType
+from typing import Self
 from urllib.parse import urlsplit
 
 
@@ -15,7 +16,7 @@ class Proxy:
         self._port = 0
         self.cuts = 0
 
-    async def __aenter__(self) -> "Proxy":
+    async def __aenter__(self) -> Self:
         await self.open()
         return self
 
@@ -78,6 +79,20 @@ class Proxy:
                 self.cuts += 1
                 answer.transport.abort()
                 raise EOFError
+            answer.write(piece)
+            await answer.drain()
+        raise EOFError
+
+
+class Hanging(Proxy):
+    """Once `hangs` is set, the server still takes connections and answers nothing."""
+
+    hangs = False
+
+    async def _down(self, server: asyncio.StreamReader, answer: asyncio.StreamWriter, _armed: asyncio.Event) -> None:
+        while piece := await server.read(65536):
+            if self.hangs:
+                await asyncio.Event().wait()
             answer.write(piece)
             await answer.drain()
         raise EOFError

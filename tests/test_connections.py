@@ -36,12 +36,11 @@ async def running(rt: Runtime, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
     with contextlib.closing(app.listen("127.0.0.1", rt.config.port)) as sock:
         server = app.make_server(app.build(rt, "web"), rt.config, [rt.stop])
         task = asyncio.ensure_future(server.serve(sockets=[sock]))
-        async with asyncio.timeout(PATIENCE_S):
-            while not server.started:
-                await asyncio.sleep(0.01)
-            yield server
-            server._stop()
-            await task
+        while not server.started:
+            await asyncio.sleep(0.01)
+        yield server
+        server._stop()
+        await task
     for writer in _writers:
         writer.close()
     _writers.clear()
@@ -65,13 +64,15 @@ class Client:
         """All that comes until the connection ends."""
         heard = b""
         with contextlib.suppress(ConnectionResetError):
-            while piece := await self._reader.read(65536):
-                heard += piece
+            async with asyncio.timeout(PATIENCE_S):
+                while piece := await self._reader.read(65536):
+                    heard += piece
         return heard
 
     async def hears_answer(self) -> bytes:
         """The head of one answer and its body; the connection stays."""
-        head = await self._reader.readuntil(b"\r\n\r\n")
+        async with asyncio.timeout(PATIENCE_S):
+            head = await self._reader.readuntil(b"\r\n\r\n")
         length = next(int(line.split(b":")[1]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length"))
         return head + await self._reader.readexactly(length)
 
@@ -120,7 +121,7 @@ async def test_a_byte_now_and_then_does_not_lengthen_it(running: app.Server, beg
                 await client.says(b"x")
 
     dripping = asyncio.ensure_future(drip())
-    heard = await client.hears()  # the time of the fixture is the bound: 900 bytes would take 45 s
+    heard = await client.hears()  # within PATIENCE_S: 900 bytes would take 45 s
     dripping.cancel()
     assert heard.startswith(b"HTTP/1.1 408") or (begins == b"P" and heard.startswith(b"HTTP/1.1 400"))
 
@@ -158,10 +159,11 @@ async def test_who_does_not_take_the_answers_is_ended(running: app.Server) -> No
                 await loop.sock_sendall(sock, LIVE * 200)
 
     asking = asyncio.ensure_future(ask())
-    while not any(connection.flow.write_paused for connection in running._crowd.waiting):
-        await asyncio.sleep(0.01)
-    while running.server_state.connections:
-        await asyncio.sleep(0.01)
+    async with asyncio.timeout(PATIENCE_S):
+        while not any(connection.flow.write_paused for connection in running._crowd.waiting):
+            await asyncio.sleep(0.01)
+        while running.server_state.connections:
+            await asyncio.sleep(0.01)
     asking.cancel()
     await asyncio.gather(asking, return_exceptions=True)
     sock.close()

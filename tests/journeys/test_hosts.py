@@ -65,11 +65,18 @@ async def test_messages_through_every_door_are_handled_in_order_and_answered_onc
     open_doors = doors(children, roles)
     await asyncio.gather(*(made.alternate(open_doors, sender, 5, first=n) for n, sender in enumerate(customers(16))))
     await made.answered()
-    for n, sender in enumerate(customers(3)):  # and after quiet, one alone
-        await made.alternate(open_doors, sender, 1, first=n)
-        await made.answered()
+    for door in open_doors:
+        await asyncio.sleep(queue.QUIET_S + 1)
+        for pause_s in (QUIETLY_S, 0):  # the first carries a job, the second only a ring
+            await made.alternate([door], LAST, 1)
+            await made.answered()
+            await asyncio.sleep(pause_s)
     await made.check()
     assert [await child.stop() for child in children] == [0] * len(children)
+
+
+QUIETLY_S = 0.75
+"""Too short for another job, and long enough for what the first left to be looked at."""
 
 
 async def test_a_turn_here_and_its_sender_there(made: Hosts) -> None:

@@ -22,7 +22,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from atendeja import db, leases, metrics, migrate
+from atendeja import db, leases, metrics, migrate, notify
 from atendeja.cloud import Cloud
 from atendeja.config import Config
 from atendeja.db import Database
@@ -104,8 +104,11 @@ async def open_runtime(config: Config) -> AsyncIterator[Runtime]:
         await database.close()
         raise Refused("state_dir", f"STATE_DIR {config.state_dir} cannot be written: {error.strerror}") from error
     cloud = Cloud(config.wa_api_base, config.wa_api_version)
+    rt = Runtime(config=config, db=database, cloud=cloud, who=who)
     try:
-        yield Runtime(config=config, db=database, cloud=cloud, who=who)
+        async with database.session() as session:
+            await rt.guard.open(session, rt.now())
+        yield rt
     finally:
         await cloud.close()
         await database.close()
@@ -122,6 +125,8 @@ def build(rt: Runtime, role: Role, extra: list[BaseRoute] | None = None) -> Star
         flushing = asyncio.get_running_loop().create_task(
             supervise("intake", intake.run, intake.closing, lambda loop: rt.meter.count("loops_ended", label=loop)), name="intake"
         )
+        if rt.guard.hold is not None:
+            notify.tell_hold(rt.meter, rt.guard.hold)
         if worker is not None:
             worker.start()
         log.info("started", role=role, port=rt.config.port)
@@ -143,14 +148,17 @@ def build(rt: Runtime, role: Role, extra: list[BaseRoute] | None = None) -> Star
 
 
 def health_routes(rt: Runtime) -> list[BaseRoute]:
-    """`live` says that the process answers; `ready` that it could do its work, or why not."""
+    """`live` says that the process answers; `ready` that it could do its work, or why not. That sending is held is a warning, not a
+    reason: webhooks must go on coming in."""
 
     async def live(_request: Request) -> Response:
         return JSONResponse({"status": "live"})
 
     async def ready(_request: Request) -> Response:
         reasons = await _reasons(rt)
-        return JSONResponse({"status": "not ready" if reasons else "ready", "reasons": reasons}, 503 if reasons else 200)
+        warnings = [] if rt.guard.hold is None else [str(rt.guard.hold)]
+        status = "not ready" if reasons else "ready"
+        return JSONResponse({"status": status, "reasons": reasons, "warnings": warnings}, 503 if reasons else 200)
 
     return [Route("/health/live", live), Route("/health/ready", ready)]
 
@@ -167,7 +175,9 @@ async def _reasons(rt: Runtime) -> list[str]:
     try:
         async with asyncio.timeout(2):
             reasons += [f"migration {name} is missing" for name in await _pending(rt.db)]
-    except Refused as error:
+            async with rt.db.session() as session:
+                await rt.guard.look(session)
+    except (Refused, Unavailable) as error:
         reasons.append(str(error))
     except (*db.TRANSIENT, OSError) as error:
         reasons.append(f"the database is away: {db.describe(error)}")

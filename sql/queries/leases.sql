@@ -8,8 +8,5 @@ WHERE l.until < now() OR l.holder = excluded.holder RETURNING term;
 -- All leases of a process at once. A name that does not come back has been taken by another.
 UPDATE lease SET until = now() + make_interval(secs => :ttl_s) WHERE boot = :boot AND name = ANY (:names::text[]) RETURNING name;
 
--- name: raise_mark
-UPDATE guard SET mark = mark + 1 RETURNING mark;
-
 -- name: drop
 DELETE FROM lease WHERE boot = :boot;

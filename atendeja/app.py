@@ -108,6 +108,7 @@ async def open_runtime(config: Config) -> AsyncIterator[Runtime]:
     try:
         async with database.session() as session:
             await rt.guard.open(session, rt.now())
+        database.greet = lambda session: rt.guard.meet(session, rt.now())
         yield rt
     finally:
         await cloud.close()

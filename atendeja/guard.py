@@ -5,7 +5,8 @@ Problem: restored from a backup, wound back to a point in time, or promoted from
 send them all again. Choice: `guard.mark` is a counter that each process that sends raises every 2 s. The highest that was seen
 stays outside the database, in memory and in STATE_DIR/guard. Where it is higher than what is found, the hold is written into the
 guard's row, and the statements that claim messages read that row: so it binds every process, from its commit on, and a claim of a
-process that knows of a higher mark finds nothing even before. `atendeja resume-sending` ends it.
+process that knows of a higher mark finds nothing even before. It is looked for at the start, on each new connection (a standby may
+have taken over), and at each raise. `atendeja resume-sending` ends it.
 
 Marks are kept by the database's id, which its first migration draws. A new database in an old directory (`dev --fresh`, a new
 installation) is another one and owes nobody anything; a restored backup and a promoted replica are the same one. So is a copy of
@@ -96,9 +97,18 @@ class Guard:
         self._marks = await asyncio.to_thread(_recall, self._path)
         await self.visit(session, now)
 
+    async def meet(self, session: Session, now: dt.datetime) -> None:
+        """On a new connection: hold before anything is stored through it, should it lead to a database that has lost commits."""
+        row = await session.one(LOOK)
+        assert row is not None
+        if row.mark < self._marks.get(row.database, 0):
+            await self._hold(session, now)
+            row = await session.one(LOOK) or row
+        self.hold = to_hold(row)
+
     async def visit(self, session: Session, now: dt.datetime) -> None:
         """Compare, hold if need be, raise the mark and remember it."""
-        await session.run(HOLD, databases=list(self._marks), marks=list(self._marks.values()), now=now)
+        await self._hold(session, now)
         row = await session.one(RAISE)
         assert row is not None
         self.hold = to_hold(row)
@@ -111,6 +121,9 @@ class Guard:
                 log.warning("guard_unwritten", path=str(self._path), error=error.strerror)
             self._writable = False
         self.seen = self._marks[row.database]
+
+    async def _hold(self, session: Session, now: dt.datetime) -> None:
+        await session.run(HOLD, databases=list(self._marks), marks=list(self._marks.values()), now=now)
 
     async def look(self, session: Session) -> Hold | None:
         """The hold as it is now."""

@@ -16,7 +16,9 @@ import pytest
 from starlette.applications import Starlette
 
 from atendeja import app, guard, metrics
+from atendeja.errors import Unavailable
 from atendeja.guard import Guard
+from atendeja.inbound import intake
 from atendeja.runtime import Runtime
 from tests.journeys.process import ROOT
 
@@ -100,6 +102,35 @@ async def test_a_running_process_holds_it_too(rt: Runtime, admin: asyncpg.Connec
     (place / "guard").unlink()
     await restore(admin, made.seen - 1)
     assert await visit(rt, made)
+
+
+async def test_a_new_connection_is_looked_at_before_anything_runs_on_it(rt: Runtime, admin: asyncpg.Connection) -> None:
+    """F51: else what customers write between the promotion and the next visit would count as written before the loss."""
+    await restore(admin, rt.guard.seen - 1)
+    await rt.db.pool.expire_connections()
+    async with rt.db.session() as session:
+        await session.run(intake.STORE, day=rt.now().date(), received_at=rt.now(), lanes=[intake.PEOPLE], bodies=[b"{}"])
+    hold = rt.guard.hold
+    assert hold is not None and hold.arrival < await admin.fetchval("SELECT seq FROM delivery")
+    async with rt.db.session() as session:
+        assert await guard.release(session, hold)
+    await rt.db.pool.expire_connections()
+    async with rt.db.session() as session:
+        assert await guard.load_hold(session) is None
+    assert rt.guard.hold is None
+
+
+async def test_a_standby_that_lags_and_is_not_promoted_is_held_by_nobody(
+    rt: Runtime, admin: asyncpg.Connection, database: str
+) -> None:
+    """It is only the wrong server for a moment: it cannot be written to, and the primary knows nothing of it."""
+    await restore(admin, rt.guard.seen - 1)
+    await admin.execute(f"ALTER DATABASE {database} SET default_transaction_read_only = on")
+    await rt.db.pool.expire_connections()
+    with pytest.raises(Unavailable, match="ReadOnlySQLTransaction"):
+        async with rt.db.session() as session:
+            await session.one(guard.LOOK)
+    assert rt.guard.hold is None
 
 
 async def test_a_promotion_that_lost_nothing_goes_on(rt: Runtime, admin: asyncpg.Connection, place: Path) -> None:

@@ -32,8 +32,8 @@ class Lender(Protocol):
 
 
 class Lending:
-    """The claims of one transaction, which may be run again. `boot` is written on the attempts; none is where the guard's mark is below
-    `seen`."""
+    """The claims of one transaction, which may be run again. `boot` is written on the attempts; where the guard's mark is below
+    `seen` there will be none."""
 
     def __init__(self, senders: Mapping[UUID, Lender], boot: UUID, seen: int = 0) -> None:
         self._senders, self.boot, self.seen = senders, boot, seen

@@ -38,7 +38,7 @@ RETURNING id, state;
 -- The key is (source, its id, its number, ordinal): putting the same twice adds nothing. A message that its sender has taken already
 -- comes with an attempt: it is claimed as it is queued, unless the guard says no. Returns the attempts that exist now.
 WITH n AS (
-    SELECT r.*, CASE WHEN (SELECT g.held_at IS NULL AND g.mark >= :seen FROM guard g) THEN r.attempt_id END AS claim_id
+    SELECT r.*, CASE WHEN (SELECT g.held_at IS NULL AND g.mark >= :seen FROM guard g WHERE g.one) THEN r.attempt_id END AS claim_id
     FROM json_to_recordset(:records::json)
       AS r (id uuid, number_id uuid, contact_id uuid, conversation_id uuid, source text, source_id uuid, source_no bigint, ordinal int, category text,
             content jsonb, sha256 text, seq bigint, attempt_id uuid)

@@ -8,8 +8,10 @@ import pytest
 
 from atendeja import guard
 from atendeja.cli import sending
+from atendeja.db import Database
 from atendeja.errors import Refused
 from atendeja.guard import Hold
+from atendeja.outbound import restored
 from tests import world
 from tests.outbound.office import ANA, BIA, CAI, Office
 
@@ -260,13 +262,13 @@ async def test_without_a_hold_it_says_so(office: Office, capsys: pytest.CaptureF
 async def test_a_hold_that_began_meanwhile_is_not_ended(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     """Restored once more while the command ran: what is queued there has not been decided."""
     first = await hold(office)
-    give_up = sending.restored.give_up
+    give_up = restored.give_up
 
-    async def restored_again(*given: object) -> int:
+    async def restored_again(db: Database, tenant_id: int, hold: Hold, policies: tuple[str, ...]) -> int:
         await office.admin.execute("UPDATE guard SET held_arrival = nextval('arrival')")
-        return await give_up(*given)  # type: ignore[arg-type]  # passed through
+        return await give_up(db, tenant_id, hold, policies)
 
-    monkeypatch.setattr(sending.restored, "give_up", restored_again)
+    monkeypatch.setattr(restored, "give_up", restored_again)
     with pytest.raises(Refused, match="another hold has begun"):
         await resume(office)
     found = await visit(office)

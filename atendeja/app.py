@@ -23,7 +23,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from atendeja import connections, db, leases, metrics, migrate
+from atendeja import connections, db, leases, metrics, migrate, notify
 from atendeja.cloud import Cloud
 from atendeja.config import Config
 from atendeja.db import Database
@@ -106,8 +106,12 @@ async def open_runtime(config: Config) -> AsyncIterator[Runtime]:
         await database.close()
         raise Refused("state_dir", f"STATE_DIR {config.state_dir} cannot be written: {error.strerror}") from error
     cloud = Cloud(config.wa_api_base, config.wa_api_version)
+    rt = Runtime(config=config, db=database, cloud=cloud, who=who)
     try:
-        yield Runtime(config=config, db=database, cloud=cloud, who=who)
+        async with database.session() as session:
+            await rt.guard.open(session, rt.now())
+        database.greet = lambda session: rt.guard.meet(session, rt.now())
+        yield rt
     finally:
         await cloud.close()
         await database.close()
@@ -123,6 +127,8 @@ def build(rt: Runtime, role: Role, extra: list[BaseRoute] | None = None) -> Star
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         flushing = _keep(rt, "intake", intake.run, intake.closing)
         door = None if role == "worker" else _keep(rt, "door", lambda: _hold_door(rt), rt.stopping)
+        if rt.guard.hold is not None:
+            notify.tell_hold(rt.meter, rt.guard.hold)
         if worker is not None:
             worker.start()
         else:
@@ -164,14 +170,17 @@ async def _hold_door(rt: Runtime) -> None:
 
 
 def health_routes(rt: Runtime) -> list[BaseRoute]:
-    """`live` says that the process answers; `ready` that it could do its work, or why not."""
+    """`live` says that the process answers; `ready` that it could do its work, or why not. That sending is held is a warning, not a
+    reason: webhooks must go on coming in."""
 
     async def live(_request: Request) -> Response:
         return JSONResponse({"status": "live"})
 
     async def ready(_request: Request) -> Response:
         reasons = await _reasons(rt)
-        return JSONResponse({"status": "not ready" if reasons else "ready", "reasons": reasons}, 503 if reasons else 200)
+        warnings = [] if rt.guard.hold is None else [str(rt.guard.hold)]
+        status = "not ready" if reasons else "ready"
+        return JSONResponse({"status": status, "reasons": reasons, "warnings": warnings}, 503 if reasons else 200)
 
     return [Route("/health/live", live), Route("/health/ready", ready)]
 
@@ -188,7 +197,9 @@ async def _reasons(rt: Runtime) -> list[str]:
     try:
         async with asyncio.timeout(2):
             reasons += [f"migration {name} is missing" for name in await _pending(rt.db)]
-    except Refused as error:
+            async with rt.db.session() as session:
+                await rt.guard.look(session)
+    except (Refused, Unavailable) as error:
         reasons.append(str(error))
     except (*db.TRANSIENT, OSError) as error:
         reasons.append(f"the database is away: {db.describe(error)}")

@@ -232,6 +232,8 @@ class Database:
 
     pool: asyncpg.Pool
     retries: int = field(default=0)
+    greet: Callable[[Session], Awaitable[None]] | None = None
+    """Called on each new connection before anything else runs on it: another server may answer at the address."""
 
     def tenant(self, tenant_id: int, *, durable: bool = True) -> AbstractAsyncContextManager[Tx]:
         """A transaction that sees and writes this tenant's rows only. The one way in.
@@ -357,6 +359,13 @@ async def connect(dsn: str, *, size: int = 12, setting: str = "DATABASE_URL") ->
         "tcp_keepalives_interval": "5",
         "tcp_keepalives_count": "3",
     }
+    made: list[Database] = []
+
+    async def init(connection: asyncpg.Connection) -> None:
+        await _prepare_connection(connection)
+        if made and made[0].greet is not None:
+            await made[0].greet(Session(connection, {}))
+
     with connecting(setting):
         try:
             pool = await asyncpg.create_pool(
@@ -367,7 +376,7 @@ async def connect(dsn: str, *, size: int = 12, setting: str = "DATABASE_URL") ->
                 command_timeout=STATEMENT_TIMEOUT_S + 5,
                 max_inactive_connection_lifetime=600,
                 server_settings=settings,
-                init=_prepare_connection,
+                init=init,
                 reset=_leave_clean,
             )
         except (asyncpg.InsufficientPrivilegeError, asyncpg.InvalidParameterValueError) as error:
@@ -376,7 +385,8 @@ async def connect(dsn: str, *, size: int = 12, setting: str = "DATABASE_URL") ->
                 f"the login of {setting} may not become atendeja_app: {error.args[0]}",
                 hint="run `atendeja migrate` with DATABASE_ADMIN_URL set",
             ) from error
-    return Database(pool)
+    made.append(Database(pool))
+    return made[0]
 
 
 @asynccontextmanager

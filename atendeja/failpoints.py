@@ -32,6 +32,7 @@ Name = Literal[
     "send.after_post",
     "send.before_record",
     "send.after_record",
+    "guard.before_replace",
     "ring",
     "sweep",
 ]

@@ -31,13 +31,8 @@ class Name(Struct):
     name: str
 
 
-class Mark(Struct):
-    mark: int
-
-
 TAKE = query("leases.take", Term)
 RENEW = query("leases.renew", Name)
-RAISE_MARK = query("leases.raise_mark", Mark)
 RELEASE = query("leases.release", Nothing)
 
 
@@ -94,10 +89,9 @@ class Leases:
         return taken.term
 
     async def renew(self, session: Session, instant: float) -> None:
-        """Renew all that is ours; raises the guard's mark. What somebody else has taken is ours no longer."""
+        """Renew all that is ours. What somebody else has taken is ours no longer."""
         names = sorted(self._until)
         held = {row.name for row in await session.all(RENEW, boot=self._who.boot, names=names, ttls=[ttl_s(n) for n in names])}
-        await session.one(RAISE_MARK)
         self._until = {name: instant + ttl_s(name) for name in held}
 
     def forget(self, name: str) -> None:

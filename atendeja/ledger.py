@@ -143,12 +143,12 @@ QUEUE_MESSAGES = query("ledger.queue_messages", AttemptId)
 RECORD_ECHOES = query("ledger.record_echoes", Echoed)
 
 
-async def queue_messages(tx: Tx, messages: Sequence[NewMessage], now: dt.datetime, boot: UUID) -> set[UUID]:
-    """Write these as `queued`, those with an attempt as `sending`; one that exists under its key already is left alone.
-    Returns the attempts that are written."""
+async def queue_messages(tx: Tx, messages: Sequence[NewMessage], now: dt.datetime, boot: UUID, seen: int = 0) -> set[UUID]:
+    """Write these as `queued`, those with an attempt as `sending`, unless sending is held or the guard's mark is below `seen`; one
+    that exists under its key already is left alone. Returns the attempts that are written."""
     if not messages:
         return set()
-    return {row.id for row in await tx.all(QUEUE_MESSAGES, records=records(messages), now=now, boot=boot)}
+    return {row.id for row in await tx.all(QUEUE_MESSAGES, records=records(messages), now=now, boot=boot, seen=seen)}
 
 
 async def record_echoes(tx: Tx, echoes: Sequence[Echo]) -> list[Echoed]:

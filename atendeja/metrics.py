@@ -66,6 +66,9 @@ class Collector:
         pool.add_metric(["open"], self._rt.db.pool.get_size())
         pool.add_metric(["idle"], self._rt.db.pool.get_idle_size())
         yield pool
+        held = GaugeMetricFamily("atendeja_sending_held", "1 while nobody sends because the database has lost commits.")
+        held.add_metric([], self._rt.guard.hold is not None)
+        yield held
         retries = CounterMetricFamily("atendeja_transactions_repeated", "Transactions repeated after a transient error.")
         retries.add_metric([], self._rt.db.retries)
         yield retries

@@ -4,6 +4,7 @@ from typing import Literal
 
 import structlog
 
+from atendeja.guard import Hold
 from atendeja.runtime import Meter
 
 log = structlog.get_logger(__name__)
@@ -18,6 +19,7 @@ Kind = Literal[
     "delivery_quarantined",
     "account",
     "runaway",
+    "sending_held",
 ]
 
 
@@ -25,3 +27,8 @@ def notice(meter: Meter, kind: Kind, **ids: object) -> None:
     """Say it once, with ids and codes only: never a customer's words."""
     meter.count("notices", label=kind)
     log.warning("notice", kind=kind, **ids)
+
+
+def tell_hold(meter: Meter, hold: Hold) -> None:
+    """Nobody sends, and only a person can change that."""
+    notice(meter, "sending_held", since=hold.at.isoformat(), why=str(hold))

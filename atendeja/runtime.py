@@ -22,6 +22,7 @@ from atendeja.broadcast import Broadcast
 from atendeja.cloud import Cloud
 from atendeja.config import Config
 from atendeja.db import Database
+from atendeja.guard import Guard
 from atendeja.ids import uuid7
 from atendeja.leases import Identity, Leases
 from atendeja.queue import Bell
@@ -135,12 +136,14 @@ class Runtime:
     """Loop → when it last came round, on the monotonic clock."""
     clock: Callable[[], dt.datetime] = utc_now
     monotonic: Callable[[], float] = time.monotonic
+    guard: Guard = field(init=False)
     dice: random.Random = field(default_factory=lambda: random.Random(secrets.randbits(128)))  # noqa: S311  (ids and jitter; secrets come from `secrets`)
 
     def __post_init__(self) -> None:
         self.leases = Leases(self.who)
         self.broadcast = Broadcast(self.db)
         self.bells = Bells(self.broadcast.tell)
+        self.guard = Guard(self.config.state_dir)
 
     def stop(self) -> None:
         """The order to stop: nothing new is begun, what is in flight has SHUTDOWN_GRACE_S in all; a second order ends that."""

@@ -9,11 +9,12 @@ import structlog
 from msgspec import Struct
 from procrastinate import App
 
-from atendeja import broadcast, leases, ledger, queue, reconcile, tenants
+from atendeja import broadcast, guard, leases, ledger, queue, reconcile, tenants
 from atendeja.db import Tx, query
 from atendeja.errors import Unavailable
 from atendeja.inbound import intake
 from atendeja.inbound.digest import Digester
+from atendeja.notify import tell_hold
 from atendeja.outbound.senders import Senders
 from atendeja.queue import Bell
 from atendeja.runtime import LOOK_S, Runtime
@@ -51,6 +52,7 @@ class Worker:
         self._senders = Senders(rt)
         self._turns = Turns(rt, self._senders)
         self._reconciler = reconcile.Reconciler(rt)
+        self._told = rt.guard.hold is not None
         self._tasks: list[asyncio.Task[None]] = []
         self._drained = asyncio.Event()
         """Set when nothing is on the wire any more: until then our leases must not fall to others."""
@@ -63,6 +65,7 @@ class Worker:
         self._keep("turn", bells.turn, self._turns.work)
         self._keep("send", bells.send, self._senders.work)
         self._repeat("reconcile", reconcile.EVERY_S, self._reconciler.work)
+        self._repeat("guard", guard.EVERY_S, self._watch, self._drained)
         self._repeat("renew", leases.RENEW_EVERY_S, self._renew, self._drained)
         self._supervise("listen", lambda: self._rt.broadcast.listen(self._rt.config.listen_url.reveal(), bells.hear))
         self._supervise("jobs", self._run_jobs)
@@ -131,6 +134,19 @@ class Worker:
         instant = self._rt.monotonic()
         async with self._rt.db.session() as session:
             await self._rt.leases.renew(session, instant)
+
+    async def _watch(self) -> None:
+        """Raise the guard's mark, and take note when sending is held or goes on again."""
+        async with self._rt.db.session() as session:
+            await self._rt.guard.visit(session, self._rt.now())
+        hold, bells = self._rt.guard.hold, self._rt.bells
+        if hold is not None and not self._told:
+            tell_hold(self._rt.meter, hold)
+        elif hold is None and self._told:
+            log.info("sending_resumed")
+            for bell in (bells.send, *bells.numbers.values()):
+                bell.ring()
+        self._told = hold is not None
 
     async def _run_jobs(self) -> None:
         """Procrastinate's worker: wake-ups, and what has to be done by the clock."""

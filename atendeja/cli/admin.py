@@ -7,7 +7,7 @@ from uuid import UUID
 
 from cyclopts import App, Parameter
 
-from atendeja import contacts, numbers, reporting, tenants
+from atendeja import contacts, guard, numbers, reporting, tenants
 from atendeja.cli.open import load_config, open_database
 from atendeja.cloud import Cloud
 from atendeja.config import Config
@@ -147,6 +147,10 @@ async def _list_numbers(settings: Config, slug: str) -> int:
         tenant = await find_tenant(db, slug)
         async with db.tenant(tenant.id) as tx:
             found = await tx.all(numbers.EVERYONE)
+        async with db.session() as session:
+            hold = await guard.load_hold(session)
+    if hold is not None:
+        print(hold)
     for n in found:
         stopped = f"  stopped by code {n.stopped_code}" if n.stopped_code is not None else ""
         ids = f"phone_number_id {n.phone_number_id}  WABA {n.waba_id}  portfolio {n.portfolio_id}"

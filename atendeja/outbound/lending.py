@@ -32,10 +32,11 @@ class Lender(Protocol):
 
 
 class Lending:
-    """The claims of one transaction, which may be run again. `boot` is written on the attempts."""
+    """The claims of one transaction, which may be run again. `boot` is written on the attempts; where the guard's mark is below
+    `seen` there will be none."""
 
-    def __init__(self, senders: Mapping[UUID, Lender], boot: UUID) -> None:
-        self._senders, self.boot = senders, boot
+    def __init__(self, senders: Mapping[UUID, Lender], boot: UUID, seen: int = 0) -> None:
+        self._senders, self.boot, self.seen = senders, boot, seen
         self._lent: list[tuple[Lender, Claim]] = []
         self.sealed_at = float("-inf")
         """On the monotonic clock, after the last write and before the COMMIT: the fence counts from here."""
@@ -72,9 +73,9 @@ class Lending:
 
 
 @contextmanager
-def lending(senders: Mapping[UUID, Lender], boot: UUID) -> Iterator[Lending]:
+def lending(senders: Mapping[UUID, Lender], boot: UUID, seen: int = 0) -> Iterator[Lending]:
     """Whatever is neither launched nor recalled at the end is recalled."""
-    made = Lending(senders, boot)
+    made = Lending(senders, boot, seen)
     try:
         yield made
     finally:

@@ -62,7 +62,7 @@ async def put(
             raise Refused("content_invalid", "; ".join(wrong))
     lending = lending or Lending({}, NOBODY)
     made = [_row(m, new_id(), now, lending) for m in messages]
-    lending.keep(await ledger.queue_messages(tx, made, now, lending.boot))
+    lending.keep(await ledger.queue_messages(tx, made, now, lending.boot, lending.seen))
 
 
 def _row(m: Outgoing, id_: UUID, now: dt.datetime, lending: Lending) -> NewMessage:

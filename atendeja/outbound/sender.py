@@ -62,7 +62,8 @@ def lease_name(number_id: UUID) -> str:
 
 
 class Sender:
-    """Sends for one number until it may no longer: the lease is lost, the process stops, or an answer stopped the number.
+    """Sends for one number until it may no longer: the lease is lost, the process stops, sending is held, or an answer stopped the
+    number.
 
     It ends when all that it had in flight is recorded; outcomes stay here until they are, whatever the database does. Its
     successor reads the number anew: another token, another rate.
@@ -125,7 +126,7 @@ class Sender:
         return not (self._may_claim() or self._flights or self._done or self._unclear or self._lent)
 
     def _may_claim(self) -> bool:
-        return self.leased and not self._stopped and not self._rt.stopping.is_set()
+        return self.leased and not self._stopped and not self._rt.stopping.is_set() and self._rt.guard.hold is None
 
     # ── claims that others make: lending.Lender ──────────────────────────────────────────────────────────────────────
 
@@ -263,7 +264,8 @@ class Sender:
         """What may be claimed now: service first, marketing with what is left of the budget."""
         now = self._rt.now()
         doubt_before = now - dt.timedelta(seconds=protocol.DOUBT_HOLDS_S)
-        return await tx.all(CLAIMABLE, number_id=self._number.id, now=now, doubt_before=doubt_before, most=budget)
+        seen = self._rt.guard.seen
+        return await tx.all(CLAIMABLE, number_id=self._number.id, now=now, doubt_before=doubt_before, most=budget, seen=seen)
 
     async def _claim(self, tx: Tx, candidates: Sequence[Candidate]) -> tuple[list[Claim], bool]:
         """(claims, whether to look again: something was withdrawn, which lets its successors pass, or others took the places

@@ -43,7 +43,7 @@ class Senders:
 
     async def work(self) -> bool:
         """Start a sender for each due number whose lease we can have. Always False: nothing is left over."""
-        if self._rt.stopping.is_set():
+        if self._rt.stopping.is_set() or self._rt.guard.hold is not None:
             return False
         async with self._rt.db.session() as session:
             due = await session.all(DUE, at=self._rt.now())
@@ -56,7 +56,7 @@ class Senders:
 
     def lending(self) -> AbstractContextManager[Lending]:
         """For a transaction that queues messages and may claim them too."""
-        return lending(self._senders, self._rt.who.boot)
+        return lending(self._senders, self._rt.who.boot, self._rt.guard.seen)
 
     def send_for(self, tenant_id: int) -> bool:
         """Whether a number of this tenant has its sender here."""

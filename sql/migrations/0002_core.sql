@@ -74,10 +74,17 @@ CREATE TABLE running (
     PRIMARY KEY (boot, stage)
 );
 
--- A counter raised at each lease renewal: one lower than a sender has seen means that this database lost commits.
+-- A counter raised every 2 s by each process that sends: one lower than somebody has seen means that this database lost commits.
 CREATE TABLE guard (
     one boolean PRIMARY KEY DEFAULT true CHECK (one),
-    mark bigint NOT NULL DEFAULT 0
+    database uuid NOT NULL DEFAULT gen_random_uuid(),   -- which database this is: a backup and a replica have it too, a new one has another
+    mark bigint NOT NULL DEFAULT 0,
+    held_at timestamptz,                           -- since when nobody sends
+    held_reason text,
+    held_mark bigint,                              -- the mark that was found
+    held_arrival bigint,                           -- what arrived later than this is new
+    seen_mark bigint,                              -- the highest mark that anybody had seen
+    CHECK (num_nulls(held_at, held_reason, held_mark, held_arrival, seen_mark) IN (0, 5))
 );
 INSERT INTO guard DEFAULT VALUES;
 

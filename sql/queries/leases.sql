@@ -9,9 +9,6 @@ WHERE l.until < now() OR l.holder = excluded.holder RETURNING term;
 UPDATE lease l SET until = now() + make_interval(secs => n.ttl_s) FROM unnest(:names::text[], :ttls::float8[]) AS n (name, ttl_s)
 WHERE l.boot = :boot AND l.name = n.name RETURNING l.name;
 
--- name: raise_mark
-UPDATE guard SET mark = mark + 1 RETURNING mark;
-
 -- name: release
 -- All but some. The row stays, with its term.
 UPDATE lease SET until = '-infinity' WHERE boot = :boot AND name <> ALL (:kept::text[]);

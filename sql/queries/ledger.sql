@@ -36,24 +36,25 @@ RETURNING id, state;
 
 -- name: queue_messages
 -- The key is (source, its id, its number, ordinal): putting the same twice adds nothing. A message that its sender has taken already
--- comes with an attempt: it is claimed as it is queued. Returns the attempts that exist now.
+-- comes with an attempt: it is claimed as it is queued, unless the guard says no. Returns the attempts that exist now.
 WITH n AS (
-    SELECT * FROM json_to_recordset(:records::json)
-      AS n (id uuid, number_id uuid, contact_id uuid, conversation_id uuid, source text, source_id uuid, source_no bigint, ordinal int, category text,
+    SELECT r.*, CASE WHEN (SELECT g.held_at IS NULL AND g.mark >= :seen FROM guard g WHERE g.one) THEN r.attempt_id END AS claim_id
+    FROM json_to_recordset(:records::json)
+      AS r (id uuid, number_id uuid, contact_id uuid, conversation_id uuid, source text, source_id uuid, source_no bigint, ordinal int, category text,
             content jsonb, sha256 text, seq bigint, attempt_id uuid)
 ), queued AS (
     INSERT INTO message (tenant_id, id, number_id, contact_id, conversation_id, source, source_id, source_no, ordinal, category, policy, content, content_sha256,
                          seq, state, attempt_no, not_before, created_at)
     SELECT :tenant_id, n.id, n.number_id, n.contact_id, n.conversation_id, n.source, n.source_id, n.source_no, n.ordinal, n.category,
            CASE WHEN n.category = 'service' THEN 'at_least_once' ELSE 'at_most_once' END, n.content, decode(n.sha256, 'base64'), n.seq,
-           CASE WHEN n.attempt_id IS NULL THEN 'queued' ELSE 'sending' END, CASE WHEN n.attempt_id IS NULL THEN 0 ELSE 1 END,
+           CASE WHEN n.claim_id IS NULL THEN 'queued' ELSE 'sending' END, CASE WHEN n.claim_id IS NULL THEN 0 ELSE 1 END,
            :now::timestamptz, :now::timestamptz
     FROM n ORDER BY n.source, n.source_id, n.source_no, n.ordinal
     ON CONFLICT (tenant_id, source, source_id, source_no, ordinal) DO NOTHING
     RETURNING id
 )
 INSERT INTO attempt (tenant_id, id, message_id, number_id, contact_id, n, boot, state, claimed_at)
-SELECT :tenant_id, n.attempt_id, n.id, n.number_id, n.contact_id, 1, :boot, 'claimed', :now FROM n JOIN queued q ON q.id = n.id WHERE n.attempt_id IS NOT NULL
+SELECT :tenant_id, n.claim_id, n.id, n.number_id, n.contact_id, 1, :boot, 'claimed', :now FROM n JOIN queued q ON q.id = n.id WHERE n.claim_id IS NOT NULL
 RETURNING id;
 
 -- name: record_echoes
@@ -220,3 +221,16 @@ WHERE m.tenant_id = :tenant_id AND m.id = n.id;
 
 -- name: unsettled
 SELECT tenant_id, message_id FROM unsettled_messages(:doubt_before, :most::int);
+
+-- name: give_up_restored
+-- As `outbound.restored` finds them, a chunk at a time, sorted: nobody can know whether they went out before the database lost it.
+WITH found AS (
+    SELECT m.id FROM message m
+    WHERE m.tenant_id = :tenant_id AND m.state IN ('queued', 'sending', 'in_doubt') AND m.policy = ANY (:policies::text[])
+      AND CASE WHEN m.source = 'turn' THEN NOT EXISTS (
+                 SELECT FROM event e WHERE e.tenant_id = m.tenant_id AND e.conversation_id = m.conversation_id AND e.arrival > :arrival AND e.turn_no <= m.source_no)
+               ELSE m.created_at <= :held_at END
+    ORDER BY m.id LIMIT :most FOR NO KEY UPDATE OF m
+)
+UPDATE message m SET state = 'unknown', code = NULL, detail = 'the database was restored: it may have gone out before' FROM found
+WHERE m.tenant_id = :tenant_id AND m.id = found.id;

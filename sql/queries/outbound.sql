@@ -4,6 +4,7 @@ SELECT tenant_id, number_id FROM due_messages(:at);
 -- name: claimable
 -- Service before marketing, oldest first. Only the lowest unfinished place of a conversation may go; what is in doubt for
 -- longer than :doubt_before lets its successor pass. Facts come with the lock: SKIP LOCKED never waits, so nothing is stale.
+-- Nothing while sending is held, nor where the guard's mark is below one we have seen (asked once, before anything is looked for).
 SELECT m.id, m.conversation_id, m.contact_id, m.source, m.category, m.content, m.created_at, m.attempt_no, m.not_before,
        coalesce(c.wa_id, c.phone, w.wa_id, w.phone) AS phone, coalesce(c.user_id, w.user_id) AS user_id, v.taken_at, v.window_until
 FROM message m
@@ -11,6 +12,7 @@ JOIN contact c ON c.tenant_id = m.tenant_id AND c.id = m.contact_id
 LEFT JOIN contact w ON w.tenant_id = c.tenant_id AND w.id = c.merged_into
 JOIN conversation v ON v.tenant_id = m.tenant_id AND v.id = m.conversation_id
 WHERE m.tenant_id = :tenant_id AND m.number_id = :number_id AND m.state = 'queued' AND m.not_before <= :now
+  AND (SELECT g.held_at IS NULL AND g.mark >= :seen FROM guard g WHERE g.one)
   AND NOT EXISTS (SELECT FROM hold h WHERE h.tenant_id = m.tenant_id AND h.source = m.source AND h.source_id = m.source_id)
   AND (m.seq IS NULL OR NOT EXISTS (
         SELECT FROM message p WHERE p.tenant_id = m.tenant_id AND p.conversation_id = m.conversation_id AND p.seq < m.seq
@@ -28,3 +30,22 @@ INSERT INTO hold (tenant_id, source, source_id, reason, placed_at) VALUES (:tena
 
 -- name: lift_hold
 DELETE FROM hold WHERE tenant_id = :tenant_id AND source = :source AND source_id = :source_id;
+
+-- name: undigested
+SELECT count(*)::int AS waiting FROM delivery WHERE state = 'stored' AND seq <= :arrival;
+
+-- name: unanswered
+-- What a turn still has to look at that was there, or due, before the hold began.
+SELECT ((SELECT count(*) FROM event WHERE tenant_id = :tenant_id AND state = 'unhandled' AND arrival <= :arrival)
+      + (SELECT count(*) FROM contact WHERE tenant_id = :tenant_id AND due_at <= :held_at))::int AS waiting;
+
+-- name: restored
+-- What may have gone out in the part that is lost: what was unfinished when the hold began, and answers to nothing but what had come
+-- before it. A turn's reply is new when its conversation has heard something since, by the order of arrival, which no clock can
+-- move; of all others the time of writing decides.
+SELECT m.policy, m.state, count(*)::int AS messages FROM message m
+WHERE m.tenant_id = :tenant_id AND m.state IN ('queued', 'sending', 'in_doubt')
+  AND CASE WHEN m.source = 'turn' THEN NOT EXISTS (
+             SELECT FROM event e WHERE e.tenant_id = m.tenant_id AND e.conversation_id = m.conversation_id AND e.arrival > :arrival AND e.turn_no <= m.source_no)
+           ELSE m.created_at <= :held_at END
+GROUP BY m.policy, m.state ORDER BY m.policy, m.state;

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from atendeja.dev.run import load_examples
@@ -120,6 +121,8 @@ def test_wrong_usage_is_status_2(bare: Shell) -> None:
         ["simulator", "--port", "70000"],
         ["flow", "publish"],
         ["conversation", "release", "not-an-id"],
+        ["resume-sending", "--no-send-queued"],
+        ["resume-sending", "everything"],
     ):
         assert bare(*arguments).returncode == 2, arguments
 
@@ -128,6 +131,7 @@ def test_help_names_every_command(bare: Shell) -> None:
     said = bare.done("--help")
     for name in ("serve", "dev", "simulator", "migrate", "init", "config", "tenant", "number", "flow", "conversation", "explain"):
         assert name in said
+    assert "resume-sending" in said
 
 
 def test_the_database_away_is_awaited_then_given_up(bare: Shell) -> None:
@@ -251,6 +255,23 @@ def test_a_flow_whose_conversation_breaks_is_not_published(shell: Shell, flow_fi
     flow_file.write_text(FLOW.replace("{out: {equals: Oi!}}", "{out: {equals: Olá!}}"), encoding="utf-8")
     assert shell("flow", "test", str(flow_file)).returncode == 1
     assert "chama gente" in shell.refused("flow", "publish", str(flow_file), "--tenant", "loja")
+
+
+def test_resume_sending_says_what_is_the_matter_and_ends_it(shell: Shell, cluster: server.Server, database: str) -> None:
+    """F57; and `number list` shows it, where somebody looks who wonders why nothing goes out."""
+    shell.done(*TENANT)
+    assert shell.done("resume-sending") == "sending is not held: nothing to do\n"
+    with psycopg.connect(cluster.dsn(database, "postgres")) as admin:
+        admin.execute(
+            "UPDATE guard SET mark = 90, held_at = '2026-01-02 03:04:05Z', held_reason = 'lost_commits', held_mark = 90,"
+            " held_arrival = 0, seen_mark = 100"
+        )
+    what = "sending is held since 2026-01-02 03:04:05 UTC: the database has lost commits (its mark was 90, 100 had been seen)"
+    assert what in shell.done("number", "list", "--tenant", "loja")
+    said = shell.done("resume-sending", "--send-queued")
+    assert what in said and "loja: nothing that may have gone out already" in said and "sending goes on" in said
+    assert shell.done("resume-sending") == "sending is not held: nothing to do\n"
+    assert "held" not in shell.done("number", "list", "--tenant", "loja")
 
 
 def test_unknown_ids_are_refused(shell: Shell) -> None:

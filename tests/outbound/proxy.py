@@ -35,6 +35,10 @@ class Proxy:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    def point_at(self, dsn: str) -> None:
+        """From the next connection on, this is the server."""
+        self._url = urlsplit(dsn)
+
     @property
     def dsn(self) -> str:
         user = self._url.netloc.rpartition("@")[0]

@@ -1,0 +1,91 @@
+"""`resume-sending`: what a person decides after the database has lost commits."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+
+from cyclopts import App
+
+from atendeja import guard, tenants
+from atendeja.cli.open import load_config, open_database
+from atendeja.cli.serving import Flag
+from atendeja.config import Config
+from atendeja.db import Database
+from atendeja.errors import Refused
+from atendeja.guard import Hold
+from atendeja.outbound import restored
+from atendeja.tenants import Tenant
+
+WAIT_S = 30.0
+"""How long the answers to what had come before the hold are waited for."""
+LOOK_EVERY_S = 0.5
+
+
+def add_to(app: App) -> None:
+    app.command(resume_sending)
+
+
+def resume_sending(*, send_queued: Flag = False) -> int:
+    """Go on sending after the database was found to have lost commits (restored from a backup, a replica promoted too early).
+
+    What was queued then may have gone out already: it becomes `unknown` and is not sent again. What was written since is sent.
+
+    Parameters
+    ----------
+    send_queued: send service messages of then too, at the risk that customers get them twice; marketing and templates never
+    """
+    return asyncio.run(_resume_sending(load_config(), send_queued=send_queued))
+
+
+async def _resume_sending(settings: Config, *, send_queued: bool) -> int:
+    async with open_database(settings) as db:
+        async with db.session() as session:
+            hold = await guard.load_hold(session)
+            everyone = await session.all(tenants.EVERYONE)
+        if hold is None:
+            print("sending is not held: nothing to do")
+            return 0
+        print(hold)
+        await _wait_for_answers(db, hold, everyone, quickly=send_queued)
+        for tenant in everyone:
+            await _settle(db, tenant, hold, send_queued=send_queued)
+        async with db.session() as session:
+            if not await guard.release(session, hold):
+                raise Refused("hold_changed", "another hold has begun meanwhile", hint="run this again")
+    print("sending goes on; opt-outs and everything else that came in the lost part are lost too")
+    return 0
+
+
+async def _wait_for_answers(db: Database, hold: Hold, everyone: Sequence[Tenant], *, quickly: bool) -> None:
+    """The replies to what had come before the hold may have gone out too: they must be queued before they can be given up.
+
+    Raises Refused when nobody seems to write them.
+    """
+    deadline = asyncio.get_running_loop().time() + (0 if quickly else WAIT_S)
+    said = quickly
+    while left := await restored.count_unanswered(db, hold, [t.id for t in everyone]):
+        if quickly:
+            return
+        if asyncio.get_running_loop().time() > deadline:
+            raise Refused(
+                "unanswered",
+                f"{left} webhooks and messages of before are not answered yet: their answers may have gone out, so they come first",
+                hint="have `atendeja serve` running, and run this again; --send-queued does not wait",
+            )
+        if not said:
+            print(f"waiting for {left} webhooks and messages of before to be read and answered", flush=True)
+            said = True
+        await asyncio.sleep(LOOK_EVERY_S)
+
+
+async def _settle(db: Database, tenant: Tenant, hold: Hold, *, send_queued: bool) -> None:
+    """Decide what may have gone out already, and say how much it was."""
+    async with db.tenant(tenant.id) as tx:
+        counts = await restored.load_counts(tx, hold)
+    found = Counter[str]()
+    for count in counts:
+        found[count.state] += count.messages
+    given_up = await restored.give_up(db, tenant.id, hold, restored.ONCE if send_queued else restored.ALL)
+    states = ", ".join(f"{n} {state}" for state, n in sorted(found.items())) or "nothing"
+    goes = f"; {found.total() - given_up} will be sent" if send_queued else ""
+    print(f"{tenant.slug}: {states} that may have gone out already; {given_up} became unknown and are not sent{goes}")

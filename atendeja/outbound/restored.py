@@ -1,0 +1,64 @@
+"""What becomes of messages that may have gone out already, when sending is resumed after a hold of the guard.
+
+Two kinds: those that were unfinished in the database as it was restored, and the replies that turns have made since to what had
+come before (their first replies are in the lost part). The second kind exists only when everything of before has been answered
+anew, so nothing is given up, and nobody sends, until it has.
+"""
+
+from collections.abc import Iterable
+
+from msgspec import Struct
+
+from atendeja.db import Database, Nothing, Tx, query
+from atendeja.guard import Hold
+
+MOST = 5_000
+ONCE = ("at_most_once",)
+ALL = ("at_least_once", "at_most_once")
+
+
+class Waiting(Struct, frozen=True):
+    waiting: int
+
+
+class Count(Struct, frozen=True):
+    """So many messages of a tenant may have gone out already."""
+
+    policy: str
+    state: str
+    messages: int
+
+
+UNDIGESTED = query("outbound.undigested", Waiting)
+UNANSWERED = query("outbound.unanswered", Waiting)
+RESTORED = query("outbound.restored", Count)
+GIVE_UP = query("ledger.give_up_restored", Nothing)
+
+
+async def count_unanswered(db: Database, hold: Hold, tenant_ids: Iterable[int]) -> int:
+    """How many webhooks, events and contacts of before the hold have not been dealt with yet."""
+    async with db.session() as session:
+        undigested = await session.one(UNDIGESTED, arrival=hold.arrival)
+    total = undigested.waiting if undigested else 0
+    for tenant_id in tenant_ids:
+        async with db.tenant(tenant_id) as tx:
+            unanswered = await tx.one(UNANSWERED, arrival=hold.arrival, held_at=hold.at)
+        total += unanswered.waiting if unanswered else 0
+    return total
+
+
+async def load_counts(tx: Tx, hold: Hold) -> list[Count]:
+    """What may have gone out already, by policy and state."""
+    return await tx.all(RESTORED, arrival=hold.arrival, held_at=hold.at)
+
+
+async def give_up(db: Database, tenant_id: int, hold: Hold, policies: tuple[str, ...] = ALL) -> int:
+    """Make them `unknown`: never sent again, shown as dead letters. Returns how many. Again is harmless."""
+
+    async def work(tx: Tx) -> int:
+        return await tx.run(GIVE_UP, arrival=hold.arrival, held_at=hold.at, policies=list(policies), most=MOST)
+
+    total = 0
+    while n := await db.transact(tenant_id, work):
+        total += n
+    return total

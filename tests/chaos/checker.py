@@ -11,7 +11,7 @@ from itertools import islice
 import asyncpg
 from msgspec import Struct
 
-from tests.chaos import inward, outward, tenancy
+from tests.chaos import inward, outward, restraint, tenancy
 from tests.chaos.facts import KEYS, Acknowledged, Evidence, Facts, load
 
 __all__ = ["Acknowledged", "Evidence", "Finding", "check"]
@@ -23,9 +23,17 @@ Rule = Callable[[Facts], Iterable[str]]
 RULES: Sequence[tuple[str, Rule]] = (
     ("I1", inward.acknowledged_once),
     ("I2", inward.one_outcome),
+    ("I3", inward.turns_in_a_chain),
+    ("I4", inward.replies_with_their_turn),
     ("I5", outward.at_most_once),
+    ("I6", outward.at_least_once),
     ("I7", outward.intent_before_effect),
     ("I8", outward.at_rest),
+    ("I9", outward.only_up),
+    ("I11", restraint.silent_after_a_no),
+    ("I12", restraint.in_pace),
+    ("I14", outward.one_wamid_an_attempt),
+    ("order", outward.in_their_order),
 )
 
 
@@ -45,7 +53,7 @@ async def check(dsn_superuser: str, evidence: Evidence, *, keys: Sequence[bytes]
     try:
         facts = await load(connection, evidence, keys, doubt_s)
         found = [(name, list(rule(facts))) for name, rule in RULES]
-        found.append(("I13", await tenancy.strangers(connection)))
+        found.append(("I13", await tenancy.found(connection)))
     finally:
         await connection.close()
     return [Finding(name, _describe(faults)) for name, faults in found if faults]

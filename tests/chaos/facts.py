@@ -128,7 +128,11 @@ class OptOut(Struct, frozen=True):
     state: str
     arrival: int
     position: int
-    effective_at: dt.datetime | None
+    effective_at: dt.datetime
+
+    @property
+    def place(self) -> tuple[int, int]:
+        return self.arrival, self.position
 
 
 class Post(Struct, frozen=True):
@@ -228,8 +232,8 @@ ATTEMPTS = """
     FROM attempt a LEFT JOIN number n ON n.tenant_id = a.tenant_id AND n.id = a.number_id ORDER BY a.claimed_at
 """
 OPT_OUTS = """
-    SELECT c.contact_id, c.state, c.arrival, c.position, d.digested_at FROM consent c LEFT JOIN delivery d ON d.seq = c.arrival
-    WHERE c.purpose = 'marketing' ORDER BY c.arrival, c.position
+    SELECT c.contact_id, c.state, c.arrival, c.position, coalesce(d.digested_at, c.at + interval '1 minute')
+    FROM consent c LEFT JOIN delivery d ON d.seq = c.arrival WHERE c.purpose = 'marketing' ORDER BY c.arrival, c.position
 """
 MERGED = "SELECT id, merged_into FROM contact WHERE merged_into IS NOT NULL"
 STORED = "SELECT count(*) FROM delivery WHERE state = 'stored'"

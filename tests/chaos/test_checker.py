@@ -190,6 +190,8 @@ ROWS = (
         copied("message", f"id = {REPLY}", source_no="99", seq="NULL", state="'withdrawn'", reason="'stale'")
         + f"; UPDATE message SET {TIMELESS} WHERE state = 'withdrawn'",
     ),
+    ("I4", "a reply that is not its turn's first", f"UPDATE message SET ordinal = 1 WHERE id = {REPLY}"),
+    ("I4", "a reply under another's name", f"UPDATE message SET source_id = id WHERE id = {REPLY}"),
     ("I7", "a claim that was made after its POST", f"UPDATE attempt SET claimed_at = claimed_at + '1h' WHERE message_id = {LAST}"),
     ("I7", "an attempt that is gone", f"DELETE FROM attempt WHERE message_id = {LAST}"),
     ("I8", "a message that waits", unheard(LAST, "queued")),

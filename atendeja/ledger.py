@@ -179,7 +179,8 @@ class Lift(Struct, frozen=True):
     """All that a batch says of one message, reduced: the highest state and the first time of each."""
 
     message_id: UUID
-    state: str = "accepted"
+    state: str = "queued"
+    """The highest but `failed`; `queued` when there is nothing else."""
     failed_n: int | None = None
     """The attempt that failed; the last one, when several did."""
     code: int | None = None
@@ -203,10 +204,10 @@ def reduce_reports(triples: Iterable[tuple[UUID, int | None, Report]]) -> list[L
 
 
 def _raise(lift: Lift, n: int | None, report: Report) -> Lift:
-    higher = RANK[report.status] > RANK[lift.state]
+    failed = report.status == "failed"
+    higher = not failed and RANK[report.status] > RANK[lift.state]
     told = f"{report.status}_at"
     first = min(getattr(lift, told) or report.at, report.at)
-    failed = report.status == "failed"
     return replace(
         lift,
         state=report.status if higher else lift.state,

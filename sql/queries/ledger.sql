@@ -93,9 +93,11 @@ WITH n AS (
             read_at timestamptz, played_at timestamptz, failed_at timestamptz)
 ), locked AS (
     SELECT id, state, attempt_no FROM message WHERE tenant_id = :tenant_id AND id = ANY (:ids::uuid[]) ORDER BY id FOR NO KEY UPDATE
+), told AS (
+    SELECT n.*, l.state AS was, CASE WHEN n.failed_at IS NOT NULL AND coalesce(n.failed_n >= l.attempt_no, true) AND message_rank(n.state) < message_rank('failed')
+        THEN 'failed' ELSE n.state END AS now_state FROM n JOIN locked l ON l.id = n.message_id
 ), lift AS (
-    SELECT n.*, message_rank(n.state) > message_rank(l.state) AND (n.state <> 'failed' OR coalesce(n.failed_n >= l.attempt_no, true)) AS higher
-    FROM n JOIN locked l ON l.id = n.message_id
+    SELECT t.*, message_rank(t.now_state) > message_rank(t.was) AS higher FROM told t
 ), s AS (
     SELECT s.id, s.message_id, s.wamid, l.attempt_no FROM json_to_recordset(:settled::json) AS s (id uuid, message_id uuid, wamid text)
     JOIN locked l ON l.id = s.message_id
@@ -105,11 +107,11 @@ WITH n AS (
     FROM s WHERE a.tenant_id = :tenant_id AND a.id = s.id
 ), lifted AS (
     UPDATE message m SET
-    state = CASE WHEN n.higher THEN n.state ELSE m.state END,
+    state = CASE WHEN n.higher THEN n.now_state ELSE m.state END,
     reason = CASE WHEN n.higher THEN NULL ELSE m.reason END,
-    code = CASE WHEN n.higher AND n.state = 'failed' THEN n.code ELSE m.code END,
-    detail = CASE WHEN n.higher AND n.state = 'failed' THEN n.detail ELSE m.detail END,
-    held = m.held AND n.state = 'accepted',
+    code = CASE WHEN n.higher AND n.now_state = 'failed' THEN n.code ELSE m.code END,
+    detail = CASE WHEN n.higher AND n.now_state = 'failed' THEN n.detail ELSE m.detail END,
+    held = m.held AND NOT n.higher,
     accepted_at = coalesce(m.accepted_at, n.accepted_at),
     sent_at = least(m.sent_at, n.sent_at), delivered_at = least(m.delivered_at, n.delivered_at),
     read_at = least(m.read_at, n.read_at), played_at = least(m.played_at, n.played_at), failed_at = least(m.failed_at, n.failed_at),
@@ -166,13 +168,13 @@ WITH n AS (
     UPDATE attempt a SET state = n.attempt, code = n.code, detail = n.detail, wamid = coalesce(a.wamid, n.wamid), first_byte_at = n.first_byte_at, ended_at = :now
     FROM n JOIN locked l ON l.id = n.message_id WHERE a.tenant_id = :tenant_id AND a.id = n.attempt_id AND a.state <> 'accepted'
 ), moved AS (
-    UPDATE message m SET state = n.state, code = n.code, detail = n.detail, held = n.held, not_before = coalesce(n.not_before, m.not_before),
+    UPDATE message m SET state = n.state, reason = NULL, code = n.code, detail = n.detail, held = n.held, not_before = coalesce(n.not_before, m.not_before),
         accepted_at = CASE WHEN n.state = 'accepted' THEN coalesce(m.accepted_at, :now) ELSE m.accepted_at END,
         failed_at = CASE WHEN n.state = 'failed' THEN :now ELSE m.failed_at END,
         doubt_at = CASE WHEN n.state = 'in_doubt' THEN coalesce(m.doubt_at, :now) END
     FROM n JOIN locked l ON l.id = n.message_id
-    WHERE m.tenant_id = :tenant_id AND m.id = n.message_id AND m.attempt_no = n.n AND m.state IN ('sending', 'in_doubt', 'unknown')
-      AND (m.state <> 'unknown' OR n.state = 'accepted')
+    WHERE m.tenant_id = :tenant_id AND m.id = n.message_id AND CASE WHEN n.state = 'accepted' THEN message_rank(m.state) < message_rank('accepted')
+      ELSE m.attempt_no = n.n AND m.state IN ('sending', 'in_doubt') END
 )
 SELECT EXISTS (SELECT FROM n CROSS JOIN LATERAL (
     SELECT FROM message q WHERE q.tenant_id = :tenant_id AND q.conversation_id = n.conversation_id

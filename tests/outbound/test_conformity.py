@@ -26,9 +26,6 @@ from tests.outbound.model.designs import REAL, Policy
 from tests.outbound.model.world import STATUSES, Event
 from tests.outbound.office import Office
 
-TODAY = REAL._replace(acceptance_lifts=False)
-RULES = TODAY if hasattr(protocol, "resolve") else TODAY._replace(posts=0, doubt_ends=False, latest_fails=False)
-"""What the statements do: REAL, but for what is named here."""
 MAY_BE_OUT = {"", "accepted", "no answer"}
 """What an attempt may be recorded with of which a status came, or may still come."""
 RUNS, STEPS = 40, 16
@@ -92,7 +89,7 @@ class Pair:
                 await self._look(event.kind == "time")
             case "take":
                 await self._transact(lambda tx: tx.run(sender.DOUBT_NUMBER, number_id=self._office.number_a, now=self._office.now))
-                self.books = ledger_model.doubt(self.books, RULES)
+                self.books = ledger_model.doubt(self.books, REAL)
             case "newer":
                 await self._office.says("mais", self._to)
                 self.newer = self.window = True
@@ -119,7 +116,7 @@ class Pair:
 
         async def work(tx: Tx) -> None:
             far = self._office.now.replace(year=now.year + 1)  # whatever its back-off
-            found = await tx.all(sender.CLAIMABLE, number_id=self._office.number_a, now=far, doubt_before=now, most=10_000)
+            found = await tx.all(sender.CLAIMABLE, number_id=self._office.number_a, now=far, doubt_before=now, most=10_000, seen=0)
             (message,) = (m for m in found if m.id == self.message_id)
             if (reason := protocol.withdrawal(message, now)) is not None:
                 await tx.run(sender.WITHDRAW, ids=[message.id], reasons=[reason])
@@ -131,14 +128,14 @@ class Pair:
             self.claims[claim.n] = claim
 
         await self._transact(work)
-        self.books = ledger_model.claim(self.books, 1, RULES) if window else ledger_model.withdraw(self.books, "window_closed")
+        self.books = ledger_model.claim(self.books, 1, REAL) if window else ledger_model.withdraw(self.books, "window_closed")
 
     async def _record(self, n: int, out: str) -> None:
         claim = self.claims[n]
         done = Done(claim, self._settlement(claim, out), None)
         await self._transact(lambda tx: outcomes.record(tx, [done], self._office.now))
         self.recorded[n] = out
-        self.books = ledger_model.record(self.books, n, out, RULES)
+        self.books = ledger_model.record(self.books, n, out, REAL)
 
     def _settlement(self, claim: Claim, out: str) -> Settlement:
         if out == "abandoned":
@@ -156,7 +153,7 @@ class Pair:
         await self._transact(lambda tx: ledger.apply_reports(tx, reports, self._office.now))
         self.told |= {*statuses}
         for n, status in statuses.items():
-            self.books = ledger_model.hear(self.books, n, status, RULES)
+            self.books = ledger_model.hear(self.books, n, status, REAL)
 
     def _report(self, n: int, status: Status) -> Report:
         number_id = self._office.number_a
@@ -170,9 +167,9 @@ class Pair:
             self._office.later(seconds=self._office.rt.config.in_doubt_s + 1)
         await self._reconciler.work()
         if self.books.state == "in_doubt" and later:
-            self.books = ledger_model.resolve(self.books, self.newer, self.window, RULES)
+            self.books = ledger_model.resolve(self.books, self.newer, self.window, REAL)
         else:
-            self.books = ledger_model.doubt(self.books, RULES)
+            self.books = ledger_model.doubt(self.books, REAL)
 
     async def _transact(self, work: Callable[[Tx], Awaitable[object]]) -> None:
         await self._office.rt.db.transact(self._office.a, work)

@@ -64,6 +64,7 @@ class Worker:
         self._keep("send", bells.send, self._senders.work)
         self._repeat("reconcile", reconcile.EVERY_S, self._reconciler.work)
         self._repeat("renew", leases.RENEW_EVERY_S, self._renew, self._drained)
+        self._repeat("watch", leases.RENEW_EVERY_S, self._turns.suspects.watch, self._drained)
         self._supervise("jobs", self._run_jobs)
 
     async def stop(self) -> None:
@@ -83,6 +84,7 @@ class Worker:
         with contextlib.suppress(Unavailable):
             async with self._rt.db.session() as session:
                 await leases.release(session, self._rt.who)
+            await self._turns.suspects.rest()
 
     def _keep(self, name: str, bell: Bell, work: Callable[[], Awaitable[bool]]) -> None:
         async def beat() -> bool:

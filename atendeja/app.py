@@ -31,6 +31,7 @@ from atendeja.inbound import webhook
 from atendeja.inbound.intake import Intake
 from atendeja.queue import end, supervise
 from atendeja.runtime import Runtime, fresh_id
+from atendeja.watchdog import Watchdog
 from atendeja.worker import Worker
 
 log = structlog.get_logger(__name__)
@@ -38,6 +39,8 @@ log = structlog.get_logger(__name__)
 Role = Literal["all", "web", "worker"]
 
 STALE_BEAT_S = 15.0
+STALE_JOBS_S = 60.0
+"""Procrastinate's loop asks for a job every 5 s, but not while four are being done."""
 MOST_CONNECTIONS = 4000
 KEEP_ALIVE_S = 5
 GC_THRESHOLDS = (20_000, 20, 50)
@@ -119,6 +122,8 @@ def build(rt: Runtime, role: Role, extra: list[BaseRoute] | None = None) -> Star
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        watching = Watchdog(rt)
+        watching.start()
         flushing = asyncio.get_running_loop().create_task(
             supervise("intake", intake.run, intake.closing, lambda loop: rt.meter.count("loops_ended", label=loop)), name="intake"
         )
@@ -135,6 +140,7 @@ def build(rt: Runtime, role: Role, extra: list[BaseRoute] | None = None) -> Star
             await rt.grant(flushing)
             if worker is not None:
                 await worker.stop()
+            watching.stop()
             log.info("stopped")
 
     doors = webhook.routes(rt, intake) if role != "worker" else []
@@ -160,7 +166,7 @@ async def _reasons(rt: Runtime) -> list[str]:
     reasons = [
         f"the {name} loop has not come round for {now - at:.0f} s"
         for name, at in rt.beats.items()
-        if name != "jobs" and now - at > STALE_BEAT_S
+        if now - at > (STALE_JOBS_S if name == "jobs" else STALE_BEAT_S)
     ]
     if rt.stopping.is_set():
         reasons.append("stopping")

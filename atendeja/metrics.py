@@ -36,6 +36,7 @@ COUNTERS = {
     "messages_unknown": Counted("Messages whose fate nobody can know."),
     "notices": Counted("Things a person should know.", "kind"),
     "loops_ended": Counted("Loops that had to be started again.", "loop"),
+    "loop_blocked": Counted("Times the event loop stood still for more than 5 s."),
 }
 """Name → what it counts; shown as atendeja_<name>_total."""
 

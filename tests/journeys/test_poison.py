@@ -18,7 +18,8 @@ ANA = "5511900000001"
 HEALTHY = [f"55119000002{n:02}" for n in range(50)]
 KILLS = 30
 WAITING = """
-    (SELECT seq::text FROM delivery WHERE state = 'stored' LIMIT 1) UNION ALL (SELECT id::text FROM event WHERE state = 'unhandled' LIMIT 1)
+    (SELECT seq::text FROM delivery WHERE state = 'stored' LIMIT 1)
+    UNION ALL (SELECT id::text FROM event WHERE state = 'unhandled' LIMIT 1)
 """
 
 

@@ -332,7 +332,7 @@ async def connect(dsn: str, *, size: int = 12, setting: str = "DATABASE_URL") ->
         "application_name": "atendeja",
         "statement_timeout": f"{STATEMENT_TIMEOUT_S}s",
         "lock_timeout": "10s",
-        "idle_in_transaction_session_timeout": "30s",
+        "idle_in_transaction_session_timeout": "10s",  # a process that stands still must not hold its contacts for long
         **PLANNER,
         "tcp_keepalives_idle": "10",
         "tcp_keepalives_interval": "5",

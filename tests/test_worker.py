@@ -1,6 +1,7 @@
 """The worker's loops under supervision, on a real database that does not let them go on."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Callable
 
 import asyncpg
@@ -77,13 +78,12 @@ async def test_a_stall_of_the_loop_of_jobs_is_seen_and_ended(
 async def test_the_loop_of_jobs_may_return_and_is_started_again(
     rt: Runtime, worker: Worker, admin: asyncpg.Connection, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """F27: its listener loses its connection, and Procrastinate's worker ends as if all were well."""
+    """F27: its heartbeat fails once, and Procrastinate's worker ends as if all were well."""
     began = rt.beats["jobs"]
     await until(lambda: rt.beats["jobs"] > began)
-    async with asyncio.timeout(30):
-        while not await admin.fetch(CUT_THE_LISTENER):
-            await asyncio.sleep(0.05)
-    await until(lambda: rt.meter.counts["loops_ended", "jobs"] >= 1, 40)
+    await admin.execute("REVOKE UPDATE ON procrastinate_workers FROM atendeja_app")
+    await until(lambda: rt.meter.counts["loops_ended", "jobs"] >= 1, 60)
+    await admin.execute("GRANT UPDATE ON procrastinate_workers TO atendeja_app")
     assert "loop_stalled" not in capsys.readouterr().err
     rang = asyncio.Event()
     rt.bells.send.ring = rang.set  # type: ignore[method-assign]  # to hear it
@@ -93,9 +93,4 @@ async def test_the_loop_of_jobs_may_return_and_is_started_again(
 
     await rt.db.transact(None, work)
     await asyncio.wait_for(rang.wait(), 30)
-
-
-CUT_THE_LISTENER = """
-    SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-    WHERE application_name = 'atendeja-jobs' AND query ILIKE 'LISTEN%' AND datname = current_database()
-"""
+    gc.collect()  # the task whose error Procrastinate does not ask for is logged now, and not while something is being imported

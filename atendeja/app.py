@@ -32,6 +32,7 @@ from atendeja.inbound import webhook
 from atendeja.inbound.intake import Intake
 from atendeja.queue import end, every, supervise
 from atendeja.runtime import Runtime, fresh_id
+from atendeja.watchdog import Watchdog
 from atendeja.worker import Worker
 
 log = structlog.get_logger(__name__)
@@ -39,6 +40,8 @@ log = structlog.get_logger(__name__)
 Role = Literal["all", "web", "worker"]
 
 STALE_BEAT_S = 15.0
+STALE_JOBS_S = 60.0
+"""Procrastinate's loop asks for a job every 5 s, but not while four are being done."""
 KEEP_ALIVE_S = 5
 LATE_S = 0.5
 READ_FIRST_S = 0.005
@@ -125,6 +128,8 @@ def build(rt: Runtime, role: Role, extra: list[BaseRoute] | None = None) -> Star
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        watching = Watchdog(rt)
+        watching.start()
         flushing = _keep(rt, "intake", intake.run, intake.closing)
         door = None if role == "worker" else _keep(rt, "door", lambda: _hold_door(rt), rt.stopping)
         if rt.guard.hold is not None:
@@ -146,6 +151,7 @@ def build(rt: Runtime, role: Role, extra: list[BaseRoute] | None = None) -> Star
                 await worker.stop()
             if door is not None:
                 door.cancel()
+            watching.stop()
             log.info("stopped")
 
     doors = webhook.routes(rt, intake) if role != "worker" else []
@@ -190,7 +196,7 @@ async def _reasons(rt: Runtime) -> list[str]:
     reasons = [
         f"the {name} loop has not come round for {now - at:.0f} s"
         for name, at in rt.beats.items()
-        if name not in ("jobs", "listen") and now - at > STALE_BEAT_S
+        if now - at > (STALE_JOBS_S if name == "jobs" else STALE_BEAT_S)
     ]
     if rt.stopping.is_set():
         reasons.append("stopping")

@@ -97,14 +97,16 @@ class Broadcast:
             except Unavailable as error:
                 log.warning("words_not_told", error=str(error))  # the others' sweeps look anyway
 
-    async def listen(self, dsn: str, hear: Callable[[str], None]) -> None:
-        """Hear what is told, for as long as the connection lives: always ends with Unavailable, and is to be begun again.
+    async def listen(self, dsn: str, hear: Callable[[str], None], beat: Callable[[], None] = lambda: None) -> None:
+        """Hear what is told, for as long as the connection lives: always ends with Unavailable, and is to be begun again. `beat` is
+        called as long as it does.
 
         What was told before is lost, so everything is looked at first.
         """
         async with db.listening(dsn, CHANNEL, hear) as session:
             hear(EVERYTHING)
             while True:
+                beat()
                 await asyncio.sleep(PROBE_EVERY_S)
                 async with asyncio.timeout(PROBE_S):
                     await session.one(PROBE)

@@ -3,14 +3,15 @@
     ATENDEJA_FAILPOINTS="send.after_post=kill@3;ring=skip"    kill -9 at the third pass, never ring
 
 Actions: `kill` (SIGKILL to ourselves), `stop` (SIGSTOP), `raise` (a `Tripped`), `sleep:SECONDS` (blocks the event loop, on
-purpose), `skip` (`reach` answers True). `@n` means the nth pass only, without it every pass. What fires is appended to the
-file named by ATENDEJA_FAILPOINTS_LOG before it acts, so that a test can see that its failpoint was reached.
+purpose), `skip` (`reach` answers True). `?id` means passes about this id only, where a place says what it is about; `@n` the nth
+of these passes only, without it every one. What fires is appended to the file named by ATENDEJA_FAILPOINTS_LOG before it acts, so
+that a test can see that its failpoint was reached.
 """
 
 import os
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Literal, get_args
 
 from msgspec import Struct
@@ -45,11 +46,12 @@ class Tripped(RuntimeError):
 
 
 class Point(Struct):
-    """What is to happen at one name; `nth` 0 means at every pass."""
+    """What is to happen at one name; `nth` 0 means at every pass, `about` "" whatever it is about."""
 
     action: str
     sleep_s: float = 0.0
     nth: int = 0
+    about: str = ""
     passes: int = 0
 
 
@@ -57,9 +59,12 @@ _points: dict[str, Point] = {}
 _log_path = ""
 
 
-def reach(name: Name) -> bool:
-    """Do here what was configured for `name`. True only when the action is `skip`: leave out what follows."""
-    return bool(_points) and name in _points and _pass(name, _points[name])
+def reach(name: Name, about: Collection[object] = ()) -> bool:
+    """Do here what was configured for `name`. True only when the action is `skip`: leave out what follows.
+
+    `about` are the ids of what is worked on here.
+    """
+    return bool(_points) and name in _points and _pass(name, _points[name], about)
 
 
 def configure(environ: Mapping[str, str]) -> None:
@@ -72,7 +77,7 @@ def configure(environ: Mapping[str, str]) -> None:
 
 
 def parse(text: str) -> dict[str, Point]:
-    """`name=action[:seconds][@n];…` by name. Raises Refused for what is not that."""
+    """`name=action[:seconds][?id][@n];…` by name. Raises Refused for what is not that."""
     points = {}
     for part in filter(None, (part.strip() for part in text.split(";"))):
         name, _, what = part.partition("=")
@@ -88,21 +93,24 @@ def parse(text: str) -> dict[str, Point]:
 
 def _parse_action(part: str, what: str) -> Point:
     action, at, nth = what.partition("@")
+    action, asked, about = action.partition("?")
     action, _, seconds = action.partition(":")
     try:
-        point = Point(action, float(seconds) if action == "sleep" else 0.0, int(nth) if at else 0)
+        point = Point(action, float(seconds) if action == "sleep" else 0.0, int(nth) if at else 0, about)
     except ValueError:
         point = Point("")
-    if point.action not in ACTIONS or (at and point.nth < 1) or (seconds and action != "sleep"):
+    if point.action not in ACTIONS or (at and point.nth < 1) or (asked and not about) or (seconds and action != "sleep"):
         raise Refused(
             "failpoint",
             f"ATENDEJA_FAILPOINTS cannot read {part!r}",
-            hint="write name=kill|stop|raise|skip|sleep:SECONDS, with @n for the nth pass only",
+            hint="write name=kill|stop|raise|skip|sleep:SECONDS, with ?id for passes about one id, @n for the nth pass only",
         )
     return point
 
 
-def _pass(name: str, point: Point) -> bool:
+def _pass(name: str, point: Point, about: Collection[object]) -> bool:
+    if point.about and point.about not in map(str, about):
+        return False
     point.passes += 1
     if point.nth not in (0, point.passes):
         return False

@@ -86,9 +86,22 @@ async def load_known(tx: Tx, keys: Sequence[tuple[UUID, str]]) -> set[tuple[UUID
     return {(row.number_id, row.key) for row in rows}
 
 
-async def count_try(tx: Tx, contact_id: UUID, reason: str) -> Tried | None:
-    """A turn that ran this contact alone failed: count it on the oldest event, `dead` at the third. None when nothing waits."""
-    return await tx.one(COUNT_TRY, contact_id=contact_id, reason=reason, most=MAX_TRIES_ALONE)
+async def count_try(tx: Tx, contact_id: UUID, reason: str, *, counted: bool = False) -> Tried | None:
+    """A turn that ran this contact alone failed: count it on the oldest event, `dead` at the third. None when nothing waits.
+
+    `counted` when `begin_try` did, before the turn.
+    """
+    return await _count(tx, contact_id, reason, 0 if counted else 1, MAX_TRIES_ALONE)
+
+
+async def begin_try(tx: Tx, contact_id: UUID, reason: str) -> Tried | None:
+    """This contact is about to be run alone, and we may not live to say how that ended: count it on the oldest event, which is
+    `dead` instead when three such tries have come to nothing. None when nothing waits."""
+    return await _count(tx, contact_id, reason, 1, MAX_TRIES_ALONE + 1)
+
+
+async def _count(tx: Tx, contact_id: UUID, reason: str, add: int, most: int) -> Tried | None:
+    return await tx.one(COUNT_TRY, contact_id=contact_id, reason=reason, add=add, most=most, most_tries=MAX_TRIES_ALONE)
 
 
 # ── messages ─────────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -38,6 +38,7 @@ COUNTERS = {
     "duplicate_sends": Counted("Attempts accepted although another of the same message had been."),
     "notices": Counted("Things a person should know.", "kind"),
     "loops_ended": Counted("Loops that had to be started again.", "loop"),
+    "loop_blocked": Counted("Times the event loop stood still for more than 5 s."),
 }
 """Name → what it counts; shown as atendeja_<name>_total."""
 

@@ -11,21 +11,25 @@ is written per message.
 
 Procrastinate carries the real jobs: periodic work today (days of the delivery table, stalled jobs, orphans), media, imports,
 campaign chunks, outgoing webhooks and retention as they come. Arguments are ids only. `lock=` and `queueing_lock=` are not
-used: the first waits for a poll, the second collides with retries.
+used: the first waits for a poll, the second collides with retries. What it leaves behind is given back: jobs of workers that died,
+and those whose end could not be written although their worker lives, which it never finds itself (`rescue_stalled`). Its loop is
+watched where it asks for a job, every 5 s at least: a job that beats would be one worker's only, of however many there are.
 """
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
+import datetime as dt
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Sequence
 from typing import Literal, TypeVar
 
 import procrastinate
 import structlog
 from msgspec import Struct
-from procrastinate import PsycopgConnector
+from procrastinate import BaseConnector, PsycopgConnector
+from procrastinate.manager import JobManager
 
 from atendeja import failpoints
-from atendeja.db import Tx, query
+from atendeja.db import Session, Tx, query
 from atendeja.errors import Unavailable
 
 log = structlog.get_logger(__name__)
@@ -39,13 +43,25 @@ QUIET_S = 1.0
 ELSEWHERE_S = 1.0
 """How long it is believed that another process holds a lease that we were refused: asking locks its row."""
 WAKE_PRIORITY = 10
+STALL_S = 120.0
+"""A loop that has not come round for so long is stuck: three tries of a transaction that all run into the database's time-outs take
+less."""
+LATE_S = 1.0
+"""When the look at a loop itself comes later than this, all of the process stood still, and no loop is to blame."""
+GHOST_S = 600
+"""A job that is `doing` for longer has ended, and could not say so. None of ours takes that long."""
 
 
 class Deferred(Struct):
     job_id: int
 
 
+class Ghost(Struct):
+    id: int
+
+
 DEFER = query("queue.defer", Deferred)
+GHOSTS = query("queue.ghosts", Ghost)
 
 
 async def defer(tx: Tx, task: str, *, queue: str = "work", priority: int = 0, **ids: object) -> None:
@@ -183,8 +199,24 @@ class Quiet:
 Job = Callable[..., Awaitable[None]]
 
 
-def build_app(dsn: str, jobs: dict[str, Job], periodic: dict[str, tuple[str, Job]]) -> procrastinate.App:
-    """Procrastinate on our database, as atendeja_app. `periodic` is name → (cron line, job taking a timestamp).
+class _Asking(JobManager):
+    """Procrastinate's door to its tables, which tells when its loop has been there to ask for a job."""
+
+    def __init__(self, connector: BaseConnector, beat: Callable[[], None]) -> None:
+        super().__init__(connector)
+        self._beat = beat
+
+    async def fetch_job(self, queues: Iterable[str] | None, worker_id: int) -> procrastinate.jobs.Job | None:
+        job = await super().fetch_job(queues, worker_id)
+        self._beat()
+        return job
+
+
+def build_app(
+    dsn: str, jobs: dict[str, Job], periodic: dict[str, tuple[str, Job]], beat: Callable[[], None] = lambda: None
+) -> procrastinate.App:
+    """Procrastinate on our database, as atendeja_app. `periodic` is name → (cron line, job taking a timestamp); `beat` is called
+    each time its loop has asked for a job.
 
     At least one periodic job must exist: without one its listener dies silently. The pool waits a minute for a connection,
     so that a restart of the database is a pause.
@@ -197,6 +229,7 @@ def build_app(dsn: str, jobs: dict[str, Job], periodic: dict[str, tuple[str, Job
         timeout=60,
     )
     app = procrastinate.App(connector=connector)
+    app.job_manager = _Asking(connector, beat)
     for name, job in jobs.items():
         app.task(name=name, queue="wake" if name == "wake" else "work")(job)
     for name, (cron, job) in periodic.items():
@@ -204,15 +237,16 @@ def build_app(dsn: str, jobs: dict[str, Job], periodic: dict[str, tuple[str, Job
     return app
 
 
-async def rescue_stalled(app: procrastinate.App) -> int:
-    """Give back the jobs of workers that died. Returns how many."""
-    rescued = 0
-    for job in await app.job_manager.get_stalled_jobs():
-        await app.job_manager.retry_job(job)
-        rescued += 1
+async def rescue_stalled(app: procrastinate.App, session: Session, now: dt.datetime) -> int:
+    """Give back the jobs of workers that died, and those whose end was never written. Returns how many."""
+    stalled = [job.id for job in await app.job_manager.get_stalled_jobs()]
+    ghosts = [ghost.id for ghost in await session.all(GHOSTS, after_s=GHOST_S)]
+    rescued = {id_ for id_ in [*stalled, *ghosts] if id_ is not None}
+    for id_ in sorted(rescued):
+        await app.job_manager.retry_job_by_id_async(id_, retry_at=now)
     if rescued:
-        log.warning("jobs_rescued", jobs=rescued)
-    return rescued
+        log.warning("jobs_rescued", jobs=len(rescued))
+    return len(rescued)
 
 
 async def outcome(work: Coroutine[object, object, None]) -> Exception | None:
@@ -255,20 +289,58 @@ async def end(tasks: Collection[asyncio.Task[object]], timeout_s: float) -> bool
     return not pending
 
 
+class Stalled(Exception):
+    """A loop that did not come round in time."""
+
+
+async def watch(run: Coroutine[object, object, None], age: Callable[[], float], stall_s: float) -> None:
+    """Run it; when `age()`, the seconds since it last came round, exceeds `stall_s`, it is cancelled and Stalled is raised.
+
+    Comes to its end only after it, also when cancelled; each cancel is passed on, because the first may be answered by waiting.
+    """
+    loop = asyncio.get_running_loop()
+    task, began = loop.create_task(run), loop.time()
+    try:
+        while not task.done():
+            planned = loop.time() + stall_s / 4
+            await asyncio.wait({task}, timeout=stall_s / 4)
+            late = loop.time() > planned + LATE_S
+            if not task.done() and not late and min(age(), loop.time() - began) > stall_s:
+                raise Stalled
+        task.result()
+    finally:
+        again = False
+        while not task.done():
+            task.cancel()
+            try:
+                await asyncio.wait({task}, timeout=1.0)
+            except asyncio.CancelledError:
+                again = True
+        if again:
+            raise asyncio.CancelledError
+
+
 async def supervise(
-    name: str, run: Callable[[], Coroutine[object, object, None]], stopping: asyncio.Event, on_end: Callable[[str], None]
+    name: str,
+    run: Callable[[], Coroutine[object, object, None]],
+    stopping: asyncio.Event,
+    on_end: Callable[[str], None],
+    age: Callable[[], float] = lambda: 0.0,
+    stall_s: float = STALL_S,
 ) -> None:
-    """Keep a loop alive: one that returns or raises is started again after 0.2 s, 0.4 s … at most 5 s."""
+    """Keep a loop alive: one that returns, raises or stalls (see `watch`) is started again after 0.2 s, 0.4 s … at most 5 s."""
     wait_s = 0.2
     while not stopping.is_set():
         began = asyncio.get_running_loop().time()
-        error = await outcome(run())
+        error = await outcome(watch(run(), age, stall_s))
         if stopping.is_set():
             return
         on_end(name)
         wait_s = 0.2 if asyncio.get_running_loop().time() - began > 30 else min(wait_s * 2, 5.0)
         if isinstance(error, Unavailable):
             log.warning("loop_waits", loop=name, error=str(error))
+        elif isinstance(error, Stalled):
+            log.error("loop_stalled", loop=name, after_s=stall_s)
         else:
             log.error("loop_ended", loop=name, exc_info=error)
         await pause(stopping, wait_s)

@@ -161,7 +161,7 @@ def _event_line(e: EventRow) -> str:
     end = f"{e.state} ({e.reason})" if e.reason else e.state + (f" by turn {e.turn_no}" if e.turn_no is not None else "")
     return (
         f"event {e.id} {e.kind} {e.key}: sent {_at(e.sent_at)}, arrived {_at(e.received_at)} as {e.arrival}.{e.position}, {end}"
-        + (f", {e.tries} failed tries" if e.tries else "")
+        + (f", {e.tries} tries alone" if e.tries else "")
     )
 
 

@@ -67,7 +67,8 @@ class Worker:
         self._repeat("reconcile", reconcile.EVERY_S, self._reconciler.work)
         self._repeat("guard", guard.EVERY_S, self._watch, self._drained)
         self._repeat("renew", leases.RENEW_EVERY_S, self._renew, self._drained)
-        self._supervise("listen", lambda: self._rt.broadcast.listen(self._rt.config.listen_url.reveal(), bells.hear))
+        self._supervise("listen", self._listen)
+        self._repeat("watch", leases.RENEW_EVERY_S, self._turns.suspects.watch, self._drained)
         self._supervise("jobs", self._run_jobs)
         self._tasks.append(asyncio.get_running_loop().create_task(self._hand_over(), name="hand over"))
 
@@ -104,11 +105,13 @@ class Worker:
                 await self._rt.leases.release(session, kept)
             self._rt.broadcast.tell(broadcast.EVERYTHING)
             await self._rt.broadcast.told()
+            if self._drained.is_set():
+                await self._turns.suspects.rest()
 
     def _keep(self, name: str, bell: Bell, work: Callable[[], Awaitable[bool]]) -> None:
         async def beat() -> bool:
             more = await work()
-            self._rt.beats[name] = self._rt.monotonic()
+            self._beat(name)
             return more
 
         self._supervise(name, lambda: queue.resident(bell, beat, self._rt.stopping))
@@ -118,16 +121,28 @@ class Worker:
 
         async def beat() -> None:
             await work()
-            self._rt.beats[name] = self._rt.monotonic()
+            self._beat(name)
 
         self._supervise(name, lambda: queue.every(seconds, beat, until), until)
 
-    def _supervise(self, name: str, run: Callable[[], Coroutine[object, object, None]], until: asyncio.Event | None = None) -> None:
+    def _beat(self, name: str) -> None:
         self._rt.beats[name] = self._rt.monotonic()
+
+    def _supervise(self, name: str, run: Callable[[], Coroutine[object, object, None]], until: asyncio.Event | None = None) -> None:
+        rt = self._rt
+        rt.beats[name] = rt.monotonic()
         watched = queue.supervise(
-            name, run, until or self._rt.stopping, lambda loop: self._rt.meter.count("loops_ended", label=loop)
+            name,
+            run,
+            until or rt.stopping,
+            lambda loop: rt.meter.count("loops_ended", label=loop),
+            lambda: rt.monotonic() - rt.beats[name],
+            queue.STALL_S,
         )
         self._tasks.append(asyncio.get_running_loop().create_task(watched, name=name))
+
+    async def _listen(self) -> None:
+        await self._rt.broadcast.listen(self._rt.config.listen_url.reveal(), self._rt.bells.hear, lambda: self._beat("listen"))
 
     async def _renew(self) -> None:
         """Renew what this process holds. What has gone to another is let go by whoever used it."""
@@ -159,9 +174,10 @@ class Worker:
                 "keep_delivery_days": ("7 * * * *", lambda timestamp: self._keep_days()),
                 "drop_old_orphans": ("17 3 * * *", lambda timestamp: self._drop_orphans()),
             },
+            lambda: self._beat("jobs"),
         )
         async with app.open_async():
-            await queue.rescue_stalled(app)
+            await self._rescue(app)
             await self._keep_days()
             await app.run_worker_async(
                 name="atendeja",
@@ -177,7 +193,8 @@ class Worker:
             bell.ring()
 
     async def _rescue(self, app: App) -> None:
-        await queue.rescue_stalled(app)
+        async with self._rt.db.session() as session:
+            await queue.rescue_stalled(app, session, self._rt.now())
 
     async def _keep_days(self) -> None:
         async with self._rt.db.session() as session:

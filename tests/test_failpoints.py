@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,6 +45,13 @@ def test_nth_pass_only(tmp_path: Path) -> None:
     configure({"ATENDEJA_FAILPOINTS": "ring=skip@3", "ATENDEJA_FAILPOINTS_LOG": str(log)})
     assert [reach("ring") for _ in range(5)] == [False, False, True, False, False]
     assert log.read_text() == f"ring skip 3 {os.getpid()}\n"
+
+
+def test_only_passes_about_an_id_count(tmp_path: Path) -> None:
+    one, other = uuid.uuid4(), uuid.uuid4()
+    configure({"ATENDEJA_FAILPOINTS": f"turn.loaded=skip?{one}@2; ring=skip?{one}"})
+    assert [reach("turn.loaded", about) for about in ([other], [other, one], [one], [one])] == [False, False, True, False]
+    assert not reach("ring"), "a place that does not say what it is about"
 
 
 def test_raise_raises_a_bug() -> None:
@@ -91,6 +99,7 @@ def test_stop_stops_until_continued(tmp_path: Path) -> None:
         "ring=skip@x",
         "ring=sleep:long",
         "ring=kill:3",
+        "ring=kill?",
     ],
 )
 def test_what_cannot_be_read_is_refused(text: str) -> None:

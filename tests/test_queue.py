@@ -2,8 +2,10 @@
 
 import asyncio
 import itertools
+import time
 from collections.abc import AsyncIterator, Sequence
 from importlib import resources
+from time import monotonic
 
 import asyncpg
 import procrastinate
@@ -301,6 +303,82 @@ async def test_an_order_to_stop_does_not_wait_for_the_next_start() -> None:
     await asyncio.wait_for(queue.supervise("loop", run, stopping, lambda _: None), 0.15)
 
 
+class Loop:
+    """A loop that comes round every 10 ms until it is to hang; `ends` says how often it had to be started again."""
+
+    def __init__(self, stall_s: float = 0.4) -> None:
+        self.runs, self.ends, self.hangs, self.came, self.stopping = 0, list[str](), False, monotonic(), asyncio.Event()
+        watched = queue.supervise("loop", self.run, self.stopping, self.ends.append, lambda: monotonic() - self.came, stall_s)
+        self.task = asyncio.create_task(watched)
+
+    async def run(self) -> None:
+        self.runs += 1
+        while not self.stopping.is_set():
+            while self.hangs:
+                await asyncio.sleep(60)
+            self.came = monotonic()
+            await asyncio.sleep(0.01)
+
+    async def end(self) -> None:
+        self.stopping.set()
+        await asyncio.wait_for(self.task, 5)
+
+
+async def test_a_loop_that_stalls_is_cancelled_and_started_again() -> None:
+    """F27: it neither returns nor raises; while it comes round nobody touches it."""
+    loop = Loop()
+    await asyncio.sleep(1.0)
+    assert (loop.runs, loop.ends) == (1, [])
+    loop.hangs = True
+    async with asyncio.timeout(10):
+        while loop.runs < 2:
+            await asyncio.sleep(0.01)
+    assert loop.ends == ["loop"]
+    loop.hangs = False
+    async with asyncio.timeout(10):
+        while monotonic() - loop.came > 0.1 or loop.runs < 3:
+            await asyncio.sleep(0.01)
+    await loop.end()
+
+
+async def test_no_loop_is_to_blame_when_all_of_the_process_stood_still() -> None:
+    """F26: a second and a half without a beat of anybody."""
+    loop = Loop()
+    await asyncio.sleep(0.1)
+    time.sleep(1.5)
+    await asyncio.sleep(0.5)
+    assert (loop.runs, loop.ends) == (1, [])
+    await loop.end()
+
+
+async def test_each_cancel_of_a_watched_loop_is_passed_on_and_its_end_waited_for() -> None:
+    """Procrastinate answers the first by waiting for its database."""
+    cancels, ended = 0, asyncio.Event()
+
+    async def stubborn() -> None:
+        nonlocal cancels
+        while cancels < 2:
+            try:
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:
+                cancels += 1
+        ended.set()
+
+    task = asyncio.create_task(queue.watch(stubborn(), lambda: 0.0, 60))
+    await asyncio.sleep(0.01)
+    assert await queue.end([task], 5)
+    assert (cancels, ended.is_set(), task.cancelled()) == (2, True, True)
+
+
+async def test_what_a_watched_loop_ends_with_is_the_end_of_the_watch() -> None:
+    async def fail() -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await queue.watch(fail(), lambda: 0.0, 60)
+    assert await queue.outcome(queue.watch(asyncio.sleep(0), lambda: 0.0, 60)) is None
+
+
 # ── Procrastinate on the real database ─────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -308,19 +386,26 @@ class Jobs:
     """Procrastinate as the worker builds it, with a job `wake` that notes the stage it was given."""
 
     def __init__(self, rt: Runtime, admin: asyncpg.Connection) -> None:
-        self.admin, self.rang = admin, list[str]()
+        self._rt, self.admin, self.rang, self.beats = rt, admin, list[str](), 0
 
         async def wake(stage: str) -> None:
             self.rang.append(stage)
 
         async def look(timestamp: int) -> None: ...
 
-        self.app = queue.build_app(rt.config.database_url.reveal(), {"wake": wake}, {"look": ("0 0 1 1 *", look)})
+        self.app = queue.build_app(rt.config.database_url.reveal(), {"wake": wake}, {"look": ("0 0 1 1 *", look)}, self.beat)
+
+    def beat(self) -> None:
+        self.beats += 1
 
     async def waiting(self) -> int:
         return int(
             await self.admin.fetchval("SELECT count(*) FROM procrastinate_jobs WHERE status = 'todo' AND task_name = 'wake'")
         )
+
+    async def rescue(self) -> int:
+        async with self._rt.db.session() as session:
+            return await queue.rescue_stalled(self.app, session, self._rt.now())
 
     async def run(self) -> None:
         """Do what waits."""
@@ -369,14 +454,49 @@ async def test_the_job_of_a_dead_worker_runs_again(worker_row: str, rt: Runtime,
     assert await jobs.app.job_manager.fetch_job(queues=None, worker_id=worker) is not None
     await jobs.run()
     assert jobs.rang == []
-    assert await queue.rescue_stalled(jobs.app) == 0, "its worker may still be alive"
+    assert await jobs.rescue() == 0, "its worker may still be alive"
     await jobs.admin.execute("UPDATE procrastinate_workers SET last_heartbeat = now() - interval '31 s' WHERE id = $1", worker)
     if worker_row == "gone":
         await jobs.app.job_manager.prune_stalled_workers(30)
-    assert await queue.rescue_stalled(jobs.app) == 1
+    assert await jobs.rescue() == 1
     await jobs.run()
     assert jobs.rang == ["send"]
-    assert await queue.rescue_stalled(jobs.app) == 0
+    assert await jobs.rescue() == 0
+
+
+async def test_a_job_whose_end_could_not_be_written_runs_again(rt: Runtime, jobs: Jobs) -> None:
+    """F20: its worker lives, so nothing of Procrastinate's ever finds it; it has been `doing` for longer than any job takes."""
+
+    async def work(tx: Tx) -> None:
+        await queue.defer_wake(tx, "send")
+
+    await rt.db.transact(None, work)
+    await jobs.admin.execute("REVOKE DELETE ON procrastinate_jobs FROM atendeja_app")
+    await jobs.run()
+    await jobs.admin.execute("GRANT DELETE ON procrastinate_jobs TO atendeja_app")
+    assert jobs.rang == ["send"]
+    assert await jobs.admin.fetch("SELECT status::text FROM procrastinate_jobs") == [("doing",)]
+    alive = await jobs.app.job_manager.register_worker()
+    await jobs.admin.execute("UPDATE procrastinate_jobs SET worker_id = $1", alive)
+    assert await jobs.rescue() == 0, "it may still be running"
+    await jobs.admin.execute("UPDATE procrastinate_events SET at = at - make_interval(secs => $1)", queue.GHOST_S + 1)
+    assert await jobs.rescue() == 1
+    await jobs.run()
+    assert jobs.rang == ["send", "send"]
+    assert await jobs.admin.fetch("SELECT status FROM procrastinate_jobs") == []
+
+
+async def test_the_loop_beats_each_time_it_has_asked_for_a_job(rt: Runtime, jobs: Jobs) -> None:
+    """F27: with a job and without one."""
+
+    async def work(tx: Tx) -> None:
+        await queue.defer_wake(tx, "send")
+
+    await jobs.run()
+    assert jobs.beats == 1
+    await rt.db.transact(None, work)
+    await jobs.run()
+    assert jobs.beats == 3
 
 
 def test_our_copy_of_the_schema_is_that_of_the_installed_library() -> None:

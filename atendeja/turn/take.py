@@ -1,13 +1,12 @@
 """Taking turns: the contacts that are due, many in one transaction, each under its lock.
 
 Lock, then load in later statements (what committed while we waited is seen), decide without I/O, write once.
-A contact whose turn fails by a bug is found by halving the batch in memory; alone it counts a try, and after three its oldest
-event is `dead` with a notice and its flow session has failed, so that the conversation goes on and nobody else waits.
+A contact whose turn fails by a bug, or kills the process, is found and put aside (`poison`): nobody else waits for it.
 """
 
 import asyncio
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from itertools import islice
 from uuid import UUID
 
@@ -15,7 +14,7 @@ import msgspec
 import structlog
 from msgspec import Struct
 
-from atendeja import consent, contacts, failpoints, ledger, outbound, queue, tenants
+from atendeja import consent, contacts, failpoints, outbound, queue, tenants
 from atendeja.db import Nothing, Tx, query, records
 from atendeja.flow import session as flow
 from atendeja.flow.engine import Program
@@ -26,6 +25,7 @@ from atendeja.outbound.senders import Senders
 from atendeja.runtime import Runtime
 from atendeja.tenants import Tenant
 from atendeja.turn.decide import Decision, Situation, Talk, Trace, Unhandled, Verdict, decide
+from atendeja.turn.poison import Suspects
 
 log = structlog.get_logger(__name__)
 
@@ -79,7 +79,6 @@ class Published(Struct, frozen=True):
 DUE = query("turn.due", DueContact)
 FACTS = query("turn.facts", FactRow)
 SAVE = query("turn.save", Nothing)
-FAIL_SESSIONS = query("turn.fail_sessions", Nothing)
 
 _session = msgspec.json.Decoder(flow.Session)
 _fields = msgspec.json.Decoder(dict[str, object])
@@ -95,19 +94,34 @@ class Turns:
         self._senders = senders or Senders(rt)
         self._programs = Programs()
         self._tenants: dict[int, Tenant] = {}
+        self.suspects = Suspects(rt, self._take_alone)
+        self._idle = False
+        """Whether the last look found nothing."""
         self._looked = True
         """Whether the last batch came from a look at the table, not from digest's hints alone."""
 
     async def work(self) -> bool:
-        """Answer a batch of due contacts. True when there may be more."""
-        hints, self._rt.bells.due = self._rt.bells.due, set()
+        """Answer a batch of due contacts, then some that must run alone. True when there may be more."""
+        await self.suspects.begin()
+        hints, self._rt.bells.due = self.suspects.clear_of_suspects(self._rt.bells.due), set()
         only_hints = bool(hints) and self._looked  # every other time at least the table is asked: timers must not starve
         due = {DueContact(*hint) for hint in islice(hints, MOST_DUE)}
         if not only_hints:
             due |= set(await self._look())
         self._looked = not only_hints
-        if not due:
-            return False
+        answered = bool(due) and await self._take_all(due)
+        idle, self._idle = self._idle, not due
+        more = await self.suspects.work()
+        if idle and self._idle:  # at the second look that finds nothing: the first comes after each batch
+            await self.suspects.rest()
+        return (only_hints and bool(due)) or answered or more
+
+    async def _look(self) -> list[DueContact]:
+        async with self._rt.db.session() as session:
+            return await session.all(DUE, at=self._rt.now(), most=MOST_DUE, boot=self._rt.who.boot)
+
+    async def _take_all(self, due: set[DueContact]) -> bool:
+        """Answer these, at most some tenants at a time. True when somebody was ours to answer."""
         await self._learn_tenants({d.tenant_id for d in due})
         failpoints.reach("turn.claimed")
         by_tenant: dict[int, list[UUID]] = {}
@@ -115,43 +129,55 @@ class Turns:
             by_tenant.setdefault(d.tenant_id, []).append(d.contact_id)
         gate = asyncio.Semaphore(TENANTS_AT_ONCE)
         chunks = [(t, sorted(ids)[i : i + MOST_A_TURN]) for t, ids in by_tenant.items() for i in range(0, len(ids), MOST_A_TURN)]
-        answered = await asyncio.gather(*(self._take_batch(gate, tenant_id, ids) for tenant_id, ids in chunks))
-        return only_hints or any(answered)
-
-    async def _look(self) -> list[DueContact]:
-        async with self._rt.db.session() as session:
-            return await session.all(DUE, at=self._rt.now(), most=MOST_DUE)
+        async with self.suspects.named([(d.tenant_id, d.contact_id) for d in due]) as named:
+            takes = (self._take_batch(gate, tenant_id, ids, named) for tenant_id, ids in chunks)
+            found = await asyncio.gather(*takes, return_exceptions=True)  # all have ended before others are named
+        for answered in found:
+            if isinstance(answered, BaseException):
+                raise answered
+        return any(found)
 
     async def _learn_tenants(self, ids: set[int]) -> None:
         if missing := ids - self._tenants.keys():
             async with self._rt.db.session() as session:
                 self._tenants |= {t.id: t for t in await session.all(tenants.BY_IDS, ids=sorted(missing))}
 
-    async def _take_batch(self, gate: asyncio.Semaphore, tenant_id: int, contact_ids: list[UUID]) -> int:
+    async def _take_batch(
+        self, gate: asyncio.Semaphore, tenant_id: int, contact_ids: list[UUID], named: Callable[[], Awaitable[None]]
+    ) -> int:
         """Answer these contacts of a tenant; those that fail alone are counted. Returns how many were ours to answer."""
         answered = 0
 
         async def take_some(some: Sequence[UUID]) -> None:
             nonlocal answered
-            answered += await self.take(tenant_id, some)
+            answered += await self.take(tenant_id, some, named)
 
         async with gate:
             for contact_id, error in await queue.halve(contact_ids, take_some):
-                await self._count_failure(tenant_id, contact_id, error)
+                await self.suspects.count_failure(tenant_id, contact_id, error)
                 answered += 1
         return answered
 
-    async def take(self, tenant_id: int, contact_ids: Sequence[UUID]) -> int:
-        """Answer these contacts: everything unanswered so far, in one commit. Returns how many were due and not locked."""
+    async def _take_alone(self, tenant_id: int, contact_ids: Sequence[UUID]) -> int:
+        await self._learn_tenants({tenant_id})
+        return await self.take(tenant_id, contact_ids)
+
+    async def take(self, tenant_id: int, contact_ids: Sequence[UUID], named: Callable[[], Awaitable[None]] | None = None) -> int:
+        """Answer these contacts: everything unanswered so far, in one commit. Returns how many were due and not locked.
+
+        `named` is awaited between load and decision.
+        """
         rt, started = self._rt, self._rt.monotonic()
 
         async def work(tx: Tx) -> list[Verdict]:
             lending.recall()  # of a run that failed
-            locked = [row.id for row in await tx.all(contacts.LOCK_DUE, ids=list(contact_ids), now=rt.now())]
+            locked = [row.id for row in await tx.all(contacts.LOCK_DUE, ids=list(contact_ids), now=rt.now(), boot=rt.who.boot)]
             if not locked:
                 return []
             situations = await self._load(tx, locked)
-            failpoints.reach("turn.loaded")
+            if named is not None:
+                await named()
+            failpoints.reach("turn.loaded", about=locked)
             verdicts = [decide(s, rt.now(), rt.new_id) for s in situations]
             await apply(tx, rt, verdicts, lending if durable else None)
             failpoints.reach("turn.before_commit")
@@ -209,26 +235,6 @@ class Turns:
         for v in verdicts:
             if v.due_at is not None and v.due_at - now < dt.timedelta(seconds=queue.SWEEP_S):
                 rt.bells.turn.ring_in((v.due_at - now).total_seconds())
-
-    async def _count_failure(self, tenant_id: int, contact_id: UUID, error: Exception) -> None:
-        reason = f"turn failed: {type(error).__name__}"
-        log.error("turn_failed", tenant_id=tenant_id, contact_id=str(contact_id), exc_info=error)
-
-        async def work(tx: Tx) -> ledger.Tried | None:
-            await tx.all(contacts.LOCK, ids=[contact_id])
-            tried = await ledger.count_try(tx, contact_id, reason)
-            if tried is None or tried.state == "dead":
-                await tx.run(FAIL_SESSIONS, contact_id=contact_id, now=self._rt.now())
-            later = None if tried is None else self._rt.now() + dt.timedelta(seconds=0 if tried.state == "dead" else 1)
-            await tx.run(contacts.LOOK_AGAIN, id=contact_id, due_at=later)
-            return tried
-
-        tried = await self._rt.db.transact(tenant_id, work)
-        if tried is None:
-            notice(self._rt.meter, "flow_trouble", tenant_id=tenant_id, contact_id=str(contact_id), detail=reason)
-        elif tried.state == "dead":
-            notice(self._rt.meter, "event_dead", tenant_id=tenant_id, event_id=str(tried.id), reason=reason)
-        self._rt.bells.turn.ring_in(1.0)
 
 
 def _facts(tenant: Tenant, rows: Sequence[FactRow]) -> flow.Facts:

@@ -64,13 +64,14 @@ CREATE TABLE lease (
     until timestamptz NOT NULL
 );
 
--- What each worker is busy with, so that a death names its suspects.
+-- What each worker is busy with (`turn`), and whom it must run alone because a death named them (`alone`).
 CREATE TABLE running (
-    boot uuid NOT NULL,
-    stage text NOT NULL,
-    tenant_id bigint,
-    ids uuid[] NOT NULL DEFAULT '{}',
-    since timestamptz NOT NULL,
+    boot uuid NOT NULL,                            -- this run of the process
+    stage text NOT NULL CHECK (stage IN ('turn', 'alone')),
+    holder uuid NOT NULL,                          -- its installation directory's id
+    tenant_ids bigint[] NOT NULL,                  -- beside `ids`, one for each
+    ids uuid[] NOT NULL,                           -- contacts
+    seen_at timestamptz NOT NULL,                  -- raised while the process lives
     PRIMARY KEY (boot, stage)
 );
 
@@ -216,6 +217,7 @@ CREATE TABLE flow_session (
     state session_state NOT NULL,
     node text NOT NULL,
     due_at timestamptz,                            -- its next time-out
+    tries smallint NOT NULL DEFAULT 0,             -- times its time-out was run alone and did not come to an end
     memory jsonb NOT NULL,                         -- the engine's Session, whole
     started_at timestamptz NOT NULL,
     ended_at timestamptz CHECK ((ended_at IS NULL) = (state IN ('active', 'waiting'))),

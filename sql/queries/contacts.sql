@@ -22,8 +22,9 @@ RETURNING id, portfolio_id, user_id, phone, wa_id, name, username, created_at;
 SELECT id FROM contact WHERE tenant_id = :tenant_id AND id = ANY (:ids::uuid[]) ORDER BY id FOR NO KEY UPDATE;
 
 -- name: lock_due
--- For a turn: somebody else's contact is his, and one that is no longer due has been answered.
+-- For a turn: somebody else's contact is his, also one that he must run alone, and one that is no longer due has been answered.
 SELECT id FROM contact WHERE tenant_id = :tenant_id AND id = ANY (:ids::uuid[]) AND due_at <= :now
+AND id NOT IN (SELECT unnest(ids) FROM running WHERE stage = 'alone' AND boot <> :boot)
 ORDER BY id FOR NO KEY UPDATE SKIP LOCKED;
 
 -- name: describe

@@ -28,8 +28,9 @@ WHERE EXISTS (SELECT FROM event e WHERE e.tenant_id = :tenant_id AND e.number_id
    OR EXISTS (SELECT FROM message m WHERE m.tenant_id = :tenant_id AND m.number_id = k.number_id AND m.wamid = k.key);
 
 -- name: count_try
--- Counts only a contact that was run alone; the third failure of its oldest event ends it.
-UPDATE event SET tries = tries + 1, state = CASE WHEN tries + 1 >= :most THEN 'dead' ELSE state END, reason = CASE WHEN tries + 1 >= :most THEN :reason END
+-- Of a contact that is run alone: its oldest event. `add` is 0 where this try was counted before it began.
+UPDATE event SET tries = least(tries + :add, :most_tries), state = CASE WHEN tries + :add >= :most THEN 'dead' ELSE state END,
+    reason = CASE WHEN tries + :add >= :most THEN :reason END
 WHERE tenant_id = :tenant_id AND id = (SELECT id FROM event WHERE tenant_id = :tenant_id AND contact_id = :contact_id AND state = 'unhandled'
                                        ORDER BY arrival, position LIMIT 1)
 RETURNING id, state;

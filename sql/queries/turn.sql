@@ -1,5 +1,30 @@
 -- name: due
-SELECT tenant_id, contact_id FROM due_contacts(:at, :most::int);
+-- Without those that somebody else is busy with, dead or alive: if they killed him, they must not kill us too before they are found.
+WITH named AS MATERIALIZED (SELECT unnest(ids) AS id FROM running WHERE boot <> :boot OR stage = 'alone')
+SELECT tenant_id, contact_id FROM due_contacts(:at, :most::int + (SELECT count(*)::int FROM named))
+WHERE contact_id NOT IN (SELECT id FROM named) LIMIT :most;
+
+-- name: accused
+-- Which of these suspects still wait, and how often each was run alone without coming to an end.
+SELECT c.id, coalesce(
+    (SELECT tries FROM event WHERE tenant_id = :tenant_id AND contact_id = c.id AND state = 'unhandled' ORDER BY arrival, position LIMIT 1),
+    (SELECT max(s.tries) FROM conversation v JOIN flow_session s ON s.tenant_id = v.tenant_id AND s.conversation_id = v.id
+     WHERE v.tenant_id = :tenant_id AND v.contact_id = c.id AND s.state IN ('active', 'waiting')),
+    0::smallint) AS tries
+FROM contact c WHERE c.tenant_id = :tenant_id AND c.id = ANY (:ids::uuid[]) AND c.due_at <= :now;
+
+-- name: count_time_outs
+-- For a contact that is due for a time-out and not for an event: counted on the flow session itself.
+UPDATE flow_session SET tries = tries + 1 WHERE tenant_id = :tenant_id AND state IN ('active', 'waiting') AND due_at <= :now
+AND conversation_id IN (SELECT id FROM conversation WHERE tenant_id = :tenant_id AND contact_id = :contact_id)
+RETURNING tries;
+
+-- name: leave
+-- Nothing waits to be answered: due when the next session is.
+UPDATE contact SET due_at = (
+    SELECT min(s.due_at) FROM conversation v JOIN flow_session s ON s.tenant_id = v.tenant_id AND s.conversation_id = v.id
+    WHERE v.tenant_id = :tenant_id AND v.contact_id = :contact_id AND v.owner = 'bot' AND s.state IN ('active', 'waiting')
+) WHERE tenant_id = :tenant_id AND id = :contact_id;
 
 -- name: facts
 -- All that a turn decides on, a row a conversation. After the lock, in a statement of its own: what committed while we waited is
@@ -39,7 +64,7 @@ WITH talked AS (
     SELECT :tenant_id, n.* FROM json_to_recordset(:sessions::json)
       AS n (id uuid, conversation_id uuid, flow_version_id uuid, state text, node text, due_at timestamptz, memory jsonb, started_at timestamptz, ended_at timestamptz)
     ORDER BY n.ended_at NULLS LAST, n.id
-    ON CONFLICT (tenant_id, id) DO UPDATE SET state = excluded.state, node = excluded.node, due_at = excluded.due_at, memory = excluded.memory, ended_at = excluded.ended_at
+    ON CONFLICT (tenant_id, id) DO UPDATE SET state = excluded.state, node = excluded.node, due_at = excluded.due_at, tries = 0, memory = excluded.memory, ended_at = excluded.ended_at
 ), steps AS (
     INSERT INTO step (tenant_id, id, flow_session_id, conversation_id, turn_no, step_no, node, trace, at)
     SELECT :tenant_id, n.*, :now::timestamptz FROM json_to_recordset(:steps::json)

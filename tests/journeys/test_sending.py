@@ -67,6 +67,7 @@ async def test_a_stop_under_load_finishes_what_is_on_the_wire_and_leaves_the_res
 POINTS = (
     "digest.before_commit",
     "digest.after_commit",
+    "turn.claimed",
     "turn.loaded",
     "turn.before_commit",
     "turn.after_commit",

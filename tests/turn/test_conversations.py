@@ -6,6 +6,7 @@ import msgspec
 
 from atendeja import contacts
 from atendeja.db import Tx
+from atendeja.turn.take import Turns
 from tests import world
 from tests.turn.shop import Row, Shop
 
@@ -57,6 +58,34 @@ async def test_a_session_keeps_its_version_while_another_is_published(shop: Shop
     assert await shop.asks("oi") == ["Versão dois"]
     versions = await shop.rows("SELECT n, status FROM flow_version ORDER BY n")
     assert versions == [{"n": 1, "status": "retired"}, {"n": 2, "status": "published"}]
+
+
+async def test_a_session_whose_node_is_missing_goes_to_a_person(shop: Shop) -> None:
+    """F29: no event dies, no turn fails; the customer is answered by a person, and the bot knows a way from its start again."""
+    await shop.publish(V1)
+    assert await shop.asks("oi") == ["Versão um"]
+    gone = "UPDATE flow_session SET node = 'gone', memory = jsonb_set(memory, '{node}', '\"gone\"')"
+    await shop.admin.execute(gone)
+    await shop.asks("sim")
+    assert await shop.events() == [("handled", None), ("handled", None)]
+    assert (await shop.row("SELECT state FROM flow_session"))["state"] == "handed_off"
+    talk = await shop.talk()
+    assert (talk["owner"], shop.notices("handoff"), shop.notices("flow_trouble")) == ("human", 1, 1)
+    assert await release(shop)
+    assert await shop.asks("oi") == ["Versão um"]
+
+
+async def test_a_session_whose_version_cannot_be_read_any_more_goes_to_a_person(shop: Shop) -> None:
+    """F29: as when its node is missing; others on the new version are answered."""
+    await shop.publish(V1)
+    await shop.asks("oi")
+    await shop.publish(V2)
+    await shop.admin.execute("UPDATE flow_version SET definition = jsonb_build_object('spec', 99) WHERE n = 1")
+    shop.turns = Turns(shop.rt)
+    await shop.asks("sim")
+    assert {state for state, _ in await shop.events()} == {"handled"}
+    assert ((await shop.talk())["owner"], shop.notices("flow_trouble")) == ("human", 1)
+    assert await shop.asks("oi", "5511900000002") == ["Versão dois"]
 
 
 async def test_the_flow_of_a_number_is_asked_before_the_tenants(shop: Shop) -> None:

@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import errno
 import gc
-import math
 import os
 import signal
 import socket
@@ -43,8 +42,6 @@ STALE_BEAT_S = 15.0
 STALE_JOBS_S = 60.0
 """Procrastinate's loop asks for a job every 5 s, but not while four are being done."""
 KEEP_ALIVE_S = 5
-LATE_S = 0.5
-READ_FIRST_S = 0.005
 GC_THRESHOLDS = (20_000, 20, 50)
 END_S = 1.0
 """What a library still does when all of ours is closed may take so long."""
@@ -241,15 +238,11 @@ class Server(uvicorn.Server):
         if self.force_exit:
             await self.lifespan.shutdown()
 
-    def _sweep(self, due: float = math.inf) -> None:
-        """Look at who keeps us waiting. After a pause of ours many bytes lie here unread: the loop reads them first, once."""
+    def _sweep(self) -> None:
+        """Look at who keeps us waiting, again and again until the end of the shutdown."""
         loop = asyncio.get_running_loop()
-        if loop.time() - due > LATE_S:
-            self._timer = loop.call_later(READ_FIRST_S, self._sweep)
-            return
         self._crowd.sweep(loop.time())
-        due = loop.time() + connections.SWEEP_S
-        self._timer = loop.call_at(due, self._sweep, due)
+        self._timer = loop.call_later(connections.SWEEP_S, self._sweep)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -115,8 +115,9 @@ class Bell:
             self._tell()
 
     def perhaps_here(self) -> None:
-        """It may be ours to do now."""
-        self._elsewhere_until = float("-inf")
+        """It may be ours to do now, unless it was given away for good."""
+        if self._elsewhere_until < float("inf"):
+            self._elsewhere_until = float("-inf")
 
     @property
     def is_elsewhere(self) -> bool:

@@ -169,4 +169,4 @@ def _first(ids: list[UUID]) -> str:
 
 
 def _show(posts: list[Post]) -> str:
-    return ", ".join(f"line {post.line.seq} at {post.at} (attempt {post.attempt_id}, {post.line.wamid})" for post in posts)
+    return ", ".join(f"line {post.line.seq} at {post.at} (attempt {post.attempt_id}, {post.line.wamid})" for post in posts[:5])

@@ -90,7 +90,8 @@ def only_up(facts: Facts) -> Iterator[str]:
             for state, at in (
                 ("accepted", message.accepted_at),
                 ("sent", message.sent_at),
-                ("failed", message.failed_at),
+                # that one attempt failed does not end a message that was sent again
+                ("failed", message.failed_at if len(facts.attempts_of.get(message.id, ())) < 2 else None),
                 ("delivered", message.delivered_at),
                 ("read", message.read_at),
                 ("played", message.played_at),

@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
+from itertools import groupby, pairwise
 from math import inf
 from uuid import UUID
 
@@ -83,19 +84,29 @@ def _inversions(facts: Facts) -> Iterator[str]:
     for event in facts.events:
         if event.turn_no is not None and event.conversation_id is not None:
             talks[event.conversation_id].append(event)
-    for conversation_id, events in talks.items():
-        events.sort(key=lambda event: (event.turn_no or 0, event.place))
-        for i, later in enumerate(events):
-            for first in events[i + 1 :]:
-                came_first = stored_by.get(first.key, inf) < later.received_at.timestamp() or (
-                    first.received_at == later.received_at and first.place < later.place
-                )
-                if came_first and first.turn_no != later.turn_no:
-                    yield (
-                        f"conversation {conversation_id}: {first.key} (event {first.id}, {first.received_at}) came before "
-                        f"{later.key} (event {later.id}, {later.received_at}), and was answered after it: "
-                        f"turns {first.turn_no} and {later.turn_no}"
-                    )
+    for events in talks.values():
+        events.sort(key=_turn, reverse=True)
+        earliest: tuple[float, Event] | None = None  # who was answered 200 first, of those that later turns answered
+        for _, turn in groupby(events, key=_turn):
+            answered = list(turn)
+            if earliest is not None:
+                yield from (_inverted(earliest[1], event) for event in answered if earliest[0] < event.received_at.timestamp())
+            stored = [(stored_by.get(event.key, inf), event) for event in answered]
+            earliest = min([earliest, *stored] if earliest else stored, key=lambda pair: pair[0])
+        for first, later in pairwise(sorted(events, key=lambda event: (event.received_at, event.place))):
+            if first.received_at == later.received_at and _turn(first) > _turn(later):
+                yield _inverted(first, later)
+
+
+def _turn(event: Event) -> int:
+    return event.turn_no or 0
+
+
+def _inverted(first: Event, later: Event) -> str:
+    return (
+        f"conversation {first.conversation_id}: {first.key} (event {first.id}, {first.received_at}) came before {later.key} "
+        f"(event {later.id}, {later.received_at}), and was answered after it: turns {first.turn_no} and {later.turn_no}"
+    )
 
 
 def replies_with_their_turn(facts: Facts) -> Iterator[str]:

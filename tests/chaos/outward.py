@@ -90,7 +90,8 @@ def only_up(facts: Facts) -> Iterator[str]:
             for state, at in (
                 ("accepted", message.accepted_at),
                 ("sent", message.sent_at),
-                ("failed", message.failed_at),
+                # that one attempt failed does not end a message that was sent again
+                ("failed", message.failed_at if len(facts.attempts_of.get(message.id, ())) < 2 else None),
                 ("delivered", message.delivered_at),
                 ("read", message.read_at),
                 ("played", message.played_at),
@@ -169,4 +170,4 @@ def _first(ids: list[UUID]) -> str:
 
 
 def _show(posts: list[Post]) -> str:
-    return ", ".join(f"line {post.line.seq} at {post.at} (attempt {post.attempt_id}, {post.line.wamid})" for post in posts)
+    return ", ".join(f"line {post.line.seq} at {post.at} (attempt {post.attempt_id}, {post.line.wamid})" for post in posts[:5])

@@ -177,6 +177,11 @@ ROWS = (
         "what came first was answered last",
         TURNED,
     ),
+    (
+        "I3",
+        "what came first of what was stored together was answered last",
+        f"{TURNED}; UPDATE event SET received_at = (SELECT min(received_at) FROM event)",
+    ),
     ("I4 I7", "a reply that is missing", f"DELETE FROM message WHERE id = {REPLY}"),
     (
         "I4",

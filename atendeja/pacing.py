@@ -5,6 +5,7 @@ The pair rule is a bucket, because Meta's is one: a burst, then one every six se
 Source: Meta, throughput and pair rate (copy of 2026-09-11).
 """
 
+import math
 from collections import deque
 
 PAIR_BURST = 10
@@ -46,9 +47,10 @@ class Pair:
 
     __slots__ = ("_at", "_level", "_refusals", "_shut_until")
 
-    def __init__(self) -> None:
-        self._level = float(PAIR_BURST)
-        self._at = float("-inf")
+    def __init__(self, spent_at: float = float("-inf")) -> None:
+        """`spent_at`: when the burst is taken to have been used up, by somebody whose sends of before are not known."""
+        self._level = 0.0 if math.isfinite(spent_at) else float(PAIR_BURST)
+        self._at = spent_at
         self._shut_until = float("-inf")
         self._refusals = 0
 

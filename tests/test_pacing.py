@@ -100,3 +100,17 @@ def test_a_recipient_is_forgotten_only_when_nothing_is_known_of_it() -> None:
     assert pair.idle(6.1)
     pair.refused(10.0)
     assert not pair.idle(1000.0), "the next refusal must wait longer"
+
+
+def test_a_pair_whose_history_is_known_for_a_minute_only_gets_no_second_burst() -> None:
+    """F46, I12: written to every 6 s, it may be written to again as it could before the change of hands, and no sooner."""
+    known = [at for at in range(0, 240, 6) if at > 180]
+    pair = Pair(240 - 60)
+    for at in known:
+        pair.take(at)
+    before = Pair()
+    for at in [0] * 10 + list(range(6, 240, 6)):
+        before.take(at)
+    assert pair.wait_s(240) == before.wait_s(240)
+    quiet = Pair(240 - 60)
+    assert all(quiet.wait_s(240) == 0 and quiet.take(240) is None for _ in range(10)) and quiet.wait_s(240) > 0

@@ -166,7 +166,7 @@ class Sender:
         for row in recent:
             at = min(row.claimed_at.timestamp() + offset, instant)  # another machine's clock may be ahead
             self._window.take(at, 1)
-            self._pairs.setdefault(row.contact_id, Pair()).take(at)
+            self._pairs.setdefault(row.contact_id, Pair(instant - RECENT.total_seconds())).take(at)
         self._taken_over = True
 
     # ── a cycle: record, claim, post ─────────────────────────────────────────────────────────────────────────────────

@@ -147,7 +147,8 @@ DEFECTS = (
         (
             Edit(
                 "atendeja/turn/take.py",
-                "locked = [row.id for row in await tx.all(contacts.LOCK_DUE, ids=list(contact_ids), now=rt.now(), boot=rt.who.boot)]\n",
+                "locked = [row.id for row in await tx.all("
+                "contacts.LOCK_DUE, ids=list(contact_ids), now=rt.now(), boot=rt.who.boot)]\n",
                 "locked = list(contact_ids)\n",
             ),
             Edit("atendeja/turn/take.py", "= {id_: [] for id_ in contact_ids}", "= {row.contact_id: [] for row in rows}"),

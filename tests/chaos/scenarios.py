@@ -57,7 +57,7 @@ class Story:
     acknowledged: list[Acknowledged] = field(default_factory=list)
 
     async def serve(self, role: str = "all", **more: str) -> Child:
-        return await self.town.serve(role, ready=True, PYTHONPATH=str(self.tree), **more)
+        return await self.town.serve(role, ready=True, port=None, PYTHONPATH=str(self.tree), **more)
 
     async def until_dead(self, child: Child) -> None:
         """It kills itself at its failpoint."""

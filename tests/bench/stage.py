@@ -140,7 +140,7 @@ class Stage:
         self.cluster.create_database("template_bench")
         admin_url = self.cluster.dsn("template_bench", SUPERUSER)
         await migrate.run(admin_url, login=LOGIN)
-        await _furnish(self.cluster.dsn("template_bench"))
+        await furnish(self.cluster.dsn("template_bench"), bodies.FLOW)
         self.cluster.create_database("plain")
         admin = await asyncpg.connect(self.cluster.dsn("plain", SUPERUSER))
         await admin.execute("CREATE TABLE webhook (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, body bytea NOT NULL)")
@@ -224,10 +224,11 @@ def sync_ms(folder: Path, times: int = 50) -> float:
     return (time.perf_counter() - started) / times * 1000
 
 
-async def _furnish(dsn: str) -> None:
+async def furnish(dsn: str, text: str) -> None:
+    """Open eight shops whose flow is this one."""
     database = await db.connect(dsn)
     keys = [key_bytes(world.SECRET_KEY)]
-    flow = document.load(msgspec.json.encode(yaml.safe_load(bodies.FLOW)).decode(), "bench")
+    flow = document.load(msgspec.json.encode(yaml.safe_load(text)).decode(), "bench")
     try:
         for n in range(bodies.SHOPS):
             await _open_shop(database, keys, n, flow)

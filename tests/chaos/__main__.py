@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from atendeja import log
+from atendeja import failpoints, log
 from tests.chaos import report, run, script
 from tests.chaos.report import Result
 from tests.chaos.script import Options
@@ -17,7 +17,7 @@ from tests.chaos.script import Options
 
 def main() -> int:
     given = _read_options()
-    options = Options(given.kills, given.seed, given.processes, given.doubt_s, given.rate, given.postgres_every)
+    options = Options(given.kills, given.seed, given.processes, given.doubt_s, given.rate, given.postgres_every, given.failpoints)
     log.configure("WARNING", "console")
     _say(f"seed {options.seed}: {' '.join(['scripts/chaos', *_arguments(options)])}")
     try:
@@ -50,16 +50,29 @@ def _read_options() -> argparse.Namespace:
     parser.add_argument("--doubt-s", type=float, default=120, metavar="T", help="IN_DOUBT_S of each process (default 120)")
     parser.add_argument("--rate", type=float, default=60, metavar="R", help="texts per second (default 60)")
     parser.add_argument("--postgres-every", type=int, default=10, metavar="K", help="restart it after so many kills (default 10)")
+    every = Options(0, 0).failpoints
+    parser.add_argument(
+        "--failpoints", type=_names, default=every, metavar="A,B", help="at which somebody dies: names, or none (default all)"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything that is known of the run there")
     return parser.parse_args()
 
 
+def _names(text: str) -> tuple[str, ...]:
+    names = () if text == "none" else tuple(text.split(","))
+    if unknown := {*names} - failpoints.NAMES:
+        raise argparse.ArgumentTypeError(f"no failpoint {', '.join(unknown)}; there are {', '.join(sorted(failpoints.NAMES))}")
+    return names
+
+
 def _arguments(options: Options) -> list[str]:
     """The command line that makes the same choices."""
-    named = {
+    named: dict[str, object] = {
         "kills": options.kills, "seed": options.seed, "processes": options.processes, "doubt-s": f"{options.doubt_s:g}",
         "rate": f"{options.rate:g}", "postgres-every": options.postgres_every,
     }  # fmt: skip
+    if options.failpoints != Options(0, 0).failpoints:
+        named["failpoints"] = ",".join(options.failpoints) or "none"
     return [f"--{name} {value}" for name, value in named.items()]
 
 

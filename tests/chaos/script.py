@@ -41,6 +41,8 @@ class Options(Struct, frozen=True):
     """Texts per second."""
     postgres_every: int = 10
     """PostgreSQL is restarted after so many kills."""
+    failpoints: tuple[str, ...] = tuple(sorted(failpoints.NAMES))
+    """At each of these some process dies at least once."""
 
 
 class Arm(Struct, frozen=True):
@@ -84,13 +86,11 @@ def _return(dice: random.Random) -> Return:
     return Return(dice.uniform(*(LATE_S if late else SOON_S)), fresh)
 
 
-def arms(seed: int) -> Iterator[Arm]:
-    """Every failpoint once, in any order, and again without end."""
+def arms(seed: int, names: Sequence[str]) -> Iterator[Arm]:
+    """Each of these failpoints once, in any order, and again without end; without any there is none."""
     dice = random.Random(f"arms {seed}")
-    while True:
-        names = sorted(failpoints.NAMES)
-        dice.shuffle(names)
-        for name in names:
+    while names:
+        for name in dice.sample(names, len(names)):
             yield Arm(name, dice.randint(1, PASSES.get(name, USUAL_PASSES)))
 
 

@@ -40,7 +40,7 @@ SIMULATOR = {
 DISORDER = {"duplicate": 0.05, "reorder": 0.1, "batch": 10, "delay_s": 0.05}
 TURN_S = 1.0
 """Statuses go to another web port after so long."""
-OVERRUN_S = 40.0
+OVERRUN_S = 20.0
 """With more than so many seconds' deliveries undigested no customer comes."""
 
 Say = Callable[[str], None]

@@ -22,7 +22,7 @@ def main() -> int:
     _say(f"seed {options.seed}: {' '.join(['scripts/chaos', *_arguments(options)])}")
     try:
         result, folder = asyncio.run(_run(options))
-    except (KeyboardInterrupt, asyncio.CancelledError):
+    except asyncio.CancelledError:
         return 130
     print(report.table(result))
     if given.json:
@@ -34,7 +34,8 @@ def main() -> int:
 
 async def _run(options: Options) -> tuple[Result, Path | None]:
     if (task := asyncio.current_task()) is not None:
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)  # what we started must end with us
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, task.cancel)  # what we started must end with us
     return await run.run(options, _say)
 
 

@@ -15,14 +15,12 @@ from msgspec import Struct
 from tests.chaos import report, script
 from tests.chaos.crew import Death, Slot, tail
 from tests.chaos.report import Kill
-from tests.chaos.scene import LATENCY_S, Scene, whole
+from tests.chaos.scene import BEHIND_S, LATENCY_S, Scene, whole
 from tests.chaos.script import Arm, Return, Step
 
 BUSY_S, SOUND_S, SLOW_S, PATIENCE_S = 10.0, 60.0, 6.0, 120.0
 """How long is waited for customers and replies, for the processes, and, before others are killed for it and before the run is
 given up, for a failpoint."""
-BEHIND_S = 10.0
-"""With more than so many seconds' deliveries undigested nobody is killed, for a while."""
 
 
 class Bereft(Struct, frozen=True):

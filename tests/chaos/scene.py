@@ -40,8 +40,8 @@ SIMULATOR = {
 DISORDER = {"duplicate": 0.05, "reorder": 0.1, "batch": 10, "delay_s": 0.05}
 TURN_S = 1.0
 """Statuses go to another web port after so long."""
-OVERRUN_S = 20.0
-"""With more than so many seconds' deliveries undigested no customer comes."""
+BEHIND_S = 10.0
+"""With more than so many seconds' texts undigested nobody is killed for a while, and no customer comes."""
 
 Say = Callable[[str], None]
 P = ParamSpec("P")
@@ -108,7 +108,7 @@ class Scene:
     async def spare(self) -> None:
         """For ever: let no customer come while they are far behind: a machine shared with others may be too slow for the rate."""
         while True:
-            self.crowd.hold = self.watch.stored > OVERRUN_S * self.options.rate
+            self.crowd.hold = self.watch.stored > BEHIND_S * self.options.rate
             await asyncio.sleep(0.1)
 
 

@@ -83,6 +83,7 @@ class Crowd:
                     await asyncio.sleep(0.02)
                     if self.hold:
                         next_at = time.monotonic()
+                        continue
                     while next_at < time.monotonic():
                         self._start(self._customer(http, customers))
                         customers += 1

@@ -56,15 +56,19 @@ class Havoc:
     async def wreak(self) -> None:
         """Until there were enough kills and each failpoint fired, or one did not in all the time it had."""
         for step in script.steps(self._options.seed):
-            if len(self.kills) >= self._options.kills and not self.missing and self._crew.armed is None:
-                return None
+            if self._done():
+                return
             if len(self.kills) // self._options.postgres_every > len(self.restarts):
                 await self._restart_postgres()
             await self._pause(step.gap_s)
             if (fault := self._fault()) is not None:
-                return self._scene.find("run", fault)
-            await self._kill(step)
-        return None
+                self._scene.find("run", fault)
+                return
+            if not self._done():  # the last may have died at its failpoint meanwhile
+                await self._kill(step)
+
+    def _done(self) -> bool:
+        return len(self.kills) >= self._options.kills and not self.missing and self._crew.armed is None
 
     async def mourn(self, death: Death) -> None:
         """Note what a death found in hand, as soon as it is known."""

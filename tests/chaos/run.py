@@ -56,7 +56,7 @@ async def _play(made: Scene) -> Result:
     await made.crew.ready(START_S)
     async with scene.crowded(made):
         await havoc.wreak()
-        quiet_s = await _calm(made)
+        quiet_s = await _calm(made, havoc.kills[-1].at if havoc.kills else time.time())
     for fault in await made.crew.stop():
         made.find("stop", fault)
     await havoc.measure()
@@ -69,19 +69,18 @@ async def _play(made: Scene) -> Result:
     )  # fmt: skip
 
 
-async def _calm(made: Scene) -> float:
-    """Customers go home; then nothing may be left to do. After how many seconds that was so."""
-    began = time.monotonic()
+async def _calm(made: Scene, since: float) -> float:
+    """Customers go home; then nothing may be left to do. How many seconds after the last kill that was so."""
     made.crowd.leave()
     left = await made.left()
-    while left and time.monotonic() - began < made.options.doubt_s + AFTER_T_S:
+    while left and time.time() - since < made.options.doubt_s + AFTER_T_S:
         await asyncio.sleep(0.2)
         made.check()
         left = await made.left()
     if left:
         told = ", ".join(f"{n} {kind}" for kind, n in left.items())
-        made.find("I8", f"{time.monotonic() - began:.0f} s after the last kill there are left: {told}")
-    return time.monotonic() - began
+        made.find("I8", f"{time.time() - since:.0f} s after the last kill there are left: {told}")
+    return time.time() - since
 
 
 async def _judge(made: Scene, havoc: Havoc) -> None:

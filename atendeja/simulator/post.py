@@ -60,6 +60,8 @@ class Connection(asyncio.Protocol):
             transport, _ = await asyncio.wait_for(connecting, timeout_s)
         except (OSError, TimeoutError) as error:
             raise PostError(f"cannot connect: {error}") from error
+        if self._transport is not transport:  # cut off before we came to know of it; a write would be a RuntimeError
+            raise PostError("connection lost")
         return transport
 
     def _fail(self, reason: str) -> None:

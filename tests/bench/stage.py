@@ -9,7 +9,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from itertools import count
 from pathlib import Path
 
@@ -140,7 +140,7 @@ class Stage:
         self.cluster.create_database("template_bench")
         admin_url = self.cluster.dsn("template_bench", SUPERUSER)
         await migrate.run(admin_url, login=LOGIN)
-        await _furnish(self.cluster.dsn("template_bench"))
+        await furnish(self.cluster.dsn("template_bench"), [bodies.flow(n) for n in range(bodies.SHOPS + 1)])
         self.cluster.create_database("plain")
         admin = await asyncpg.connect(self.cluster.dsn("plain", SUPERUSER))
         await admin.execute("CREATE TABLE webhook (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, body bytea NOT NULL)")
@@ -224,12 +224,13 @@ def sync_ms(folder: Path, times: int = 50) -> float:
     return (time.perf_counter() - started) / times * 1000
 
 
-async def _furnish(dsn: str) -> None:
+async def furnish(dsn: str, flow_texts: Sequence[str]) -> None:
+    """Open a shop for each of these flows."""
     database = await db.connect(dsn)
     keys = [key_bytes(world.SECRET_KEY)]
     try:
-        for n in range(bodies.SHOPS + 1):
-            flow = document.load(msgspec.json.encode(yaml.safe_load(bodies.flow(n))).decode(), "bench")
+        for n, text in enumerate(flow_texts):
+            flow = document.load(msgspec.json.encode(yaml.safe_load(text)).decode(), "bench")
             await _open_shop(database, keys, n, flow)
     finally:
         await database.close()

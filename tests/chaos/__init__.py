@@ -1,0 +1,1 @@
+"""Kills and faults under load: `scripts/chaos`. `run` is a run, `script` its choices, `checker` judges what is left."""

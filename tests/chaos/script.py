@@ -1,0 +1,99 @@
+"""What a run will do, drawn from its seed: whom to kill when, how it comes back, at which failpoint its successor dies. Pure.
+
+A seed repeats the choices, not the run: what is on the wire at a kill is the machine's business.
+"""
+
+import random
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+from msgspec import Struct
+
+from atendeja import failpoints
+
+Role = Literal["all", "web", "worker"]
+
+ROLES: dict[int, Sequence[Role]] = {
+    1: ("all",),
+    2: ("all", "all"),
+    3: ("all", "web", "worker"),
+    4: ("all", "all", "web", "worker"),
+}
+PASSES = {"ring": 300, "sweep": 3}
+"""At a random pass up to this a failpoint kills: often enough passed to come within seconds, not always the first."""
+USUAL_PASSES = 40
+GAP_S = (0.3, 1.5)
+SOON_S = (0.05, 0.5)
+LATE_S = (7.0, 9.0)
+"""Longer than a lease lasts without its holder: others must take over."""
+ARMED, LATE, FRESH = 0.3, 0.25, 0.2
+
+
+class Options(Struct, frozen=True):
+    """How a run was asked for."""
+
+    kills: int
+    seed: int
+    processes: int = 3
+    doubt_s: float = 120.0
+    """T: how long a send whose answer was lost waits for its status."""
+    rate: float = 60.0
+    """Texts per second."""
+    postgres_every: int = 10
+    """PostgreSQL is restarted after so many kills."""
+    failpoints: tuple[str, ...] = tuple(sorted(failpoints.NAMES))
+    """At each of these some process dies at least once."""
+
+
+class Arm(Struct, frozen=True):
+    """A failpoint that will kill at its nth pass."""
+
+    name: str
+    n: int
+
+    def __str__(self) -> str:
+        return f"{self.name}@{self.n}"
+
+
+class Return(Struct, frozen=True):
+    """How a killed process comes back: after how long, and whether with its directory or with an empty one."""
+
+    rest_s: float
+    fresh: bool = False
+
+
+class Step(Struct, frozen=True):
+    """A kill to come. `whom` (0 to 1) chooses among those who may be killed then."""
+
+    gap_s: float
+    whom: float
+    armed: bool
+    """Whether the next process is to die at a failpoint; while there is one at which none has died, every one is."""
+    back: Return
+    then: Return
+    """How it comes back from its failpoint, when it was given one."""
+
+
+def steps(seed: int) -> Iterator[Step]:
+    """Kills without end."""
+    dice = random.Random(f"steps {seed}")
+    while True:
+        yield Step(dice.uniform(*GAP_S), dice.random(), dice.random() < ARMED, _return(dice), _return(dice))
+
+
+def _return(dice: random.Random) -> Return:
+    late, fresh = dice.random() < LATE, dice.random() < FRESH
+    return Return(dice.uniform(*(LATE_S if late else SOON_S)), fresh)
+
+
+def arms(seed: int, names: Sequence[str]) -> Iterator[Arm]:
+    """Each of these failpoints once, in any order, and again without end; without any there is none."""
+    dice = random.Random(f"arms {seed}")
+    while names:
+        for name in dice.sample(names, len(names)):
+            yield Arm(name, dice.randint(1, PASSES.get(name, USUAL_PASSES)))
+
+
+def passes(role: Role, name: str) -> bool:
+    """Whether a process of this role comes by this failpoint: what is taken in at the door, everything else behind it."""
+    return role == "all" or (role == "web") == name.startswith("ingest.")

@@ -1,0 +1,33 @@
+"""The choices of a run."""
+
+from itertools import islice
+
+from atendeja import failpoints
+from tests.chaos import script
+
+NAMES = sorted(failpoints.NAMES)
+
+
+def test_a_seed_repeats_the_choices_and_another_makes_others() -> None:
+    assert list(islice(script.steps(7), 50)) == list(islice(script.steps(7), 50)) != list(islice(script.steps(8), 50))
+    assert (
+        list(islice(script.arms(7, NAMES), 50))
+        == list(islice(script.arms(7, NAMES), 50))
+        != list(islice(script.arms(8, NAMES), 50))
+    )
+
+
+def test_every_failpoint_comes_once_before_any_comes_again() -> None:
+    n = len(failpoints.NAMES)
+    names = [arm.name for arm in islice(script.arms(3, NAMES), 3 * n)]
+    assert all({*names[i : i + n]} == failpoints.NAMES for i in (0, n, 2 * n))
+
+
+def test_every_failpoint_can_be_given_to_somebody_in_every_mix_of_roles() -> None:
+    for roles in script.ROLES.values():
+        assert all(any(script.passes(role, name) for role in roles) for name in failpoints.NAMES)
+
+
+def test_some_come_back_soon_and_some_only_when_others_took_over_some_with_nothing() -> None:
+    backs = [step.back for step in islice(script.steps(1), 200)]
+    assert {back.rest_s > script.LATE_S[0] for back in backs} == {back.fresh for back in backs} == {True, False}

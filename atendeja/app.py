@@ -29,8 +29,8 @@ from atendeja.db import Database
 from atendeja.errors import Refused, Unavailable
 from atendeja.inbound import webhook
 from atendeja.inbound.intake import Intake
-from atendeja.queue import end, supervise
-from atendeja.runtime import Runtime, fresh_id
+from atendeja.queue import end, every, supervise
+from atendeja.runtime import KEEP_TIME_EVERY_S, Runtime, fresh_id
 from atendeja.worker import Worker
 
 log = structlog.get_logger(__name__)
@@ -83,7 +83,7 @@ async def _connect_ready(config: Config) -> Database:
 
 
 async def _pending(database: Database) -> list[str]:
-    async with database.pool.acquire() as connection:
+    async with database.connection() as connection:
         known = migrate.read(db.sql_dir() / "migrations")
         return [f"{m.version:04d}_{m.name}" for m in migrate.pending(known, await migrate.applied(connection))]
 
@@ -105,7 +105,10 @@ async def open_runtime(config: Config) -> AsyncIterator[Runtime]:
         raise Refused("state_dir", f"STATE_DIR {config.state_dir} cannot be written: {error.strerror}") from error
     cloud = Cloud(config.wa_api_base, config.wa_api_version)
     try:
-        yield Runtime(config=config, db=database, cloud=cloud, who=who)
+        rt = Runtime(config=config, db=database, cloud=cloud, who=who)
+        with contextlib.suppress(Unavailable):  # asked again soon
+            await rt.keep_time()
+        yield rt
     finally:
         await cloud.close()
         await database.close()
@@ -117,10 +120,14 @@ def build(rt: Runtime, role: Role, extra: list[BaseRoute] | None = None) -> Star
     intake = Intake(rt, has_next=role == "all")
     worker = Worker(rt) if role != "web" else None
 
+    def count_end(loop: str) -> None:
+        rt.meter.count("loops_ended", label=loop)
+
     @contextlib.asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        flushing = asyncio.get_running_loop().create_task(
-            supervise("intake", intake.run, intake.closing, lambda loop: rt.meter.count("loops_ended", label=loop)), name="intake"
+        flushing = asyncio.get_running_loop().create_task(supervise("intake", intake.run, intake.closing, count_end), name="intake")
+        keeping = asyncio.get_running_loop().create_task(
+            supervise("clock", lambda: every(KEEP_TIME_EVERY_S, rt.keep_time, rt.stopping), rt.stopping, count_end), name="clock"
         )
         if worker is not None:
             worker.start()
@@ -132,6 +139,7 @@ def build(rt: Runtime, role: Role, extra: list[BaseRoute] | None = None) -> Star
             if not rt.stopping.is_set():
                 rt.stop()
             intake.close()
+            keeping.cancel()
             await rt.grant(flushing)
             if worker is not None:
                 await worker.stop()

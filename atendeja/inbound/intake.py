@@ -25,6 +25,8 @@ STORE = query("inbound.store", Nothing)
 STATUS_DELAY_S = 0.5
 """Statuses alone may wait this long to be digested together: nobody waits for them, and a transaction for each would cost more
 than the reply that they are about."""
+STORE_S = 8
+"""A commit that takes longer is given up: whoever waits is told, and comes back."""
 MAX_FLUSH_BODIES = 500
 MAX_FLUSH_BYTES = 8 * 1024 * 1024
 
@@ -94,11 +96,20 @@ class Intake:
                 error = await self._flush(batch)
             finally:
                 _answer(batch, error)  # whatever happens, nobody is left waiting
-            self._rt.meter.observe("store_seconds", self._rt.monotonic() - started)
+            took_s = self._rt.monotonic() - started
+            self._rt.meter.observe("store_seconds", took_s)
+            if error is not None and took_s >= STORE_S:
+                self._refuse_waiting(error)
             if error is None:
                 self._rt.meter.count("deliveries_stored", len(batch))
                 self._ring({w.lane for w in batch})
                 self._settle_owed()
+
+    def _refuse_waiting(self, error: Unavailable) -> None:
+        """The database is silent: who has waited for one batch to fail should not wait for the next."""
+        batch, self._waiting, self._bytes = self._waiting, [], 0
+        self._rt.meter.count("deliveries_refused", len(batch), label="database")
+        _answer(batch, error)
 
     def _ring(self, lanes: set[int]) -> None:
         """Somebody who wrote is waiting for an answer; nobody waits for a status, and together they cost a third."""
@@ -124,19 +135,23 @@ class Intake:
         now = self._rt.now()
         failpoints.reach("ingest.before_commit")
         try:
-            if self._throttle.write(self._rt.monotonic()):
-                async with self._rt.db.system() as tx:
-                    await _store(tx.run, batch, now)
-                    await queue.defer_wake(tx, "digest")
-            else:
-                async with self._rt.db.session() as session:
-                    await _store(session.run, batch, now)
+            async with asyncio.timeout(STORE_S):
+                await self._write(batch, now)
         except (Unavailable, *TRANSIENT) as error:
             self._rt.meter.count("deliveries_refused", len(batch), label="database")
             log.warning("deliveries_not_stored", deliveries=len(batch), error=describe(error))
             return Unavailable("the database is away")
         failpoints.reach("ingest.after_commit")
         return None
+
+    async def _write(self, batch: list[Waiting], now: dt.datetime) -> None:
+        if self._throttle.write(self._rt.monotonic()):
+            async with self._rt.db.system() as tx:
+                await _store(tx.run, batch, now)
+                await queue.defer_wake(tx, "digest")
+        else:
+            async with self._rt.db.session() as session:
+                await _store(session.run, batch, now)
 
     def _settle_owed(self) -> None:
         """The last write before a pause must be followed by a job, when nobody here is rung."""

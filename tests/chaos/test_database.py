@@ -11,6 +11,7 @@ import asyncpg
 import pytest
 
 from atendeja.dev.postgres import SUPERUSER
+from atendeja.inbound import intake
 from tests import server
 from tests.chaos import postgres
 from tests.chaos.crowd import shop
@@ -68,7 +69,7 @@ async def test_a_hole_in_front_of_the_database(cluster: server.Server, database:
             await asyncio.sleep(1)
             proxy.hole()
             opened = monotonic()
-            assert await crowd.first_after(opened, 503) < ANSWER_S
+            assert await crowd.first_after(opened, 503) < intake.STORE_S + 3
             status, text = await readiness(made)
             assert status == 503 and "the database is away" in text
             await asyncio.sleep(max(0, opened + 10 - monotonic()))

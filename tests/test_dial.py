@@ -108,18 +108,18 @@ async def test_a_goodbye_that_nobody_hears_takes_a_second(silent: int, cluster: 
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asking
-    began = monotonic()
-    await line.close()
-    assert monotonic() - began < 5
+    async with asyncio.timeout(5):
+        await line.close()
     assert line.is_closed()
 
 
-async def test_a_transaction_that_is_cut_short_gives_its_locks_back(rt: Runtime) -> None:
+async def test_a_transaction_that_is_cut_short_gives_its_locks_back(rt: Runtime, silent: int) -> None:
     """F52: its connection is closed, not asked to roll back, and the server notices although it waits for something else."""
 
     async def work(tx: db.Tx) -> None:
         await tx._connection.execute("SELECT pg_advisory_xact_lock(7)")
-        await tx._connection.execute("SELECT pg_sleep(9)")
+        tx._connection._con._addr = ("127.0.0.1", silent)  # where asyncpg will ask to cancel what follows
+        await tx._connection.execute("SELECT pg_sleep(30)")
 
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.5):

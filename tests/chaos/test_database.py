@@ -249,6 +249,7 @@ async def fail_over(own: postgres.Own, twin: postgres.Own, tmp_path: Path, log_d
     async with shop(own, tmp_path, log_dir, dsn=dsn) as (made, crowd):
         child = await crowd.serve(DATABASE_ADMIN_URL=made.admin_dsn)
         async with crowd.writing():
+            assert await crowd.first_after(monotonic()) < HEAL_S, "the standby is named first, and passed over"
             await asyncio.sleep(1)
             await asyncio.to_thread(twin.stop, "immediate")
             alone = monotonic()

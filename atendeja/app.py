@@ -30,7 +30,7 @@ from atendeja.errors import Refused, Unavailable
 from atendeja.inbound import webhook
 from atendeja.inbound.intake import Intake
 from atendeja.queue import end, every, supervise
-from atendeja.runtime import Runtime, fresh_id
+from atendeja.runtime import KEEP_TIME_EVERY_S, Runtime, fresh_id
 from atendeja.watchdog import Watchdog
 from atendeja.worker import Worker
 
@@ -85,7 +85,7 @@ async def _connect_ready(config: Config) -> Database:
 
 
 async def _pending(database: Database) -> list[str]:
-    async with database.pool.acquire() as connection:
+    async with database.connection() as connection:
         known = migrate.read(db.sql_dir() / "migrations")
         return [f"{m.version:04d}_{m.name}" for m in migrate.pending(known, await migrate.applied(connection))]
 
@@ -108,6 +108,8 @@ async def open_runtime(config: Config) -> AsyncIterator[Runtime]:
     cloud = Cloud(config.wa_api_base, config.wa_api_version)
     rt = Runtime(config=config, db=database, cloud=cloud, who=who)
     try:
+        with contextlib.suppress(Unavailable):  # asked again soon
+            await rt.keep_time()
         async with database.session() as session:
             await rt.guard.open(session, rt.now())
         database.greet = lambda session: rt.guard.meet(session, rt.now())
@@ -127,6 +129,7 @@ def build(rt: Runtime, role: Role, extra: list[BaseRoute] | None = None) -> Star
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         watching = Watchdog(rt)
         watching.start()
+        clock = _keep(rt, "clock", lambda: every(KEEP_TIME_EVERY_S, rt.keep_time, rt.stopping), rt.stopping)
         flushing = _keep(rt, "intake", intake.run, intake.closing)
         door = None if role == "worker" else _keep(rt, "door", lambda: _hold_door(rt), rt.stopping)
         if rt.guard.hold is not None:
@@ -143,6 +146,7 @@ def build(rt: Runtime, role: Role, extra: list[BaseRoute] | None = None) -> Star
             if not rt.stopping.is_set():
                 rt.stop()
             intake.close()
+            clock.cancel()
             await rt.grant(flushing)
             if worker is not None:
                 await worker.stop()

@@ -28,6 +28,7 @@ import asyncpg
 import msgspec
 import structlog
 
+from atendeja.dial import CLOSE_S, Dialer, Line
 from atendeja.errors import Refused, Unavailable
 
 R = TypeVar("R")
@@ -82,12 +83,31 @@ statements take; but a plan made on an empty table scans it, and goes on scannin
 is a few keys into an index, so nested loops over indexes are right at any size."""
 
 TRIES = 3
-STATEMENT_TIMEOUT_S = 30
-IDLE_S = 5
+STATEMENT_TIMEOUT_S = 10
+"""For one statement, by the server's clock, whatever it waits for."""
+ANSWER_S = STATEMENT_TIMEOUT_S + 2
+"""A server that has not answered a statement by then is not there."""
+LOCK_TIMEOUT_S = 5
+IDLE_TIMEOUT_S = 5
 """A transaction in which nothing is asked for so long is that of a process that is frozen, or cut off: the server ends it, or its
 locks would keep the one who takes over its leases waiting."""
-CONNECT_TIMEOUT_S = 5
-CLOSE_S = 1
+ACQUIRE_S = 10
+"""For a connection of the pool: two hosts are tried meanwhile, if they must be."""
+ROLLBACK_S = 2
+SILENCE_S = 5
+"""Who was cut short after so long a wait had an answer that does not come; the other connections may be as dead."""
+
+LIMITS = {
+    "statement_timeout": f"{STATEMENT_TIMEOUT_S}s",
+    "lock_timeout": f"{LOCK_TIMEOUT_S}s",
+    "idle_in_transaction_session_timeout": f"{IDLE_TIMEOUT_S}s",
+    "client_connection_check_interval": "2s",
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
+    "tcp_user_timeout": "15s",
+}
+"""How long the server works, waits and holds for us: a client that is gone must not keep its locks."""
 
 
 @cache
@@ -252,18 +272,41 @@ class Database:
     async def session(self) -> AsyncIterator[Session]:
         """Single statements on system tables and listed functions, each its own transaction."""
         try:
-            async with self.pool.acquire() as connection:
+            async with self.connection() as connection:
                 yield Session(connection, {})
         except TRANSIENT as error:
             raise Unavailable(f"the database is away: {describe(error)}") from error
 
     @asynccontextmanager
+    async def connection(self) -> AsyncIterator[asyncpg.Connection]:
+        """A connection of the pool, for a while. Raises TimeoutError when there is none to be had within 10 s.
+
+        One that was cut short while it waited for the server is closed: to ask it anything more would be to wait again. When the
+        wait was long, all the others are replaced too before they are used again: they may have died with it.
+        """
+        loop = asyncio.get_running_loop()
+        async with self.pool.acquire(timeout=ACQUIRE_S) as connection:
+            began = loop.time()
+            try:
+                yield connection
+            except (TimeoutError, asyncio.CancelledError):
+                connection.terminate()
+                if loop.time() - began > SILENCE_S:
+                    await self.pool.expire_connections()
+                raise
+            except asyncpg.ReadOnlySQLTransactionError:  # a primary no longer
+                await self.pool.expire_connections()
+                raise
+
+    @asynccontextmanager
     async def _transaction(self, begin: str, tenant_id: int | None) -> AsyncIterator[Tx]:
-        async with self.pool.acquire() as connection:
+        async with self.connection() as connection:
             await connection.execute(begin)
             try:
                 yield Tx(connection, tenant_id)
                 await connection.execute("COMMIT")
+            except (TimeoutError, asyncio.CancelledError):
+                raise  # and the connection is closed
             except BaseException:
                 await _abandon(connection)
                 raise
@@ -296,7 +339,8 @@ class Database:
 async def _abandon(connection: asyncpg.Connection) -> None:
     """Roll back, whatever happened; a connection that cannot is closed, so that no open transaction goes back to the pool."""
     try:
-        await asyncio.shield(connection.execute("ROLLBACK"))
+        async with asyncio.timeout(ROLLBACK_S):
+            await connection.execute("ROLLBACK")
     except (*TRANSIENT, asyncpg.PostgresError, asyncio.CancelledError):
         connection.terminate()
 
@@ -351,13 +395,8 @@ async def connect(dsn: str, *, size: int = 12, setting: str = "DATABASE_URL") ->
     settings = {
         "role": "atendeja_app",
         "application_name": "atendeja",
-        "statement_timeout": f"{STATEMENT_TIMEOUT_S}s",
-        "lock_timeout": "10s",
-        "idle_in_transaction_session_timeout": f"{IDLE_S}s",
+        **LIMITS,
         **PLANNER,
-        "tcp_keepalives_idle": "10",
-        "tcp_keepalives_interval": "5",
-        "tcp_keepalives_count": "3",
     }
     made: list[Database] = []
 
@@ -370,10 +409,11 @@ async def connect(dsn: str, *, size: int = 12, setting: str = "DATABASE_URL") ->
         try:
             pool = await asyncpg.create_pool(
                 dsn,
+                connect=Dialer(dsn),
+                connection_class=Line,
                 min_size=1,
                 max_size=size,
-                timeout=CONNECT_TIMEOUT_S,
-                command_timeout=STATEMENT_TIMEOUT_S + 5,
+                command_timeout=ANSWER_S,
                 max_inactive_connection_lifetime=600,
                 server_settings=settings,
                 init=init,
@@ -399,7 +439,7 @@ async def listening(
     """
     settings = {"role": "atendeja_app", "application_name": "atendeja-listen"}
     with connecting(setting):
-        connection = await asyncpg.connect(dsn, timeout=CONNECT_TIMEOUT_S, server_settings=settings)
+        connection = await Dialer(dsn)(server_settings=settings)
     try:
         await connection.add_listener(channel, lambda _connection, _pid, _channel, payload: hear(payload))
         yield Session(connection, {})

@@ -17,6 +17,7 @@ import structlog
 from msgspec import Struct
 
 from atendeja import db
+from atendeja.dial import Dialer
 from atendeja.errors import Refused, Unavailable
 
 log = structlog.get_logger(__name__)
@@ -150,9 +151,7 @@ def administrator_sql(login: str) -> str:
 @asynccontextmanager
 async def _connect(dsn: str) -> AsyncIterator[asyncpg.Connection]:
     with db.connecting("DATABASE_ADMIN_URL (without it DATABASE_URL)"):
-        connection = await asyncpg.connect(
-            dsn, timeout=db.CONNECT_TIMEOUT_S, server_settings={"application_name": "atendeja-migrate"}
-        )
+        connection = await Dialer(dsn)(server_settings={"application_name": "atendeja-migrate"})
     try:
         yield connection
     except db.TRANSIENT as error:

@@ -19,6 +19,8 @@ watched where it asks for a job, every 5 s at least: a job that beats would be o
 import asyncio
 import contextlib
 import datetime as dt
+import os
+import signal
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Sequence
 from typing import Literal, TypeVar
 
@@ -28,7 +30,7 @@ from msgspec import Struct
 from procrastinate import BaseConnector, PsycopgConnector
 from procrastinate.manager import JobManager
 
-from atendeja import failpoints
+from atendeja import dial, failpoints
 from atendeja.db import Session, Tx, query
 from atendeja.errors import Unavailable
 
@@ -224,7 +226,7 @@ def build_app(
     """
     connector = PsycopgConnector(
         conninfo=dsn,
-        kwargs={"options": "-c role=atendeja_app -c application_name=atendeja-jobs"},
+        kwargs={**dial.LIBPQ, "options": "-c role=atendeja_app -c application_name=atendeja-jobs"},
         min_size=1,
         max_size=4,
         timeout=60,
@@ -251,9 +253,14 @@ async def rescue_stalled(app: procrastinate.App, session: Session, now: dt.datet
 
 
 async def outcome(work: Coroutine[object, object, None]) -> Exception | None:
-    """Run it, and return the exception it ended with instead of raising: the one place that catches whatever it may be."""
+    """Run it, and return the exception it ended with instead of raising: the one place that catches whatever it may be.
+
+    Without memory nothing that we could still do is to be relied upon: the process ends as by kill -9, which all is made for.
+    """
     try:
         await work
+    except MemoryError:
+        os.kill(os.getpid(), signal.SIGKILL)
     except Exception as error:  # noqa: BLE001
         return error
     return None
@@ -329,7 +336,8 @@ async def supervise(
     age: Callable[[], float] = lambda: 0.0,
     stall_s: float = STALL_S,
 ) -> None:
-    """Keep a loop alive: one that returns, raises or stalls (see `watch`) is started again after 0.2 s, 0.4 s … at most 5 s."""
+    """Keep a loop alive: one that returns, raises or stalls (see `watch`) is started again after 0.2 s, 0.4 s … at most 5 s, or 2 s
+    when it is only the database that is away: what waits is to go on soon after its return."""
     wait_s = 0.2
     while not stopping.is_set():
         began = asyncio.get_running_loop().time()
@@ -337,7 +345,8 @@ async def supervise(
         if stopping.is_set():
             return
         on_end(name)
-        wait_s = 0.2 if asyncio.get_running_loop().time() - began > 30 else min(wait_s * 2, 5.0)
+        longest_s = 2.0 if isinstance(error, Unavailable) else 5.0
+        wait_s = 0.2 if asyncio.get_running_loop().time() - began > 30 else min(wait_s * 2, longest_s)
         if isinstance(error, Unavailable):
             log.warning("loop_waits", loop=name, error=str(error))
         elif isinstance(error, Stalled):

@@ -17,16 +17,21 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from uuid import UUID
 
+from msgspec import Struct
+
 from atendeja import broadcast, vault
 from atendeja.broadcast import Broadcast
 from atendeja.cloud import Cloud
 from atendeja.config import Config
-from atendeja.db import Database
+from atendeja.db import Database, query
 from atendeja.guard import Guard
 from atendeja.ids import uuid7
 from atendeja.leases import Identity, Leases
 from atendeja.queue import Bell
 
+KEEP_TIME_EVERY_S = 30.0
+TRIP_S = 0.5
+"""A question after the time that took longer is asked again later: its answer may be as old."""
 LOOK_S = 0.2
 """How often a stop that waits looks whether it was told not to."""
 
@@ -39,6 +44,31 @@ def utc_now() -> dt.datetime:
 def fresh_id() -> UUID:
     """A UUIDv7 of now, for what is named before there is a Runtime."""
     return uuid7(time.time_ns() // 1_000_000, secrets.randbits(74))
+
+
+class Time(Struct):
+    at: dt.datetime
+
+
+TIME = query("db.time", Time)
+
+
+class Clock:
+    """The time of day by the database's clock, carried on by the monotonic one; this machine's until it is first set.
+
+    So all processes on a database agree on when something is due, and a clock here that is wrong, or put back, moves nothing.
+    """
+
+    def __init__(self) -> None:
+        self._at, self._instant = utc_now(), time.monotonic()
+
+    def __call__(self) -> dt.datetime:
+        return self._at + dt.timedelta(seconds=time.monotonic() - self._instant)
+
+    def set(self, at: dt.datetime, trip_s: float) -> None:
+        """The database just said that it is `at`, give or take the time that its answer took. Moves only by more than that."""
+        if abs(at - self()) > dt.timedelta(seconds=trip_s):
+            self._at, self._instant = at, time.monotonic()
 
 
 @dataclass
@@ -134,7 +164,7 @@ class Runtime:
     """Until when, on the monotonic clock, what is in flight at a stop has time."""
     beats: dict[str, float] = field(default_factory=dict)
     """Loop → when it last came round, on the monotonic clock."""
-    clock: Callable[[], dt.datetime] = utc_now
+    clock: Callable[[], dt.datetime] = field(default_factory=Clock)
     monotonic: Callable[[], float] = time.monotonic
     guard: Guard = field(init=False)
     dice: random.Random = field(default_factory=lambda: random.Random(secrets.randbits(128)))  # noqa: S311  (ids and jitter; secrets come from `secrets`)
@@ -158,8 +188,17 @@ class Runtime:
             await asyncio.wait({task}, timeout=min(left_s, LOOK_S))
         task.cancel()
 
+    async def keep_time(self) -> None:
+        """Set our clock by the database's. Raises Unavailable."""
+        began = time.monotonic()
+        async with self.db.session() as session:
+            said = await session.one(TIME)
+        trip_s = time.monotonic() - began
+        if said is not None and isinstance(self.clock, Clock) and trip_s < TRIP_S:
+            self.clock.set(said.at, trip_s)
+
     def now(self) -> dt.datetime:
-        """The time of day, UTC."""
+        """The time of day, UTC, by the database's clock."""
         return self.clock()
 
     def new_id(self) -> UUID:

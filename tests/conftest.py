@@ -24,7 +24,7 @@ from atendeja.config import Config
 from atendeja.runtime import Runtime
 from tests import canary, server, world
 
-ALLOWED_SKIPS = ("chromium is not installed", "needs root", "needs Linux")
+ALLOWED_SKIPS = ("chromium is not installed", "needs root", "needs Linux", "may not mount", "libfaketime is not installed")
 """The only reasons for which a test may be skipped; any other fails the run."""
 
 MAY_BLOCK = {

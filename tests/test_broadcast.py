@@ -15,8 +15,8 @@ from atendeja.broadcast import EVERY_S, EVERYTHING, Throttle
 from atendeja.errors import Unavailable
 from atendeja.queue import Bell
 from atendeja.runtime import Bells, Runtime
+from tests.chaos.proxy import Proxy
 from tests.journeys import tables
-from tests.outbound.proxy import Hanging
 
 GAPS = (0.0, 0.01, 0.049, 0.05, 0.0513, 0.9)
 
@@ -130,10 +130,10 @@ async def test_a_listener_that_was_lost_looks_everywhere_when_it_is_back(rt: Run
 
 async def test_a_listener_that_is_cut_off_without_a_word_is_noticed(rt: Runtime) -> None:
     """F52: a black hole: the connection stands, and nothing comes any more."""
-    async with Hanging(rt.config.listen_url.reveal()) as proxy:
+    async with Proxy(rt.config.listen_url.reveal()) as proxy:
         heard: list[str] = []
-        task = await listening(rt, heard, proxy.dsn)
-        proxy.hangs = True
+        task = await listening(rt, heard, proxy.url)
+        proxy.down.hole = True
         with pytest.raises(Unavailable, match="TimeoutError at the address of DATABASE_LISTEN_URL"):
             await asyncio.wait_for(task, broadcast.PROBE_EVERY_S + broadcast.PROBE_S + 10)
 

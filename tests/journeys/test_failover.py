@@ -16,9 +16,9 @@ from atendeja import migrate
 from atendeja.dev import process
 from atendeja.dev.postgres import SUPERUSER, Cluster
 from tests import server
+from tests.chaos.proxy import Proxy
 from tests.journeys.test_restored import AFTER, BEFORE, BETWEEN, FLOW, NAME, NEW, holds, queued, ready, replied, until
 from tests.journeys.town import Town, town
-from tests.outbound.proxy import Proxy
 
 
 class Pair:
@@ -32,7 +32,7 @@ class Pair:
         await self.proxy.close()
         await asyncio.to_thread(self.primary.kill)
         await asyncio.to_thread(run, self.standby, "SELECT pg_promote()")
-        self.proxy.point_at(self.standby.dsn(NAME))
+        self.proxy.aim(self.standby.dsn(NAME))
         await self.proxy.open()
         self.town.admin_dsn = self.standby.dsn(NAME, SUPERUSER)
         self.town.admin = await asyncpg.connect(self.town.admin_dsn)
@@ -79,7 +79,7 @@ async def pair(tmp_path: Path, log_dir: Path) -> AsyncIterator[Pair]:
         with following(primary) as standby:
             async with (
                 Proxy(primary.dsn(NAME)) as proxy,
-                town(primary, NAME, tmp_path, log_dir, FLOW, proxy.dsn) as made,
+                town(primary, NAME, tmp_path, log_dir, FLOW, proxy.url) as made,
             ):
                 yield Pair(primary, standby, proxy, made)
     finally:

@@ -10,8 +10,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests import canary, server, world
+from tests.chaos.proxy import Proxy
 from tests.journeys.town import Town, town
-from tests.outbound.proxy import Proxy
 
 FLOW = """
 spec: 1
@@ -193,7 +193,7 @@ async def test_without_a_database_it_lives_and_says_that_it_is_not_ready(
     cluster: server.Server, database: str, tmp_path: Path, log_dir: Path, ana: str
 ) -> None:
     """F50: 503 with a reason, webhooks 503 and repeated; all is well when it is back, in the same process."""
-    async with Proxy(cluster.dsn(database)) as proxy, town(cluster, database, tmp_path, log_dir, FLOW, dsn=proxy.dsn) as made:
+    async with Proxy(cluster.dsn(database)) as proxy, town(cluster, database, tmp_path, log_dir, FLOW, dsn=proxy.url) as made:
         child = await made.serve()
         await proxy.close()
         async with made.http.get(f"{made.url}/health/ready") as response:

@@ -7,8 +7,8 @@ from time import monotonic
 import pytest
 
 from tests import server, world
+from tests.chaos.proxy import Proxy
 from tests.journeys.town import Town, town
-from tests.outbound.proxy import Hanging
 
 FLOW = """
 spec: 1
@@ -75,10 +75,9 @@ async def test_a_second_signal_does_not_wait(
 async def test_a_database_that_hangs_does_not_hold_the_stop(
     cluster: server.Server, database: str, tmp_path: Path, log_dir: Path
 ) -> None:
-    proxy = Hanging(cluster.dsn(database))
-    async with proxy, town(cluster, database, tmp_path, log_dir, FLOW, proxy.dsn) as made:
+    async with Proxy(cluster.dsn(database)) as proxy, town(cluster, database, tmp_path, log_dir, FLOW, proxy.url) as made:
         child = await made.serve(SHUTDOWN_GRACE_S="1")
-        proxy.hangs = True
+        proxy.down.hole = True
         await asyncio.sleep(2.5)  # every loop has come to ask it something
         began = monotonic()
         assert await child.stop() == 0

@@ -16,8 +16,8 @@ from atendeja.outbound.senders import Senders
 from atendeja.runtime import Runtime
 from atendeja.simulator import Simulator
 from tests import server, world
+from tests.chaos.proxy import Proxy
 from tests.outbound.office import ANA, BIA, Office
-from tests.outbound.proxy import Proxy
 from tests.turn.shop import Shop
 
 
@@ -80,7 +80,7 @@ async def test_a_commit_that_was_kept_without_our_knowing_strands_nobody(
 ) -> None:
     """F15 on the way out: the connection ends during the COMMIT of a claim. The claim is given back and made again; one POST."""
     async with Proxy(cluster.dsn(database)) as proxy:
-        config = world.make_config(proxy.dsn, cluster.dsn(database, "postgres"), tmp_path, WA_API_BASE=simulator.url)
+        config = world.make_config(proxy.url, cluster.dsn(database, "postgres"), tmp_path, WA_API_BASE=simulator.url)
         async with app.open_runtime(config) as rt:
             admin = await asyncpg.connect(config.admin_url.reveal())
             office = Office(rt, await world.found(rt.db, config.secret_keys), admin, simulator)

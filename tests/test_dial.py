@@ -94,7 +94,7 @@ async def test_the_servers_limits_are_in_force(rt: Runtime) -> None:
     assert {name: value for name, value in found.items() if name.endswith("timeout") and name != "tcp_user_timeout"} == {
         "statement_timeout": "10s",
         "lock_timeout": "5s",
-        "idle_in_transaction_session_timeout": "10s",
+        "idle_in_transaction_session_timeout": "5s",
     }
     assert found.keys() >= {"tcp_user_timeout", "tcp_keepalives_idle"}
 

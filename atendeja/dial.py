@@ -7,6 +7,7 @@ takes writes is good; the operating system probes a silent line and ends it. Ref
 has one time limit for all of them.
 """
 
+import asyncio
 import socket
 from typing import Any
 
@@ -74,16 +75,21 @@ class Dialer:
         The address may be given again, as a pool does.
         """
         error: Exception | None = None
-        for n, (host, port) in enumerate(self._hosts):
+        for host in list(self._hosts):
             try:
-                line = await self._open(host, port, options)
+                return await self._open(*host, options)
             except _NOT_HERE as failed:
                 error = failed
-            else:
-                self._hosts = self._hosts[n:] + self._hosts[:n]
-                return line
+                self._put_last(host)
+            except asyncio.CancelledError:
+                self._put_last(host)  # whoever waited for it had no more time: the next begins with another
+                raise
         assert error is not None
         raise error
+
+    def _put_last(self, host: tuple[str | None, int | None]) -> None:
+        self._hosts.remove(host)
+        self._hosts.append(host)
 
     async def _open(self, host: str | None, port: int | None, options: dict[str, Any]) -> Line:
         kind = {**options, "connection_class": Line, "timeout": CONNECT_TIMEOUT_S, "target_session_attrs": "read-write"}

@@ -89,10 +89,16 @@ class Leases:
         return taken.term
 
     async def renew(self, session: Session, instant: float) -> None:
-        """Renew all that is ours. What somebody else has taken is ours no longer."""
-        names = sorted(self._until)
-        held = {row.name for row in await session.all(RENEW, boot=self._who.boot, names=names, ttls=[ttl_s(n) for n in names])}
-        self._until = {name: instant + ttl_s(name) for name in held}
+        """Renew all that is ours. What somebody else has taken is ours no longer; what is taken, forgotten or given back meanwhile
+        stays so."""
+        asked = sorted(self._until)
+        rows = await session.all(RENEW, boot=self._who.boot, names=asked, ttls=[ttl_s(name) for name in asked])
+        held = {row.name for row in rows}
+        for name in self._until.keys() & set(asked):
+            if name in held:
+                self._until[name] = max(self._until[name], instant + ttl_s(name))
+            else:
+                del self._until[name]
 
     def forget(self, name: str) -> None:
         """Renew it no more."""

@@ -60,6 +60,35 @@ async def test_a_silent_host_is_passed_over_and_remembered(
     assert dialer._hosts[-1] == ("127.0.0.1", silent)
 
 
+async def test_dials_at_once_agree_on_the_good_host(
+    silent: int, cluster: server.Server, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F51: after a failover a pool opens several connections together."""
+    monkeypatch.setattr(dial, "CONNECT_TIMEOUT_S", 1)
+    dsn = cluster.dsn(database)
+    place = urlsplit(dsn).netloc.rpartition("@")[2]
+    dialer = Dialer(dsn.replace(place, f"127.0.0.1:{silent},{place}"))
+    for line in await asyncio.gather(*(dialer() for _ in range(4))):
+        await line.close()
+    assert dialer._hosts[-1] == ("127.0.0.1", silent)
+
+
+async def test_who_had_no_more_time_leaves_the_next_another_host(
+    silent: int, cluster: server.Server, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F51: two of three hosts are silent, and whoever asks has time for one of them only."""
+    monkeypatch.setattr(dial, "CONNECT_TIMEOUT_S", 5)
+    dsn = cluster.dsn(database)
+    place = urlsplit(dsn).netloc.rpartition("@")[2]
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        dialer = Dialer(dsn.replace(place, f"127.0.0.1:{silent},127.0.0.1:{other.getsockname()[1]},{place}"))
+        for _ in range(2):
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.5):
+                    await dialer()
+        await (await asyncio.wait_for(dialer(), 4)).close()
+
+
 async def test_nobody_there_is_the_last_ones_error(silent: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dial, "CONNECT_TIMEOUT_S", 0.2)
     with pytest.raises(TimeoutError):

@@ -89,6 +89,45 @@ async def test_a_lease_is_relied_upon_no_longer_than_it_lasts_from_the_asking(rt
     assert not mine.hold("digest:0", 104.0)
 
 
+async def test_what_changes_hands_while_the_rest_is_renewed_stays_so(rt: Runtime, tmp_path: Path) -> None:
+    """F24: a renewal waits for the row; meanwhile one lease is given back, one forgotten and one taken."""
+    mine = Leases(who(tmp_path))
+    for name in ("digest:0", "send:1", "send:2"):
+        assert await take(rt, mine, name)
+    admin = await asyncpg.connect(rt.config.admin_url.reveal())
+    try:
+        async with rt.db.session() as renewing, rt.db.session() as other:
+            async with admin.transaction():
+                await admin.execute("SELECT FROM lease WHERE name = 'send:1' FOR UPDATE")
+                renewal = asyncio.ensure_future(mine.renew(renewing, 1.0))
+                await asyncio.sleep(0.2)
+                mine.forget("send:2")
+                assert await mine.take(other, "send:3", 1.0)
+            await renewal
+            assert {name for name in ("digest:0", "send:1", "send:2", "send:3") if mine.hold(name, 1.0)} == {
+                "digest:0",
+                "send:1",
+                "send:3",
+            }
+            await mine.release(other, kept={"send:1"})
+            await mine.renew(renewing, 2.0)
+            assert await Leases(who(tmp_path / "other")).take(other, "digest:0", 2.0) is not None
+    finally:
+        await admin.close()
+
+
+async def test_a_lease_given_back_is_not_renewed(rt: Runtime, tmp_path: Path) -> None:
+    """A renewal that was on its way when the process gave its leases back must not take them again."""
+    mine = Leases(who(tmp_path))
+    assert await take(rt, mine)
+    async with rt.db.session() as session:
+        await mine.release(session)
+        mine._until["digest:0"] = 9.0
+        await mine.renew(session, 1.0)
+    assert not mine.hold("digest:0", 1.0)
+    assert await take(rt, who(tmp_path / "other"))
+
+
 async def test_the_term_tells_a_change_of_hands(rt: Runtime, tmp_path: Path) -> None:
     one, other = Leases(who(tmp_path / "one")), Leases(who(tmp_path / "other"))
     first = await take(rt, one)

@@ -5,9 +5,9 @@ ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, boot = excluded.boot,
 WHERE l.until < now() OR l.holder = excluded.holder RETURNING term;
 
 -- name: renew
--- All leases of a process at once. A name that does not come back has been taken by another.
+-- All leases of a process at once. A name that does not come back has been taken by another, or given back by us.
 UPDATE lease l SET until = now() + make_interval(secs => n.ttl_s) FROM unnest(:names::text[], :ttls::float8[]) AS n (name, ttl_s)
-WHERE l.boot = :boot AND l.name = n.name RETURNING l.name;
+WHERE l.boot = :boot AND l.name = n.name AND l.until > '-infinity' RETURNING l.name;
 
 -- name: release
 -- All but some. The row stays, with its term.

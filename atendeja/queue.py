@@ -266,6 +266,18 @@ async def outcome(work: Coroutine[object, object, None]) -> Exception | None:
     return None
 
 
+async def each(items: Iterable[T], work: Callable[[T], Coroutine[object, object, None]]) -> None:
+    """Do it for each, whatever becomes of the others; the first error is raised at the end. A database that is away ends it."""
+    first: Exception | None = None
+    for item in items:
+        error = await outcome(work(item))
+        if isinstance(error, Unavailable):
+            raise error
+        first = first or error
+    if first is not None:
+        raise first
+
+
 async def halve(batch: Sequence[T], work: Callable[[Sequence[T]], Coroutine[object, object, None]]) -> list[tuple[T, Exception]]:
     """Do the batch; when it fails by a bug, do its halves, down to the items that fail alone. Returns those with their error.
 

@@ -8,12 +8,13 @@ that came before their message was known are joined here too.
 
 import datetime as dt
 from collections import Counter
+from functools import partial
 from uuid import UUID
 
 import structlog
 from msgspec import Struct
 
-from atendeja import ledger
+from atendeja import ledger, queue
 from atendeja.db import Nothing, Tx, query
 from atendeja.outbound import protocol
 from atendeja.outbound.protocol import Doubt, End
@@ -64,10 +65,13 @@ class Reconciler:
         by_tenant: dict[int, list[UUID]] = {}
         for row in unsettled:
             by_tenant.setdefault(row.tenant_id, []).append(row.message_id)
-        for tenant_id, ids in by_tenant.items():
-            await self._settle(tenant_id, sorted(ids), now)
-        for tenant_id, keys in orphans.items():
-            await self._join(tenant_id, keys, now)
+        await queue.each(
+            [
+                *(partial(self._settle, tenant_id, sorted(ids), now) for tenant_id, ids in by_tenant.items()),
+                *(partial(self._join, tenant_id, keys, now) for tenant_id, keys in orphans.items()),
+            ],
+            lambda work: work(),
+        )
 
     def _check_health(self, backlog: Backlog | None, now: dt.datetime) -> None:
         assert backlog is not None  # an aggregate always has a row

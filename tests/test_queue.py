@@ -506,3 +506,29 @@ def test_our_copy_of_the_schema_is_that_of_the_installed_library() -> None:
     header = list(itertools.takewhile(lambda line: line != "-- Procrastinate Schema", copy.splitlines()))
     assert len(header) == 2 and all(line.startswith("-- ") for line in header)
     assert copy.splitlines()[2:] == shipped.splitlines()
+
+
+async def test_what_fails_for_one_is_done_for_the_others_and_still_told() -> None:
+    """A number whose sender cannot start, a tenant whose statuses cannot be read: the rest does not wait for it."""
+    done: list[int] = []
+
+    async def work(n: int) -> None:
+        if n % 2:
+            raise ValueError(n)
+        done.append(n)
+
+    with pytest.raises(ValueError, match="1"):
+        await queue.each([0, 1, 2, 3, 4], work)
+    assert done == [0, 2, 4]
+
+
+async def test_a_database_that_is_away_is_not_asked_for_each() -> None:
+    asked: list[int] = []
+
+    async def work(n: int) -> None:
+        asked.append(n)
+        raise Unavailable("away")
+
+    with pytest.raises(Unavailable):
+        await queue.each([0, 1, 2], work)
+    assert asked == [0]

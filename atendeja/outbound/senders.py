@@ -47,12 +47,14 @@ class Senders:
             return False
         async with self._rt.db.session() as session:
             due = await session.all(DUE, at=self._rt.now())
-        for wanted in due:
-            if await self._has_sender(wanted.number_id):
-                self._rt.bells.ring_number(wanted.number_id)
-            else:
-                await self._start(wanted)
+        await queue.each(due, self._see_to)
         return False
+
+    async def _see_to(self, wanted: DueNumber) -> None:
+        if await self._has_sender(wanted.number_id):
+            self._rt.bells.ring_number(wanted.number_id)
+        else:
+            await self._start(wanted)
 
     def lending(self) -> AbstractContextManager[Lending]:
         """For a transaction that queues messages and may claim them too."""

@@ -369,15 +369,16 @@ async def join_orphans(tx: Tx, keys: Sequence[tuple[UUID, str]], now: dt.datetim
     return (await apply_reports(tx, [msgspec.json.decode(o.content, type=Report) for o in taken], now)).messages
 
 
-async def wait_for_commits(tx: Tx, claimed: Sequence[tuple[UUID, UUID]]) -> None:
+async def wait_for_commits(tx: Tx, claimed: Sequence[tuple[UUID, UUID]], others: Iterable[UUID] = ()) -> None:
     """Until it is certain what became of claims of these (contact, message): their COMMIT may still run, in the server or for its
     standby.
 
     Statements of their own, because only a later one sees what these waited for. A claim made in a turn is an INSERT that nobody
-    can see; but that turn holds its contact's lock. A claim of what was queued holds the message's.
+    can see; but that turn holds its contact's lock. A claim of what was queued holds the message's. `others` are messages that will
+    be locked in the same transaction: all at once, sorted.
     """
     await tx.all(contacts.LOCK, ids=sorted({contact_id for contact_id, _ in claimed}))
-    await tx.all(LOCK_MESSAGES, ids=sorted({message_id for _, message_id in claimed}))
+    await tx.all(LOCK_MESSAGES, ids=sorted({message_id for _, message_id in claimed} | {*others}))
 
 
 async def find_known_orphans(session: Session, most: int = 500) -> dict[int, list[tuple[UUID, str]]]:

@@ -6,9 +6,10 @@ after an outage Meta's repeats are still on their way, and to resolve then would
 that came before their message was known are joined here too.
 """
 
+import asyncio
 import datetime as dt
 from collections import Counter
-from functools import partial
+from collections.abc import Callable, Coroutine
 from uuid import UUID
 
 import structlog
@@ -22,8 +23,13 @@ from atendeja.runtime import Runtime
 
 log = structlog.get_logger(__name__)
 
+Work = Callable[[], Coroutine[object, object, None]]
+
 EVERY_S = 5.0
 MOST = 500
+MISSED_S = 3 * EVERY_S
+JOIN_EVERY_S = 30.0
+"""Statuses that came before their message was known, and without our callback data, are few; asking for them reads all kept ones."""
 BEHIND_S = 5.0
 """A delivery that waits longer than this to be digested means that our intake is not healthy."""
 
@@ -53,25 +59,42 @@ class Reconciler:
     def __init__(self, rt: Runtime) -> None:
         self._rt = rt
         self._healthy_since = rt.now()
+        self._missed, self._looked_at = False, asyncio.get_running_loop().time()
+        self._joined_at = float("-inf")
 
     async def work(self) -> None:
-        """One look; what is left waits for the next."""
+        """One look; what is left waits for the next. A look that was missed, because the database was away or we stood still, means
+        that nobody can say how the intake was meanwhile."""
+        instant = asyncio.get_running_loop().time()
+        if self._missed or instant - self._looked_at > MISSED_S:
+            self._healthy_since = self._rt.now()
+        self._missed, self._looked_at = True, instant
+        await self._look()
+        self._missed = False
+
+    async def _look(self) -> None:
         now = self._rt.now()
         async with self._rt.db.session() as session:
             backlog = await session.one(BACKLOG)
             self._check_health(backlog, now)
             unsettled = await session.all(UNSETTLED, doubt_before=self._doubt_before(now), most=MOST)
-            orphans = await ledger.find_known_orphans(session)
         by_tenant: dict[int, list[UUID]] = {}
         for row in unsettled:
             by_tenant.setdefault(row.tenant_id, []).append(row.message_id)
-        await queue.each(
-            [
-                *(partial(self._settle, tenant_id, sorted(ids), now) for tenant_id, ids in by_tenant.items()),
-                *(partial(self._join, tenant_id, keys, now) for tenant_id, keys in orphans.items()),
-            ],
-            lambda work: work(),
-        )
+
+        async def settle(tenant_id: int) -> None:
+            await self._settle(tenant_id, sorted(by_tenant[tenant_id]), now)
+
+        works: list[Work] = [lambda: queue.each(by_tenant, settle), self._join_orphans]
+        await queue.each(works, lambda work: work())
+
+    async def _join_orphans(self) -> None:
+        if self._looked_at - self._joined_at < JOIN_EVERY_S:
+            return
+        self._joined_at = self._looked_at
+        async with self._rt.db.session() as session:
+            orphans = await ledger.find_known_orphans(session)
+        await queue.each(orphans.items(), lambda found: self._join(*found, self._rt.now()))
 
     def _check_health(self, backlog: Backlog | None, now: dt.datetime) -> None:
         assert backlog is not None  # an aggregate always has a row

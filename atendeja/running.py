@@ -25,6 +25,7 @@ MARK = query("running.mark", Nothing)
 CLEAR = query("running.clear", Nothing)
 BEAT = query("running.beat", Nothing)
 TAKE_OVER = query("running.take_over", Suspect)
+RECALL = query("running.recall", Suspect)
 
 
 async def mark(session: Session, who: Identity, contacts: Iterable[tuple[int, UUID]]) -> None:
@@ -43,7 +44,12 @@ async def acquit(session: Session, who: Identity) -> None:
     await session.run(CLEAR, boot=who.boot, stage="alone")
 
 
-async def watch(session: Session, who: Identity) -> list[Suspect]:
-    """Say that we live, and return the suspects of those who do not, which are ours to run alone from now on."""
+async def watch(session: Session, who: Identity, ttl_s: float = TTL_S) -> list[Suspect]:
+    """Say that we live, and return the suspects of those who have not for `ttl_s`, which are ours to run alone from now on."""
     await session.run(BEAT, boot=who.boot)
-    return await session.all(TAKE_OVER, boot=who.boot, holder=who.holder, ttl_s=TTL_S)
+    return await session.all(TAKE_OVER, boot=who.boot, holder=who.holder, ttl_s=ttl_s)
+
+
+async def recall(session: Session, who: Identity) -> list[Suspect]:
+    """Whom we are to run alone, should the answer to a take-over have been lost."""
+    return await session.all(RECALL, boot=who.boot)

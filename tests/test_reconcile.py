@@ -3,8 +3,10 @@
 import asyncio
 from collections.abc import AsyncIterator
 
+import asyncpg
 import pytest
 
+from atendeja.errors import Unavailable
 from atendeja.reconcile import BEHIND_S, Reconciler
 from tests import world
 from tests.outbound.conftest import office, simulator
@@ -53,6 +55,23 @@ async def test_while_nobody_takes_webhooks_no_doubt_is_given_up(doubtful: Office
     await reconciler.work()
     assert await doubtful.states() == ["in_doubt"]
     doubtful.later(seconds=2)
+    await reconciler.work()
+    assert await doubtful.states() == ["unknown"]
+
+
+async def test_a_look_that_failed_means_that_nobody_knows_how_the_intake_was(doubtful: Office) -> None:
+    """F45, F50: the database was away, and with it the statuses: T begins anew when it is back."""
+    reconciler = Reconciler(doubtful.rt)
+    doubtful.later(seconds=100)
+    pool = doubtful.rt.db.pool
+    doubtful.rt.db.pool = await asyncpg.create_pool("postgresql://nobody@127.0.0.1:9/none", min_size=0)
+    with pytest.raises(Unavailable):
+        await reconciler.work()
+    doubtful.rt.db.pool = pool
+    doubtful.later(seconds=30)
+    await reconciler.work()
+    assert await doubtful.states() == ["in_doubt"]
+    doubtful.later(seconds=121)
     await reconciler.work()
     assert await doubtful.states() == ["unknown"]
 

@@ -42,6 +42,8 @@ class Candidate(Struct, frozen=True):
     user_id: str | None
     taken_at: dt.datetime | None
     window_until: dt.datetime | None
+    doubtful: bool = False
+    """An earlier attempt may have gone out: whatever keeps this one back, nobody may say that it was not sent."""
 
 
 WithdrawalReason = Literal["human", "newer_message", "opted_out", "cancelled", "window_closed", "stale", "operator"]

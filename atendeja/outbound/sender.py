@@ -207,7 +207,8 @@ class Sender:
             given_back = [Done(claim, protocol.abandon(), None) for claim in unclear]
             look = self._look or bool(given_back)
             if given_back:
-                await ledger.wait_for_commits(tx, [(c.message.contact_id, c.message.id) for c in unclear])
+                claimed = [(c.message.contact_id, c.message.id) for c in unclear]
+                await ledger.wait_for_commits(tx, claimed, [d.claim.message.id for d in done])
             if done or given_back:
                 look |= await self._record(tx, [*given_back, *done])
             if not look or budget <= 0:
@@ -230,7 +231,9 @@ class Sender:
             raise error
 
         async def record(some: Sequence[Done]) -> None:
+            self._duplicates = 0
             await self._rt.db.transact(self._tenant_id, lambda tx: self._record(tx, some))
+            self._rt.meter.count("duplicate_sends", self._duplicates)
 
         for d, fault in await queue.halve(done, record):
             log.error("outcome_not_written", message_id=str(d.claim.message.id), exc_info=fault)
@@ -273,12 +276,12 @@ class Sender:
         now, instant = self._rt.now(), self._rt.monotonic()
         room = self._budget(instant)
         claims: list[Claim] = []
-        withdrawn: dict[UUID, protocol.WithdrawalReason] = {}
+        withdrawn: dict[UUID, protocol.WithdrawalReason | None] = {}
         waits: dict[UUID, float] = {}
         for message in candidates:
             pair = self._pair(message.contact_id)
             if (reason := protocol.withdrawal(message, now)) is not None:
-                withdrawn[message.id] = reason
+                withdrawn[message.id] = None if message.doubtful else reason
             elif (wait_s := pair.wait_s(instant)) > 0:
                 waits[message.id] = wait_s
             elif len(claims) < room:
@@ -292,14 +295,17 @@ class Sender:
         self,
         tx: Tx,
         claims: Sequence[Claim],
-        withdrawn: dict[UUID, protocol.WithdrawalReason],
+        withdrawn: dict[UUID, protocol.WithdrawalReason | None],
         waits: dict[UUID, float],
         now: dt.datetime,
     ) -> None:
         if withdrawn:
             await tx.run(WITHDRAW, ids=list(withdrawn), reasons=list(withdrawn.values()))
             for reason in withdrawn.values():
-                self._rt.meter.count("messages_withdrawn", label=reason)
+                if reason is None:
+                    self._rt.meter.count("messages_unknown")
+                else:
+                    self._rt.meter.count("messages_withdrawn", label=reason)
         if waits:
             await tx.run(DEFER, ids=list(waits), ats=[now + dt.timedelta(seconds=s) for s in waits.values()])
             self._bell.ring_in(min(waits.values()))

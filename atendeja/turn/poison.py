@@ -11,6 +11,7 @@ deaths (each half costs a restart), and counting a whole batch (healthy people w
 
 import asyncio
 import datetime as dt
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from typing import Literal
@@ -22,6 +23,7 @@ from msgspec import Struct
 from atendeja import contacts, ledger, queue, running
 from atendeja.db import Nothing, Tx, query
 from atendeja.errors import Unavailable
+from atendeja.leases import TTL_S
 from atendeja.notify import notice
 from atendeja.running import Suspect
 from atendeja.runtime import Runtime
@@ -30,6 +32,7 @@ log = structlog.get_logger(__name__)
 
 ALONE_AT_ONCE = 10
 """Suspects run between two ordinary batches."""
+FOR_EVER_S = 1e9
 KILLED = "turns of it alone did not come to an end: the process died"
 
 
@@ -57,7 +60,14 @@ class Suspects:
         self._counted: set[Suspect] = set()
         """Those of them whose try has been counted in this run of the process: if it does not die, one is enough."""
         self._marked = False
-        self._watched = False
+        self._watched_at = float("-inf")
+        """When we last said that we live, on the monotonic clock."""
+        self._judge_from = float("-inf")
+        """From when on silence of others means that they are dead."""
+        self._answered = True
+        """Whether the last take-over told us whom it took over."""
+        self._named_alone = False
+        """The table may name people as ours to run alone."""
         self._naming = asyncio.Lock()
         """What is pending here and in the table is changed together."""
 
@@ -65,17 +75,24 @@ class Suspects:
 
     async def watch(self) -> None:
         """Say that we live, and take over the suspects of those who do not. Every 2 s, and before the first batch."""
+        instant = self._rt.monotonic()
+        if math.isfinite(self._watched_at) and instant - self._watched_at > TTL_S:
+            self._judge_from = instant + TTL_S  # nobody could say that he lives, us included: the others have this long to say it
         async with self._naming, self._rt.db.session() as session:
-            found = await running.watch(session, self._rt.who)
+            answered, self._answered, self._named_alone = self._answered, False, True
+            found = await running.watch(session, self._rt.who, TTL_S if instant >= self._judge_from else FOR_EVER_S)
+            if not answered:
+                found = await running.recall(session, self._rt.who)
+            self._answered = True
             self._pending.update(found)
-        self._watched = True
+        self._watched_at = instant
         if found:
             log.warning("suspects_found", contacts=len(found))
             self._rt.bells.turn.ring()
 
     async def begin(self) -> None:
         """Nothing may be taken before it is known whom we must run alone."""
-        if not self._watched:
+        if not math.isfinite(self._watched_at):
             await self.watch()
 
     def clear_of_suspects(self, hints: Collection[tuple[int, UUID]]) -> set[tuple[int, UUID]]:
@@ -117,7 +134,7 @@ class Suspects:
 
     async def work(self) -> bool:
         """Run some suspects alone. True when there are more, and it did not come to nothing."""
-        if not self._pending:
+        if not self._pending and not self._named_alone:
             return False
         done = 0
         for suspect in (await self._sort_out())[:ALONE_AT_ONCE]:
@@ -126,6 +143,7 @@ class Suspects:
             if not self._pending:
                 async with self._rt.db.session() as session:
                     await running.acquit(session, self._rt.who)
+                self._named_alone = not self._answered
         return done > 0
 
     async def _sort_out(self) -> list[Suspect]:

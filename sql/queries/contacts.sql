@@ -22,9 +22,11 @@ RETURNING id, portfolio_id, user_id, phone, wa_id, name, username, created_at;
 SELECT id FROM contact WHERE tenant_id = :tenant_id AND id = ANY (:ids::uuid[]) ORDER BY id FOR NO KEY UPDATE;
 
 -- name: lock_due
--- For a turn: somebody else's contact is his, also one that he must run alone, and one that is no longer due has been answered.
+-- For a turn: somebody else's contact is his, also one that he must run alone, and one that is no longer due has been answered. Whom two
+-- must run alone, because both had him in hand, is the lower one's.
 SELECT id FROM contact WHERE tenant_id = :tenant_id AND id = ANY (:ids::uuid[]) AND due_at <= :now
-AND id NOT IN (SELECT unnest(ids) FROM running WHERE stage = 'alone' AND boot <> :boot)
+AND id NOT IN (SELECT u.id FROM running r CROSS JOIN LATERAL unnest(r.ids) AS u (id) WHERE r.stage = 'alone' AND r.boot <> :boot AND (r.boot < :boot
+    OR NOT EXISTS (SELECT FROM running mine WHERE mine.boot = :boot AND mine.stage = 'alone' AND u.id = ANY (mine.ids))))
 ORDER BY id FOR NO KEY UPDATE SKIP LOCKED;
 
 -- name: describe

@@ -119,8 +119,9 @@ WITH n AS (
     pricing = coalesce(m.pricing, n.pricing)
     FROM lift n WHERE m.tenant_id = :tenant_id AND m.id = n.message_id
 )
-SELECT count(*)::int AS duplicates FROM s WHERE s.attempt_no > 1
-AND EXISTS (SELECT FROM attempt o WHERE o.tenant_id = :tenant_id AND o.message_id = s.message_id AND o.id <> s.id AND o.wamid IS NOT NULL);
+SELECT count(*)::int AS duplicates FROM s WHERE s.attempt_no > 1 AND (
+    EXISTS (SELECT FROM s o WHERE o.message_id = s.message_id AND o.id < s.id)
+    OR EXISTS (SELECT FROM attempt o WHERE o.tenant_id = :tenant_id AND o.message_id = s.message_id AND o.id <> s.id AND o.wamid IS NOT NULL));
 
 -- name: keep_orphans
 INSERT INTO status_orphan (tenant_id, number_id, wamid, status, participant, at, content, received_at)
@@ -147,7 +148,8 @@ INSERT INTO attempt (tenant_id, id, message_id, number_id, contact_id, n, boot, 
 SELECT :tenant_id, n.attempt_id, n.message_id, :number_id, n.contact_id, n.n, :boot, 'claimed', :now FROM n;
 
 -- name: withdraw
-UPDATE message m SET state = 'withdrawn', reason = n.reason FROM unnest(:ids::uuid[], :reasons::text[]) AS n (id, reason)
+-- Without a reason nobody knows whether an earlier attempt went out.
+UPDATE message m SET state = CASE WHEN n.reason IS NULL THEN 'unknown' ELSE 'withdrawn' END, reason = n.reason FROM unnest(:ids::uuid[], :reasons::text[]) AS n (id, reason)
 WHERE m.tenant_id = :tenant_id AND m.id = n.id;
 
 -- name: defer
@@ -156,8 +158,8 @@ WHERE m.tenant_id = :tenant_id AND m.id = n.id;
 
 -- name: record_outcomes
 -- What came of attempts, and what that makes of their messages: locked first, sorted. What is known of an attempt is never discarded,
--- even when its message has moved on. Only the attempt that is the message's latest may move it, and never down from what a
--- status has shown. Says whether something else is unfinished in these conversations: it may be its turn now. (Asking for `queued`
+-- even when its message has moved on. Only the attempt that is the message's latest may move it (one whose claim was not committed is
+-- none: another may have its number since), and never down from what a status has shown. Says whether something else is unfinished in these conversations: it may be its turn now. (Asking for `queued`
 -- alone would lead the planner through all that is queued.) And how many of the accepted attempts are duplicates.
 WITH n AS (
     SELECT * FROM json_to_recordset(:outcomes::json)
@@ -168,6 +170,7 @@ WITH n AS (
 ), ended AS (
     UPDATE attempt a SET state = n.attempt, code = n.code, detail = n.detail, wamid = coalesce(a.wamid, n.wamid), first_byte_at = n.first_byte_at, ended_at = :now
     FROM n JOIN locked l ON l.id = n.message_id WHERE a.tenant_id = :tenant_id AND a.id = n.attempt_id AND a.state <> 'accepted'
+    RETURNING a.id
 ), moved AS (
     UPDATE message m SET state = n.state, reason = NULL, code = n.code, detail = n.detail, held = n.held, not_before = coalesce(n.not_before, m.not_before),
         accepted_at = CASE WHEN n.state = 'accepted' THEN coalesce(m.accepted_at, :now) ELSE m.accepted_at END,
@@ -175,7 +178,7 @@ WITH n AS (
         doubt_at = CASE WHEN n.state = 'in_doubt' THEN coalesce(m.doubt_at, :now) END
     FROM n JOIN locked l ON l.id = n.message_id
     WHERE m.tenant_id = :tenant_id AND m.id = n.message_id AND CASE WHEN n.state = 'accepted' THEN message_rank(m.state) < message_rank('accepted')
-      ELSE m.attempt_no = n.n AND m.state IN ('sending', 'in_doubt') END
+      ELSE m.attempt_no = n.n AND m.state IN ('sending', 'in_doubt') AND n.attempt_id IN (SELECT id FROM ended) END
 )
 SELECT EXISTS (SELECT FROM n CROSS JOIN LATERAL (
     SELECT FROM message q WHERE q.tenant_id = :tenant_id AND q.conversation_id = n.conversation_id

@@ -11,6 +11,10 @@ DELETE FROM running WHERE boot = :boot AND stage = :stage;
 -- name: beat
 UPDATE running SET seen_at = now() WHERE boot = :boot;
 
+-- name: recall
+-- Whom we have written down as ours to run alone.
+SELECT s.tenant_id, s.id FROM running r CROSS JOIN LATERAL unnest(r.tenant_ids, r.ids) AS s (tenant_id, id) WHERE r.boot = :boot AND r.stage = 'alone';
+
 -- name: take_over
 -- Whoever deletes a dead process's rows has its suspects, and has written them down as his own when that commits.
 WITH dead AS (

@@ -115,8 +115,12 @@ class Office(Shop):
         """Break the answers to some sends."""
         self.simulator.board.faults.add(msgspec.convert({"do": do, "value": value, "times": times, "match": match}, Fault))
 
-    async def status(self, line: Line, status: str, *, callback: bool = True, code: int | None = None) -> None:
-        """WhatsApp reports on a message that the simulator has."""
+    async def status(self, *lines: Line | str, callback: bool = True, code: int | None = None) -> None:
+        """WhatsApp reports on messages that the simulator has, in one body; the last argument is the status."""
+        reports = [self._report(line, str(lines[-1]), callback, code) for line in lines if isinstance(line, Line)]
+        await self.hear(world.envelope(world.A, {"statuses": reports}))
+
+    def _report(self, line: Line, status: str, callback: bool, code: int | None) -> dict[str, Any]:
         report: dict[str, Any] = {
             "id": line.wamid or "wamid.of-a-refused-one",
             "status": status,
@@ -124,8 +128,7 @@ class Office(Shop):
             "recipient_id": line.to.lstrip("+"),
         }
         report |= {"biz_opaque_callback_data": line.opaque} if callback else {}
-        report |= {"errors": [{"code": code, "title": "x"}]} if code else {}
-        await self.hear(world.envelope(world.A, {"statuses": [report]}))
+        return report | ({"errors": [{"code": code, "title": "x"}]} if code else {})
 
     # ── what is seen ─────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -215,6 +215,28 @@ async def test_a_second_acceptance_is_counted_when_it_is_learnt(office: Office) 
     assert await office.states() == ["read"]
 
 
+async def test_two_acceptances_learnt_together_are_counted_too(office: Office) -> None:
+    """F45: both answers were lost, and both statuses come in one batch."""
+    reconciler = await in_doubt(office)
+    assert await resolved(office, reconciler) == ["queued"]
+    office.ring()
+    await office.until("in_doubt")
+    first, second = office.posts
+    await office.status(first, second, "delivered")
+    assert office.rt.meter.counts["duplicate_sends", ""] == 1
+    assert await office.states() == ["delivered"]
+
+
+async def test_what_may_have_gone_out_is_not_called_withdrawn(office: Office) -> None:
+    """It waits to go again, and may not any more: the first attempt may have arrived."""
+    reconciler = await in_doubt(office)
+    assert await resolved(office, reconciler) == ["queued"]
+    await office.admin.execute("UPDATE conversation SET window_until = now() - interval '1 day'")
+    office.ring()
+    await office.until("unknown")
+    assert len(office.posts) == 1
+
+
 async def test_the_failure_of_an_earlier_attempt_does_not_end_a_message_that_went_again(office: Office) -> None:
     """F45, I9."""
     reconciler = await in_doubt(office)

@@ -10,7 +10,8 @@ import pytest
 
 from atendeja import app, failpoints, leases, numbers, tenants
 from atendeja.db import Tx
-from atendeja.outbound.protocol import NUMBER_STOP_S
+from atendeja.outbound.outcomes import Claim
+from atendeja.outbound.protocol import NUMBER_STOP_S, Candidate
 from atendeja.outbound.sender import lease_name
 from atendeja.outbound.senders import Senders
 from atendeja.runtime import Runtime
@@ -93,6 +94,29 @@ async def test_a_commit_that_was_kept_without_our_knowing_strands_nobody(
             await admin.close()
     assert proxy.cuts == 1
     assert [line.answer for line in office.posts] == ["ok"]
+
+
+async def test_a_claim_that_was_not_kept_gives_back_nobody_elses(office: Office) -> None:
+    """F15, F19, I5: A's claim was rolled back while it was cut off, B has claimed the message since and posted it; A comes back and
+    gives back what it never had. The same number of attempt, another attempt."""
+    office.fault("delay", 2.0, to=ANA)
+    await office.put("um", to=ANA, category="utility")
+    await office.open()
+    async with asyncio.timeout(5):
+        while not office.posts:
+            await asyncio.sleep(0.01)
+    (message,) = await office.messages()
+    (sender,) = office.senders._senders.values()
+    candidate = Candidate(
+        message["id"], message["conversation_id"], message["contact_id"], "api", "utility", b"{}", message["created_at"], 0,
+        message["not_before"], ANA, None, None, None,
+    )  # fmt: skip
+    sender._lent += 1
+    sender.recall([Claim(uuid4(), candidate)])
+    await asyncio.sleep(0.3)
+    assert await office.states() == ["sending"], "B's"
+    await office.until("accepted")
+    assert len(office.posts) == 1
 
 
 async def test_a_sender_that_fails_goes_on_with_what_it_holds(office: Office) -> None:

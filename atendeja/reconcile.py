@@ -29,7 +29,7 @@ EVERY_S = 5.0
 MOST = 500
 MISSED_S = 3 * EVERY_S
 JOIN_EVERY_S = 30.0
-"""Statuses that came before their message was known, and without our callback data, are few; asking for them reads all kept ones."""
+"""Statuses without our callback data that came before their message was known are few; asking for them reads all that are kept."""
 BEHIND_S = 5.0
 """A delivery that waits longer than this to be digested means that our intake is not healthy."""
 

@@ -11,6 +11,7 @@ from atendeja import contacts
 from atendeja.errors import Unavailable
 from atendeja.leases import Identity
 from atendeja.running import Suspect
+from atendeja.runtime import Runtime
 from atendeja.turn import poison
 from atendeja.turn.take import Turns
 from tests.turn.shop import ECHO, Row, Shop
@@ -289,3 +290,54 @@ async def test_of_two_who_find_the_same_death_one_has_the_suspects(shop: Shop) -
     assert sum(len(finder._pending) for finder in finders) == 1
     (row,) = await names(shop)
     assert (row["stage"], row["ids"]) == ("alone", [(await shop.contact())["id"]])
+
+
+async def test_whom_a_lost_answer_took_over_is_recalled_and_let_go_again(shop: Shop) -> None:
+    """F21, F54: the names became ours and we never heard them; and the row is given up although it could not be the first time."""
+    await shop.publish()
+    await shop.says("oi")
+    await shop.turns.suspects.begin()
+    await leave(shop, ANA, holder=shop.rt.who.holder, stage="alone")
+    await shop.admin.execute("UPDATE running SET boot = $1", shop.rt.who.boot)
+    shop.turns.suspects._answered = False
+    await shop.turns.suspects.watch()
+    await shop.admin.execute("REVOKE DELETE ON running FROM atendeja_app")
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await shop.turns.work()
+    assert await shop.replies() == ["Oi!"]
+    await shop.admin.execute("GRANT DELETE ON running TO atendeja_app")
+    await shop.turn()
+    assert await names(shop) == []
+
+
+async def test_whom_two_must_run_alone_is_answered_by_one_of_them(shop: Shop) -> None:
+    """F21, F25: both had him in hand when they died, and both of their successors live."""
+    await shop.publish()
+    await shop.says("oi")
+    rt = shop.rt
+    other = Turns(Runtime(rt.config, rt.db, rt.cloud, Identity(uuid4(), uuid4(), -1)))
+    for turns in (shop.turns, other):
+        await leave(shop, ANA, holder=turns.suspects._rt.who.holder)
+        await turns.suspects.begin()
+    assert len(await names(shop)) == 2
+    for _ in range(3):
+        for turns in (shop.turns, other):
+            while await turns.work():
+                pass
+    assert await shop.replies() == ["Oi!"]
+    assert await names(shop) == []
+
+
+async def test_after_an_outage_the_living_are_given_time_to_say_so(shop: Shop) -> None:
+    """F21, F50: nobody could beat while the database was away; whoever is back first accuses nobody."""
+    await shop.publish()
+    await shop.says("oi")
+    suspects = shop.turns.suspects
+    await suspects.begin()
+    await leave(shop, ANA)
+    suspects._watched_at -= 60
+    await suspects.watch()
+    assert suspects._pending == set()
+    suspects._judge_from -= 60
+    await suspects.watch()
+    assert len(suspects._pending) == 1

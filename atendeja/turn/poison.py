@@ -17,11 +17,12 @@ from contextlib import asynccontextmanager
 from typing import Literal
 from uuid import UUID
 
+import asyncpg
 import structlog
 from msgspec import Struct
 
 from atendeja import contacts, ledger, queue, running
-from atendeja.db import Nothing, Tx, query
+from atendeja.db import DATA_FAULTS, Nothing, Tx, query
 from atendeja.errors import Unavailable
 from atendeja.leases import TTL_S
 from atendeja.notify import notice
@@ -211,7 +212,12 @@ class Suspects:
         return outcome
 
     async def count_failure(self, tenant_id: int, contact_id: UUID, error: Exception, *, counted: bool = False) -> None:
-        """A turn that ran this contact alone raised. `counted` when its try was counted before."""
+        """A turn that ran this contact alone raised. `counted` when its try was counted before.
+
+        What is the database's own fault (a missing grant, a schema that is not ours) is raised: nobody is blamed, and all wait.
+        """
+        if isinstance(error, asyncpg.PostgresError) and not isinstance(error, DATA_FAULTS):
+            raise error
         rt, reason = self._rt, f"turn failed: {type(error).__name__}"
         log.error("turn_failed", tenant_id=tenant_id, contact_id=str(contact_id), exc_info=error)
 

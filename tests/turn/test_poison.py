@@ -341,3 +341,18 @@ async def test_after_an_outage_the_living_are_given_time_to_say_so(shop: Shop) -
     suspects._judge_from -= 60
     await suspects.watch()
     assert len(suspects._pending) == 1
+
+
+async def test_a_fault_of_the_schema_is_nobodys_fault(shop: Shop) -> None:
+    """A grant that is missing fails everybody's turn: nothing is counted, all wait, and all are answered when it is mended."""
+    await shop.publish()
+    for sender in (ANA, BIA):
+        await shop.says("oi", sender)
+    await shop.admin.execute("REVOKE INSERT ON step FROM atendeja_app")
+    for _ in range(4):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await shop.turns.work()
+    assert await events(shop) == [("unhandled", 0)] * 2
+    await shop.admin.execute("GRANT INSERT ON step TO atendeja_app")
+    await shop.turn()
+    assert await events(shop) == [("handled", 0)] * 2

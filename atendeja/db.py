@@ -454,6 +454,7 @@ class Standing(msgspec.Struct):
     superuser: bool
     bypasses: bool
     owner_of: int
+    synchronous_commit: str
     member_of: list[str]
 
 
@@ -461,7 +462,8 @@ STANDING = query("db.standing", Standing)
 
 
 async def verify_standing(db: Database) -> None:
-    """Refuse to serve as anybody whom row security does not bind. Raises Refused with the reason."""
+    """Refuse to serve as anybody whom row security does not bind, or where a COMMIT does not wait for the disk. Raises Refused with
+    the reason."""
     async with db.session() as session:
         who = await session.one(STANDING)
     assert who is not None
@@ -480,6 +482,12 @@ async def verify_standing(db: Database) -> None:
             "unsafe_role",
             f"the database role {who.role} {' and '.join(faults)}: tenants would not be kept apart",
             hint="connect as a login whose role is atendeja_app",
+        )
+    if who.synchronous_commit == "off":
+        raise Refused(
+            "unsafe_commits",
+            "synchronous_commit is off for this login or database: a webhook answered 200 could be lost with the server",
+            hint="set it to on where it was set: ALTER SYSTEM, ALTER DATABASE or ALTER ROLE … RESET synchronous_commit",
         )
 
 

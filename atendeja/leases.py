@@ -34,6 +34,7 @@ class Name(Struct):
 TAKE = query("leases.take", Term)
 RENEW = query("leases.renew", Name)
 RELEASE = query("leases.release", Nothing)
+FORGET_DOORS = query("leases.forget_doors", Nothing)
 
 
 class Identity(Struct, frozen=True):

@@ -44,7 +44,7 @@ DAYS_BEHIND = query("inbound.days_behind", Dropped)
 
 
 class Worker:
-    """Everything that works on what is stored. `run` returns when told to stop and all in flight is recorded."""
+    """Everything that works on what is stored. `stop` returns when all in flight is recorded."""
 
     def __init__(self, rt: Runtime) -> None:
         self._rt = rt
@@ -200,6 +200,7 @@ class Worker:
         async with self._rt.db.session() as session:
             await session.one(DAYS_AHEAD, ahead=DELIVERY_DAYS_AHEAD)
             dropped = await session.one(DAYS_BEHIND, keep=DELIVERY_DAYS_KEPT)
+            await session.run(leases.FORGET_DOORS)
         if dropped is not None and dropped.dropped:
             log.info("delivery_days_dropped", days=dropped.dropped)
 

@@ -191,3 +191,16 @@ def test_jsonb_takes_bytes_and_values_alike() -> None:
 def test_the_sql_lies_beside_the_tree() -> None:
     assert (db.sql_dir() / "migrations").is_dir()
     assert db.sql_dir() == Path(db.__file__).parents[1] / "sql"
+
+
+async def test_commits_that_do_not_wait_for_the_disk_stop_the_start(config: Config, database: str) -> None:
+    """A 200 means stored: no setting of the server may change that behind our back."""
+    admin = await asyncpg.connect(config.admin_url.reveal())
+    await admin.execute(f"ALTER DATABASE {database} SET synchronous_commit = off")
+    await admin.close()
+    made = await db.connect(config.database_url.reveal())
+    try:
+        with pytest.raises(Refused, match="synchronous_commit is off"):
+            await db.verify_standing(made)
+    finally:
+        await made.close()

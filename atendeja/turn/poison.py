@@ -75,7 +75,7 @@ class Suspects:
     # ── the names in the table ───────────────────────────────────────────────────────────────────────────────────────────
 
     async def watch(self) -> None:
-        """Say that we live, and take over the suspects of those who do not. Every 2 s, and before the first batch."""
+        """Say that we live, and take over the suspects of those who do not. Each second, and before the first batch."""
         instant = self._rt.monotonic()
         if math.isfinite(self._watched_at) and instant - self._watched_at > TTL_S:
             self._judge_from = instant + TTL_S  # nobody could say that he lives, us included: the others have this long to say it

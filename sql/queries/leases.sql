@@ -9,6 +9,10 @@ WHERE l.until < now() OR l.holder = excluded.holder RETURNING term;
 UPDATE lease l SET until = now() + make_interval(secs => n.ttl_s) FROM unnest(:names::text[], :ttls::float8[]) AS n (name, ttl_s)
 WHERE l.boot = :boot AND l.name = n.name AND l.until > '-infinity' RETURNING l.name;
 
+-- name: forget_doors
+-- Of processes whose directory is gone for good.
+DELETE FROM lease WHERE name LIKE 'door:%' AND until < now() - interval '1 day';
+
 -- name: release
 -- All but some. The row stays, with its term.
 UPDATE lease SET until = '-infinity' WHERE boot = :boot AND name <> ALL (:kept::text[]);

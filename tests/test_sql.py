@@ -83,7 +83,7 @@ async def test_no_statement_walks_through_all_of_a_tenants_rows(rt: Runtime) -> 
             await connection.execute("DEALLOCATE planned")
             if found := set(tenant_walks(msgspec.json.decode(plan)[0]["Plan"], tables, seconds)):
                 walking[name] = found
-    assert walking.keys() <= WALKS.keys(), walking
+    assert walking.keys() <= WALKS.keys(), {n: walking[n] for n in walking.keys() - WALKS.keys()}
 
 
 TENANT_TABLES = """

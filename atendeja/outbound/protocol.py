@@ -44,6 +44,8 @@ class Candidate(Struct, frozen=True):
     window_until: dt.datetime | None
     doubtful: bool = False
     """An earlier attempt may have gone out: whatever keeps this one back, nobody may say that it was not sent."""
+    opted_out: bool = False
+    """The person has said no to marketing, and this is marketing."""
 
 
 WithdrawalReason = Literal["human", "newer_message", "opted_out", "cancelled", "window_closed", "stale", "operator"]
@@ -52,9 +54,11 @@ WithdrawalReason = Literal["human", "newer_message", "opted_out", "cancelled", "
 def withdrawal(message: Candidate, now: dt.datetime) -> WithdrawalReason | None:
     """Why this message must not go any more; None when it may.
 
-    A bot's reply is withdrawn when a person took the conversation over after it was written. A free-form message is
-    withdrawn when the 24 hours are over.
+    Marketing is withdrawn when the person has opted out, a bot's reply when somebody took the conversation over after it was
+    written, a free-form message when the 24 hours are over.
     """
+    if message.opted_out:
+        return "opted_out"
     if message.source == "turn" and message.taken_at is not None and message.taken_at >= message.created_at:
         return "human"
     if message.category == "service" and (message.window_until is None or message.window_until <= now):

@@ -4,10 +4,13 @@ SELECT tenant_id, number_id FROM due_messages(:at);
 -- name: claimable
 -- Service before marketing, oldest first. Only the lowest unfinished place of a conversation may go; what is in doubt for
 -- longer than :doubt_before lets its successor pass. Facts come with the lock: SKIP LOCKED never waits, so nothing is stale.
--- Nothing while sending is held, nor where the guard's mark is below one we have seen (asked once, before anything is looked for).
+-- (A CASE: row security lets no coalesce into an index.) Nothing while sending is held, nor where the guard's mark is below one we have seen (asked once, before anything is looked for).
 SELECT m.id, m.conversation_id, m.contact_id, m.source, m.category, m.content, m.created_at, m.attempt_no, m.not_before,
        coalesce(c.wa_id, c.phone, w.wa_id, w.phone) AS phone, coalesce(c.user_id, w.user_id) AS user_id, v.taken_at, v.window_until,
-       m.attempt_no > 0 AND EXISTS (SELECT FROM attempt a WHERE a.tenant_id = m.tenant_id AND a.message_id = m.id AND a.state = 'unknown') AS doubtful
+       m.attempt_no > 0 AND EXISTS (SELECT FROM attempt a WHERE a.tenant_id = m.tenant_id AND a.message_id = m.id AND a.state = 'unknown') AS doubtful,
+       m.category = 'marketing' AND coalesce((
+           SELECT s.state = 'out' FROM consent s WHERE s.tenant_id = m.tenant_id AND s.contact_id = CASE WHEN w.id IS NULL THEN c.id ELSE w.id END AND s.purpose = 'marketing'
+           ORDER BY s.arrival DESC, s.position DESC LIMIT 1), false) AS opted_out
 FROM message m
 JOIN contact c ON c.tenant_id = m.tenant_id AND c.id = m.contact_id
 LEFT JOIN contact w ON w.tenant_id = c.tenant_id AND w.id = c.merged_into

@@ -43,6 +43,8 @@ nodes:
 """One, two or three replies to a text, so that their order can be seen."""
 
 WORDS = ("Vocês abrem hoje?", "Aceitam Pix?", "Quanto custa o bolo?", "O que tem? Quero saber de tudo.")
+OPT_OUT, OPT_OUTS = "SAIR", 0.05
+"""What some say in the end."""
 MOST_TEXTS = 3
 """With three replies each just within the burst that one person may be sent: nothing waits for minutes."""
 GAP_S = (0.1, 2.0)
@@ -105,12 +107,14 @@ class Crowd:
         task.add_done_callback(self._tasks.discard)
 
     async def _customer(self, http: aiohttp.ClientSession, customer: int) -> None:
-        port = self._dice.randrange(len(self._ports))
-        for n in range(self._dice.randint(1, MOST_TEXTS)):
+        port, texts = self._dice.randrange(len(self._ports)), self._dice.randint(1, MOST_TEXTS)
+        leaves = self._dice.random() < OPT_OUTS
+        for n in range(texts):
             if n:
                 await asyncio.sleep(self._dice.uniform(*GAP_S))
             wamid = f"wamid.chaos{customer:08d}-{n}"
-            raw = _body(customer, wamid, f"{self._dice.choice(WORDS)} ({n + 1})")
+            text = OPT_OUT if leaves and n == texts - 1 else f"{self._dice.choice(WORDS)} ({n + 1})"
+            raw = _body(customer, wamid, text)
             if self._dice.random() < TWICE:
                 self._start(self._post(http, raw, port + n + 1))
             await self._carry(http, customer, wamid, raw, port + n)

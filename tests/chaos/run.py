@@ -72,6 +72,7 @@ async def _play(made: Scene) -> Result:
 async def _calm(made: Scene, since: float) -> float:
     """Customers go home; then nothing may be left to do. How many seconds after the last kill that was so."""
     made.crowd.leave()
+    made.campaign.over = True
     left = await made.left()
     while left and time.time() - since < made.options.doubt_s + AFTER_T_S:
         await asyncio.sleep(0.2)

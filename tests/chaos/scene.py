@@ -22,6 +22,7 @@ from atendeja.simulator.webhooks import Counts
 from tests import world
 from tests.bench import bodies, stage
 from tests.chaos import script
+from tests.chaos.campaign import Campaign
 from tests.chaos.checker import Finding
 from tests.chaos.crew import Crew, tail
 from tests.chaos.crowd import FLOW, Crowd
@@ -66,6 +67,7 @@ class Scene:
     tail: Tail
     crew: Crew
     crowd: Crowd
+    campaign: Campaign
     simulator: Child
     http: aiohttp.ClientSession
     coming: "asyncio.Future[None]"
@@ -127,7 +129,8 @@ async def setting(options: Options, folder: Path, cluster: Cluster, say: Say) ->
         crew = Crew(script.ROLES[options.processes], folder, environ)
         crowd = Crowd(crew.web_ports, options.rate, options.seed)
         nobody = asyncio.get_running_loop().create_future()
-        made = Scene(options, folder, cluster, say, dsn, Watch(dsn), Tail(log), crew, crowd, simulator, http, nobody)
+        campaign = Campaign(dsn, cluster.dsn(DATABASE), options.seed)
+        made = Scene(options, folder, cluster, say, dsn, Watch(dsn), Tail(log), crew, crowd, campaign, simulator, http, nobody)
         await made.tell("settings", SIMULATOR)
         await made.tell("webhooks", {**DISORDER, "seed": options.seed})
         try:
@@ -142,7 +145,8 @@ async def setting(options: Options, folder: Path, cluster: Cluster, say: Say) ->
 async def crowded(scene: Scene) -> AsyncIterator[None]:
     """Customers come, statuses are delivered, until the end of this."""
     scene.coming = asyncio.create_task(scene.crowd.run())
-    tasks = [scene.coming, *(asyncio.create_task(work) for work in (scene.watch.follow(), scene.turn_about(), scene.spare()))]
+    works = scene.watch.follow(), scene.turn_about(), scene.spare(), scene.campaign.run()
+    tasks = [scene.coming, *(asyncio.create_task(work) for work in works)]
     try:
         yield
     finally:

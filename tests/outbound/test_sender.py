@@ -227,6 +227,24 @@ async def test_two_acceptances_learnt_together_are_counted_too(office: Office) -
     assert await office.states() == ["delivered"]
 
 
+async def test_marketing_does_not_go_to_who_has_opted_out(office: Office) -> None:
+    """F49, I11, SAIR: asked in the claim, whenever it was queued; what the person asked for goes on, and a new yes is a yes."""
+    await office.put("promoção", to=ANA, category="marketing")
+    await office.put("promoção", to=BIA, category="marketing")
+    await office.says("SAIR", ANA)
+    await office.put("seu pedido saiu", to=ANA)
+    await office.open()
+    await office.until(["withdrawn", "accepted"], ANA)
+    await office.until("accepted", BIA)
+    assert (await office.messages(ANA))[0]["reason"] == "opted_out"
+    await office.admin.execute(
+        "INSERT INTO consent SELECT tenant_id, gen_random_uuid(), contact_id, purpose, 'in', 'flow', '{}', "
+        "nextval('arrival'), 0, now() FROM consent"
+    )
+    await office.put("outra promoção", to=ANA, category="marketing")
+    await office.until(["withdrawn", "accepted", "accepted"], ANA)
+
+
 async def test_what_may_have_gone_out_is_not_called_withdrawn(office: Office) -> None:
     """It waits to go again, and may not any more: the first attempt may have arrived."""
     reconciler = await in_doubt(office)

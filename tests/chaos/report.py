@@ -13,7 +13,10 @@ from tests.chaos.watch import Hand, Totals
 BUSY_TEXTS, BUSY_POSTS = 50, 10
 """A kill is meant to come while so many texts a second are answered 200 and so many POSTs are open."""
 FOUND_SHARE = 0.5
-"""Fewer of the kills than this finding work in flight would show nothing."""
+"""Fewer of the kills than this finding work in flight would show nothing; nor would fewer of the random ones under full load."""
+OWN_MOST_S, OTHER_MOST_S = 5.0, 8.0
+ENOUGH = 50
+"""The 99th percentile of fewer recoveries is the worst of them, which is this machine's affair."""
 
 
 class Kill(Struct):
@@ -79,6 +82,19 @@ def faults(kills: Sequence[Kill], missing: Sequence[str]) -> list[Finding]:
     working = sum(kill.found_work for kill in kills)
     if working < FOUND_SHARE * len(kills) or not kills:
         found.append(Finding("run", f"only {working} of {len(kills)} kills found work in flight"))
+    at_random = [kill for kill in kills if kill.how == "SIGKILL"]
+    if (busy := sum(kill.busy for kill in at_random)) < FOUND_SHARE * len(at_random):
+        found.append(Finding("run", f"only {busy} of {len(at_random)} random kills came under full load"))
+    return found
+
+
+def slow(kills: Sequence[Kill]) -> list[Finding]:
+    """Recoveries that took too long, when there were enough of them."""
+    found = []
+    for who, most_s, own in (("its own restart", OWN_MOST_S, True), ("another instance", OTHER_MOST_S, False)):
+        seconds = _recoveries([k for k in kills if k.by_itself == own and not k.disturbed])
+        if len(seconds) >= ENOUGH and (worst := percentile(seconds, 0.99)) > most_s:
+            found.append(Finding("recovery", f"after a kill {who} took {worst:.1f} s (p99), more than {most_s:g}"))
     return found
 
 
@@ -110,8 +126,12 @@ def table(result: Result) -> str:
     )
 
 
+def _recoveries(kills: Sequence[Kill]) -> list[float]:
+    return [kill.went_on_s for kill in kills if kill.went_on_s is not None]
+
+
 def _spread(kills: Sequence[Kill]) -> str:
-    seconds = [kill.went_on_s for kill in kills if kill.went_on_s is not None]
+    seconds = _recoveries(kills)
     if not seconds:
         return "-"
     return f"p50 {percentile(seconds, 0.5):.1f} s, p99 {percentile(seconds, 0.99):.1f} s, of {len(seconds)}"

@@ -86,7 +86,9 @@ async def _calm(made: Scene, since: float) -> float:
 
 async def _judge(made: Scene, havoc: Havoc) -> None:
     """The run itself, PostgreSQL's log, and every promise."""
-    made.findings += report.faults(havoc.kills, havoc.missing)
+    made.findings += report.faults(havoc.kills, havoc.missing) + report.slow(havoc.kills)
+    if n := (await made.watch.totals()).given_up:
+        made.find("I6", f"{n} service replies are unknown, although they could have been sent again")
     if n := watch.deadlocks(made.cluster.log_file):
         made.find("deadlocks", f"PostgreSQL reports {n}")
     evidence = Evidence(made.tail.lines, list(made.crowd.acknowledged.values()), len(havoc.kills), havoc.in_flight)

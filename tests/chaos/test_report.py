@@ -30,17 +30,35 @@ def test_work_is_an_event_unhandled_a_message_on_the_wire_or_an_open_post(found:
 
 @pytest.mark.parametrize(("working", "idle", "fails"), [(1, 1, False), (1, 2, True), (0, 1, True), (0, 0, True)])
 def test_a_run_whose_kills_found_nothing_to_do_fails(working: int, idle: int, fails: bool) -> None:
-    kills = [kill(WORKING)] * working + [kill(IDLE)] * idle
+    kills = [kill(WORKING, how="ring@1")] * working + [kill(IDLE, how="ring@1")] * idle
     assert [f.detail for f in report.faults(kills, [])] == [f"only {working} of {len(kills)} kills found work in flight"] * fails
 
 
 def test_a_failpoint_that_never_fired_fails_the_run() -> None:
-    assert [f.detail for f in report.faults([kill()], ["ring"])] == ["the failpoint ring was configured and never fired"]
+    found = report.faults([kill(posts=10)], ["ring"])
+    assert [f.detail for f in found] == ["the failpoint ring was configured and never fired"]
+
+
+@pytest.mark.parametrize(("busy", "idle", "fails"), [(1, 1, False), (1, 2, True), (2, 1, False)])
+def test_a_run_whose_random_kills_came_in_quiet_moments_fails(busy: int, idle: int, fails: bool) -> None:
+    kills = [kill(posts=10)] * busy + [kill(posts=9)] * idle + [kill(how="ring@1")] * 9
+    assert [f.detail for f in report.faults(kills, [])] == [
+        f"only {busy} of {busy + idle} random kills came under full load"
+    ] * fails
+
+
+@pytest.mark.parametrize(
+    ("seconds", "own", "n", "fails"),
+    [(4.9, True, 50, False), (5.1, True, 50, True), (7.9, False, 50, False), (9.0, True, 49, False)],
+)
+def test_recoveries_that_take_too_long_fail_a_long_run(seconds: float, own: bool, n: int, fails: bool) -> None:
+    """DESIGN row 11."""
+    assert len(report.slow([kill(seconds=seconds, own=own)] * n)) == fails
 
 
 def test_the_table_says_what_was_found_and_how_long_it_took() -> None:
     kills = [kill(seconds=1.5, own=True), kill(seconds=6.0), kill(IDLE, how="ring@3", posts=20)]
-    totals = Totals(turns=5, replies=9, settled=2, unknown=1, withdrawn=0, failed=0, duplicates=1)
+    totals = Totals(turns=5, replies=9, settled=2, unknown=1, given_up=0, withdrawn=0, failed=0, duplicates=1)
     result = Result(Options(3, 7), kills, 1, 6, 2, totals, 10, 4, 12.0, 60.0, [Finding("I5", "twice")])
     told = report.table(result).splitlines()
     assert told[0].endswith("3: 2 at random moments, 1 at failpoints")

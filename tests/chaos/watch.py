@@ -48,6 +48,9 @@ TOTALS = """
            (SELECT count(*) FROM message) AS replies,
            (SELECT count(*) FROM message WHERE doubt_at IS NOT NULL AND state NOT IN ('in_doubt', 'unknown')) AS settled,
            (SELECT count(*) FROM message WHERE state = 'unknown') AS unknown,
+           (SELECT count(*) FROM message m WHERE state = 'unknown' AND policy = 'at_least_once' AND 3 > (
+             SELECT count(*) FROM attempt a WHERE a.tenant_id = m.tenant_id AND a.message_id = m.id
+             AND a.state NOT IN ('refused', 'not_sent', 'abandoned'))) AS given_up,
            (SELECT count(*) FROM message WHERE state = 'withdrawn') AS withdrawn,
            (SELECT count(*) FROM message WHERE state = 'failed') AS failed,
            (SELECT coalesce(sum(accepted - 1), 0)::bigint FROM (SELECT count(*) AS accepted FROM attempt WHERE wamid IS NOT NULL
@@ -100,6 +103,8 @@ class Totals(Struct, frozen=True):
     settled: int
     """Messages that were in doubt and are so no longer."""
     unknown: int
+    given_up: int
+    """Service replies among them that have been posted less than three times."""
     withdrawn: int
     failed: int
     duplicates: int

@@ -169,10 +169,11 @@ async def test_connections_are_ended_refused_and_conflicts_are_many(tmp_path: Pa
                 assert await asyncio.to_thread(own.terminate_backends) > 0
             async with contextlib.AsyncExitStack() as stack:
                 await asyncio.to_thread(own.terminate_backends)
-                assert await take_all(made, stack) > 5
-                await asyncio.to_thread(own.terminate_backends)
                 full = monotonic()
-                assert await crowd.first_after(full, 503) < ANSWER_S
+                while not crowd.statuses(since=full)[503]:  # ours are quick to come back: again, until there is no place for them
+                    assert monotonic() - full < ANSWER_S
+                    await take_all(made, stack)
+                    await asyncio.to_thread(own.terminate_backends)
                 await asyncio.sleep(1)
             assert await crowd.first_after(monotonic()) < HEAL_S
             await asyncio.sleep(1)

@@ -58,6 +58,7 @@ async def supervise(made: Town, points: str) -> tuple[int, Child]:
             await waiting
             return deaths, child
         waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)  # it has the connection that is used below
         assert await dying == -signal.SIGKILL, child.output.read_text()[-2000:]
         if deaths == 2:
             waits = await made.rows("SELECT wa_id FROM contact c JOIN event e ON e.contact_id = c.id WHERE e.state = 'unhandled'")

@@ -32,6 +32,8 @@ log = structlog.get_logger(__name__)
 MOST_DUE = 400
 MOST_A_TURN = 100
 TENANTS_AT_ONCE = 4
+LOOK_EVERY_S = 0.5
+"""Digest's hints are all that it made due; timers, and what others left, are found by asking the table this often at least."""
 LATELY = dt.timedelta(seconds=60)
 
 
@@ -97,31 +99,32 @@ class Turns:
         self.suspects = Suspects(rt, self._take_alone)
         self._idle = False
         """Whether the last look found nothing."""
-        self._looked = True
-        """Whether the last batch came from a look at the table, not from digest's hints alone."""
+        self._looked_at = float("-inf")
+        """When the table was last asked who is due, on the monotonic clock."""
 
     async def work(self) -> bool:
         """Answer a batch of due contacts, then some that must run alone. True when there may be more."""
         await self.suspects.begin()
         hints, self._rt.bells.due = self.suspects.clear_of_suspects(self._rt.bells.due), set()
-        only_hints = bool(hints) and self._looked  # every other time at least the table is asked: timers must not starve
         due = {DueContact(*hint) for hint in islice(hints, MOST_DUE)}
-        if not only_hints:
+        look = not hints or self._rt.monotonic() - self._looked_at > LOOK_EVERY_S
+        if look:
             due |= set(await self._look())
-        self._looked = not only_hints
-        answered = bool(due) and await self._take_all(due)
+        answered = await self._take_all(due) if due else 0
         idle, self._idle = self._idle, not due
         more = await self.suspects.work()
         if idle and self._idle:  # at the second look that finds nothing: the first comes after each batch
             await self.suspects.rest()
-        return (only_hints and bool(due)) or answered or more
+        # who was hinted at and answered was all there was to ring for; who was not (somebody had the lock) is looked for again
+        return more or (answered > 0 if look else answered < max(len(due), len(hints)))
 
     async def _look(self) -> list[DueContact]:
+        self._looked_at = self._rt.monotonic()
         async with self._rt.db.session() as session:
             return await session.all(DUE, at=self._rt.now(), most=MOST_DUE, boot=self._rt.who.boot)
 
-    async def _take_all(self, due: set[DueContact]) -> bool:
-        """Answer these, at most some tenants at a time. True when somebody was ours to answer."""
+    async def _take_all(self, due: set[DueContact]) -> int:
+        """Answer these, at most some tenants at a time. Returns how many were ours to answer."""
         await self._learn_tenants({d.tenant_id for d in due})
         failpoints.reach("turn.claimed")
         by_tenant: dict[int, list[UUID]] = {}
@@ -132,10 +135,12 @@ class Turns:
         async with self.suspects.named([(d.tenant_id, d.contact_id) for d in due]) as named:
             takes = (self._take_batch(gate, tenant_id, ids, named) for tenant_id, ids in chunks)
             found = await asyncio.gather(*takes, return_exceptions=True)  # all have ended before others are named
+        total = 0
         for answered in found:
             if isinstance(answered, BaseException):
                 raise answered
-        return any(found)
+            total += answered
+        return total
 
     async def _learn_tenants(self, ids: set[int]) -> None:
         if missing := ids - self._tenants.keys():

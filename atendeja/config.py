@@ -107,7 +107,8 @@ class Config(Struct, frozen=True, kw_only=True, dict=True):
     """Bearer token for `/metrics`, at least 16 characters. Default: none, `/metrics` then answers this machine only."""
 
     state_dir: Path = Path("state")
-    """Directory of what a process remembers of itself over a restart. Default ./state."""
+    """Directory of what a process remembers over a restart: its id, and how far it has seen the database (`guard`: keep it over a
+    restore). Default ./state."""
     media_dir: Path | None = None
     """Directory of media files. Default: `media` in STATE_DIR; `media_path` says which."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"

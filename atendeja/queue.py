@@ -4,8 +4,8 @@
 450 empty jobs a second at 1.5–2 ms of CPU each, a job for a webhook would cost more than the webhook; 100,000 waiting jobs
 make each fetch 29–60 ms; a worker killed with -9 leaves its job `doing` for ever, and a finish that fails once is never
 repeated. So truth is in our tables (an undigested delivery, a due contact, a queued message), found by a predicate. To be
-quick, a stage rings the next one's bell in its own process after COMMIT. To be safe against a death between the two, a job
-`wake(stage)` is written in the transaction itself for the first write after quiet. When the work is another process's to do, a
+quick, a stage rings the next one's bell in its own process after COMMIT. To be safe against a death between the two, the first
+webhook after quiet writes a job `wake(digest)` in its transaction. When the work is another process's to do, a
 ring is told to all (broadcast). Any job may run twice, late or never: a sweep every 2 s, and at start, looks anyway. No wake-up
 is written per message.
 

@@ -45,7 +45,7 @@ class Answer:
 
 
 @dataclass
-class Crowd:
+class Patrons:
     """`acknowledged` are the customers whose message was answered 200; `answers` is every try."""
 
     made: Town
@@ -144,8 +144,8 @@ def _difference(found: list[tuple[str, str]], wanted: list[str]) -> str:
 @contextlib.asynccontextmanager
 async def shop(
     cluster: server.Server, state_dir: Path, log_dir: Path, *, dsn: str | None = None, name: str = NAME
-) -> AsyncIterator[tuple[Town, Crowd]]:
+) -> AsyncIterator[tuple[Town, Patrons]]:
     """A town whose simulator sends to everybody, and its customers; processes are the test's to start."""
     async with town(cluster, name, state_dir, log_dir, FLOW, dsn=dsn) as made:
         await made.sim("settings", {"window": False})
-        yield made, Crowd(made)
+        yield made, Patrons(made)

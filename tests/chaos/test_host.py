@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests import server, world
-from tests.chaos.patrons import PATIENCE_S, Crowd, shop
+from tests.chaos.patrons import PATIENCE_S, Patrons, shop
 from tests.chaos.proxy import Proxy
 from tests.journeys import process
 from tests.journeys.process import Child
@@ -25,7 +25,7 @@ ROOM_BYTES = 24 * 1024 * 1024
 
 
 @pytest.fixture
-async def place(cluster: server.Server, database: str, tmp_path: Path, log_dir: Path) -> AsyncIterator[tuple[Town, Crowd]]:
+async def place(cluster: server.Server, database: str, tmp_path: Path, log_dir: Path) -> AsyncIterator[tuple[Town, Patrons]]:
     async with shop(cluster, tmp_path, log_dir, name=database) as made:
         yield made
 
@@ -33,7 +33,7 @@ async def place(cluster: server.Server, database: str, tmp_path: Path, log_dir: 
 # ── the connection to the Cloud API ────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_a_half_open_connection_to_the_cloud_api(place: tuple[Town, Crowd]) -> None:
+async def test_a_half_open_connection_to_the_cloud_api(place: tuple[Town, Patrons]) -> None:
     """F44: an answer and a request are swallowed: in doubt after 15 s, settled by their statuses, neither posted again. The
     swallowed request reaches the other side after we have given it up."""
     made, _ = place
@@ -64,7 +64,7 @@ async def test_a_half_open_connection_to_the_cloud_api(place: tuple[Town, Crowd]
 
 
 @pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="needs Linux")
-async def test_no_memory_is_as_a_kill(place: tuple[Town, Crowd]) -> None:
+async def test_no_memory_is_as_a_kill(place: tuple[Town, Patrons]) -> None:
     """F28: the limit is reached under load: the process is gone at once, by its own hand or another's, and the next one goes on."""
     made, crowd = place
     child = await made.serve()
@@ -95,7 +95,7 @@ def limit(child: Child) -> None:
     resource.prlimit(child.process.pid, resource.RLIMIT_AS, (most, most))
 
 
-async def eat(crowd: Crowd, made: Town) -> None:
+async def eat(crowd: Patrons, made: Town) -> None:
     """Signed bodies of 3 MiB that mean nothing, one after the other."""
     body = b"[" * (3 * 1024 * 1024)
     while True:
@@ -125,7 +125,7 @@ def turn(file: Path, seconds: int) -> None:
     file.with_suffix(".new").rename(file)
 
 
-async def test_the_time_of_day_steps_back(place: tuple[Town, Crowd], tmp_path: Path) -> None:
+async def test_the_time_of_day_steps_back(place: tuple[Town, Patrons], tmp_path: Path) -> None:
     """F56: an hour ahead at first, then an hour behind, under load: nobody waits for an hour to come again."""
     made, crowd = place
     clock = tmp_path / "clock"
@@ -147,7 +147,7 @@ def ahead(child: Child) -> float:
 
 
 @pytest.mark.parametrize(("skew_s", "age_s", "sent"), [(HOUR_S, 84_600, True), (-HOUR_S, 88_200, False)])
-async def test_the_window_is_whatsapps(skew_s: int, age_s: int, sent: bool, place: tuple[Town, Crowd], tmp_path: Path) -> None:
+async def test_the_window_is_whatsapps(skew_s: int, age_s: int, sent: bool, place: tuple[Town, Patrons], tmp_path: Path) -> None:
     """F56: 24 hours are 24 hours after the customer's own time stamp, whatever our clock says: 23.5 are open, 24.5 are closed."""
     made, crowd = place
     await crowd.serve(**wrong_clock(tmp_path / "clock", skew_s))

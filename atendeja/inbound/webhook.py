@@ -24,7 +24,7 @@ from atendeja.runtime import Runtime
 from atendeja.wa import signature
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
-USUAL_BODY_BYTES = 64 * 1024
+USUAL_BODY_BYTES = 16 * 1024
 RETRY_AFTER_S = 5
 
 _STORED: Final = (

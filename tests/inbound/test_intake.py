@@ -121,8 +121,8 @@ async def test_a_commit_that_hangs_is_unavailable_in_time_and_the_next_is_tried_
     rt: Runtime, admin: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch, first: bool
 ) -> None:
     """F16, F52: those on their way and those who queue behind; who comes when it works again does not wait for what hung."""
-    monkeypatch.setattr(intake_module, "STORE_S", 0.5)
-    monkeypatch.setattr(intake_module, "WATCH_S", 0.05)
+    monkeypatch.setattr(intake_module, "STORE_S", 1.0)
+    monkeypatch.setattr(intake_module, "WATCH_S", 0.9)  # at the second look all of them have waited too long
     async with running(rt) as intake:
         if not first:
             await intake.store(b"before")

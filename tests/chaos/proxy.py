@@ -43,6 +43,8 @@ class Toxics:
     """The connection ends when this direction has carried so many bytes."""
     reset: bool = False
     """The next piece meets a RST, to both sides."""
+    lose: bytes = b""
+    """The next piece with this in it is not passed on, and its connection ends. Once."""
     hole: bool = False
     """The connection stays and nothing passes, not even its end; what came meanwhile passes when this is lifted."""
 
@@ -91,7 +93,7 @@ class Proxy:
         self.connections = 0
         """How many have been made through it."""
         self.cuts = 0
-        """How many COMMITs lost their answer."""
+        """How many COMMITs lost their answer, and pieces were lost."""
 
     async def __aenter__(self) -> "Proxy":
         await self.open()
@@ -177,6 +179,9 @@ class Proxy:
         while piece := await reader.read(PIECE_BYTES):
             self._watch(piece, toxics, link)
             await self._hold(toxics, link)
+            if toxics.lose and toxics.lose in piece:
+                toxics.lose, self.cuts = b"", self.cuts + 1
+                raise EOFError
             if toxics.reset:
                 toxics.reset = False
                 raise Cut

@@ -14,9 +14,9 @@ from atendeja.errors import Unavailable
 from atendeja.inbound import intake as intake_module
 from atendeja.inbound.intake import MAX_FLUSH_BODIES, PEOPLE, STATUSES, Intake, lane
 from atendeja.runtime import Runtime
+from tests.chaos.proxy import Proxy
 from tests.inbound.conftest import says, status
 from tests.journeys import tables
-from tests.journeys.line import Line
 
 
 @contextlib.asynccontextmanager
@@ -154,14 +154,13 @@ async def test_a_connection_that_says_nothing_any_more_is_given_up_and_the_next_
     """F16, F53: without a word from the server; the driver would wait 35 s for it, and as long again for its cancelling."""
     monkeypatch.setattr(intake_module, "STORE_S", 0.5)
     monkeypatch.setattr(intake_module, "WATCH_S", 0.05)
-    line = Line(config.database_url.reveal())
     async with (
-        line.opened() as dsn,
-        app.open_runtime(msgspec.structs.replace(config, database_url=Dsn(dsn))) as rt,
+        Proxy(config.database_url.reveal()) as proxy,
+        app.open_runtime(msgspec.structs.replace(config, database_url=Dsn(proxy.url))) as rt,
         running(rt) as intake,
     ):
         await intake.store(b"before")
-        line.forget()
+        proxy.strand()
         assert await outcomes([asyncio.ensure_future(intake.store(b"lost"))]) == ["Unavailable"]
         assert await outcomes([asyncio.ensure_future(intake.store(b"after"))]) == ["stored"]
         assert await stored(rt) == [b"before", b"after"]
@@ -169,14 +168,16 @@ async def test_a_connection_that_says_nothing_any_more_is_given_up_and_the_next_
 
 async def test_a_statement_whose_answer_is_lost_is_unavailable_and_what_it_stored_is_stored(config: Config) -> None:
     """F15: alone in its transaction there is no COMMIT to lose; tests/journeys/test_door.py loses that of the first after quiet."""
-    line = Line(config.database_url.reveal())
-    async with line.opened() as dsn, app.open_runtime(msgspec.structs.replace(config, database_url=Dsn(dsn))) as rt:
+    async with (
+        Proxy(config.database_url.reveal()) as proxy,
+        app.open_runtime(msgspec.structs.replace(config, database_url=Dsn(proxy.url))) as rt,
+    ):
         rt.monotonic = lambda: 0.0  # never quiet after the first
         async with running(rt) as intake:
             await intake.store(b"before")
-            line.lose("down", b"INSERT 0 1")
+            proxy.down.lose = b"INSERT 0 1"
             assert await outcomes([asyncio.ensure_future(intake.store(b"once"))]) == ["Unavailable"]
-            assert line.lost == 1
+            assert proxy.cuts == 1
             await intake.store(b"once")
             assert await stored(rt) == [b"before", b"once", b"once"]
 

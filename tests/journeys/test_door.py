@@ -16,9 +16,9 @@ import pytest
 
 from atendeja.connections import DEADLINE_S
 from tests import server, world
+from tests.chaos.proxy import Proxy
 from tests.journeys import process, tables
 from tests.journeys.house import ECHO, House, running
-from tests.journeys.line import Line
 from tests.journeys.town import Town, town
 
 MIB = 1024 * 1024
@@ -281,12 +281,11 @@ async def test_a_connection_lost_during_the_commit_is_503_and_the_repetition_tak
 ) -> None:
     """F15: what is lost is the word COMMIT, on its way there or back. Only the webhook is up then: it is that of a delivery."""
     body = world.text("wamid.once", "oi", sender=ANA)
-    line = Line(cluster.dsn(database))
-    async with line.opened() as dsn, shop(cluster, database, tmp_path, log_dir, dsn) as made:
+    async with Proxy(cluster.dsn(database)) as proxy, shop(cluster, database, tmp_path, log_dir, proxy.url) as made:
         web = await made.serve("web")
-        line.lose(direction, b"COMMIT")
+        getattr(proxy, direction).lose = b"COMMIT"
         assert await post(made, body) == 503
-        assert line.lost == 1
+        assert proxy.cuts == 1
         assert await made.admin.fetchval("SELECT count(*) FROM delivery") == stored
         assert await post(made, body) == 200
         await made.serve("worker")
@@ -298,12 +297,11 @@ async def test_a_database_that_stands_still_is_503_in_time_and_all_goes_on_when_
     cluster: server.Server, database: str, tmp_path: Path, log_dir: Path
 ) -> None:
     """F16, F52: with room for 3. Who is one too many is told at once, who waits within 10 s, nobody 200; then all is as before."""
-    line = Line(cluster.dsn(database))
-    async with line.opened() as dsn, shop(cluster, database, tmp_path, log_dir, dsn) as made:
+    async with Proxy(cluster.dsn(database)) as proxy, shop(cluster, database, tmp_path, log_dir, proxy.url) as made:
         child = await made.serve(INBOX_MAX_REQUESTS="3")
         assert await post(made, world.text("wamid.once", "oi", sender=ANA)) == 200
         await came_to_one(made, 1)
-        line.freeze()
+        proxy.hole()
 
         async def timed(n: int) -> tuple[int, float]:
             began = monotonic()
@@ -315,7 +313,7 @@ async def test_a_database_that_stands_still_is_503_in_time_and_all_goes_on_when_
         took = sorted(seconds for _, seconds in done)
         assert took[10] < 3, "most were told at once"
         assert 7 < took[-1] < 10 + 2, "and those who waited were told in time (2 s are this machine's)"
-        line.thaw()
+        proxy.heal()
         async with asyncio.timeout(20):
             while await post(made, world.text("wamid.thawed", "oi")) != 200:
                 await asyncio.sleep(0.1)

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import logging
 import secrets
 import signal
 import sys
@@ -19,6 +20,7 @@ def main() -> int:
     given = _read_options()
     options = Options(given.kills, given.seed, given.processes, given.doubt_s, given.rate, given.postgres_every, given.failpoints)
     log.configure("WARNING", "console")
+    logging.getLogger("asyncpg").setLevel(logging.CRITICAL)  # its pool tells of each restart of PostgreSQL
     _say(f"seed {options.seed}: {' '.join(['scripts/chaos', *_arguments(options)])}")
     try:
         result, folder = asyncio.run(_run(options))

@@ -35,7 +35,7 @@ class Pair:
         self.proxy.aim(self.standby.dsn(NAME))
         await self.proxy.open()
         self.town.admin_dsn = self.standby.dsn(NAME, SUPERUSER)
-        self.town.admin = await asyncpg.connect(self.town.admin_dsn)
+        await self.town.look_again()
 
     async def standby_has(self, sql: str, wanted: object) -> None:
         """Until the standby answers so."""

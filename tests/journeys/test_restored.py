@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import asyncpg
 import pytest
 
 from atendeja import migrate
@@ -83,11 +82,6 @@ def copy(source: Path, target: Path) -> None:
     subprocess.run(["cp", "-a", str(source), str(target)], check=True)
 
 
-async def look_again(made: Town, own: Cluster) -> None:
-    """The test's own connection, to a server that has been away."""
-    made.admin = await asyncpg.connect(own.dsn(NAME, "postgres"))
-
-
 async def ready(made: Town) -> tuple[int, list[str]]:
     """(status, warnings) of /health/ready."""
     async with made.http.get(f"{made.url}/health/ready") as response:
@@ -138,7 +132,7 @@ async def test_a_restored_database_sends_nothing_until_a_person_says_so_and_then
     await asyncio.to_thread(own.stop)
     await asyncio.to_thread(copy, backup, own.pgdata)
     await asyncio.to_thread(own.start)
-    await look_again(made, own)
+    await made.look_again()
     before = await made.posts()
 
     held = await made.serve()

@@ -108,6 +108,11 @@ class Town:
 
     # ── the tables ───────────────────────────────────────────────────────────────────────────────────────────────────
 
+    async def look_again(self) -> None:
+        """The test's own connection anew, after its server was away or is another."""
+        before, self.admin = self.admin, await asyncpg.connect(self.admin_dsn)
+        before.terminate()
+
     async def rows(self, sql: str, *given: object) -> list[Json]:
         return [dict(row) for row in await self.admin.fetch(sql, *given)]
 
@@ -167,3 +172,5 @@ async def town(
         finally:
             for child in made_town.children:
                 await child.kill()
+            if made_town.admin is not admin:
+                await made_town.admin.close()

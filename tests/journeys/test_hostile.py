@@ -3,9 +3,11 @@ message, never an answer 200 without its row, never a process that ends."""
 
 import asyncio
 import gzip
+import io
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import aiohttp
 import msgspec
 import pytest
 
@@ -63,7 +65,8 @@ async def test_an_unsigned_or_wrongly_signed_body_is_401_and_leaves_nothing(hous
 
 
 async def test_a_body_of_5_mib_is_413_and_leaves_nothing(house: House) -> None:
-    """F11, S12: with its length announced, and in chunks without one; both are signed."""
+    """F11, S12: with its length announced, and in chunks without one; both are signed. Who is still writing may find the connection
+    ended before he can read why."""
     body = b" " * TOO_LARGE
 
     async def chunks() -> AsyncIterator[bytes]:
@@ -71,9 +74,12 @@ async def test_a_body_of_5_mib_is_413_and_leaves_nothing(house: House) -> None:
             yield body[start : start + 65536]
 
     before = await house.count("delivery")
-    assert await house.post(body) == 413
-    async with house.http.post(house.webhook, data=chunks(), headers=world.sign(body)) as response:
-        assert response.status == 413
+    for data in (io.BytesIO(body), chunks()):
+        try:
+            async with house.http.post(house.webhook, data=data, headers=world.sign(body)) as response:
+                assert response.status == 413
+        except aiohttp.ClientOSError:
+            pass
     assert await house.count("delivery") == before
 
 

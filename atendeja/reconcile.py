@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from atendeja import ledger, queue
 from atendeja.db import Nothing, Tx, query
+from atendeja.errors import Unavailable
 from atendeja.outbound import protocol
 from atendeja.outbound.protocol import Doubt, End
 from atendeja.runtime import Runtime
@@ -68,9 +69,12 @@ class Reconciler:
         instant = asyncio.get_running_loop().time()
         if self._missed or instant - self._looked_at > MISSED_S:
             self._healthy_since = self._rt.now()
-        self._missed, self._looked_at = True, instant
-        await self._look()
-        self._missed = False
+        self._missed, self._looked_at = False, instant
+        try:
+            await self._look()
+        except Unavailable:
+            self._missed = True  # what fails for one tenant is another matter: the others' time runs on
+            raise
 
     async def _look(self) -> None:
         now = self._rt.now()

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import asyncpg
+import msgspec
 import pytest
 
 from atendeja.errors import Unavailable
@@ -71,6 +72,21 @@ async def test_a_look_that_failed_means_that_nobody_knows_how_the_intake_was(dou
     doubtful.later(seconds=30)
     await reconciler.work()
     assert await doubtful.states() == ["in_doubt"]
+    doubtful.later(seconds=121)
+    await reconciler.work()
+    assert await doubtful.states() == ["unknown"]
+
+
+async def test_what_fails_for_one_does_not_stop_the_time_of_the_others(doubtful: Office) -> None:
+    """A kept status that nobody can read fails whenever it is asked for; what is in doubt is settled all the same."""
+    await doubtful.admin.execute("UPDATE attempt SET wamid = 'wamid.known'")
+    await doubtful.admin.execute(
+        "INSERT INTO status_orphan (tenant_id, number_id, wamid, status, at, content, received_at) "
+        "SELECT tenant_id, number_id, wamid, 'sent', now(), '{}', now() FROM attempt"
+    )
+    reconciler = Reconciler(doubtful.rt)
+    with pytest.raises(msgspec.ValidationError):
+        await reconciler.work()
     doubtful.later(seconds=121)
     await reconciler.work()
     assert await doubtful.states() == ["unknown"]

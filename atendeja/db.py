@@ -20,7 +20,7 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
 
@@ -28,6 +28,7 @@ import asyncpg
 import msgspec
 import structlog
 
+from atendeja import failpoints
 from atendeja.dial import CLOSE_S, Dialer, Line
 from atendeja.errors import Refused, Unavailable
 
@@ -255,18 +256,18 @@ class Database:
     greet: Callable[[Session], Awaitable[None]] | None = None
     """Called on each new connection before anything else runs on it: another server may answer at the address."""
 
-    def tenant(self, tenant_id: int, *, durable: bool = True) -> AbstractAsyncContextManager[Tx]:
-        """A transaction that sees and writes this tenant's rows only. The one way in.
+    def tenant(self, tenant_id: int, *, durable: bool = True, by: str = "") -> AbstractAsyncContextManager[Tx]:
+        """A transaction that sees and writes this tenant's rows only. The one way in. `by` tells failpoints whose it is.
 
         `durable=False` returns before the commit is on disk: for work that is found and done again if the server loses it,
         and that nobody is told of before a later durable commit, which carries it along.
         """
         relaxed = "" if durable else "; SET LOCAL synchronous_commit = off"
-        return self._transaction(f"BEGIN; SET LOCAL app.tenant_id = {tenant_id:d}{relaxed}", tenant_id)
+        return self._transaction(f"BEGIN; SET LOCAL app.tenant_id = {tenant_id:d}{relaxed}", tenant_id, by)
 
-    def system(self) -> AbstractAsyncContextManager[Tx]:
+    def system(self, *, by: str = "") -> AbstractAsyncContextManager[Tx]:
         """A transaction over the system tables; tenant tables show no row in it."""
-        return self._transaction("BEGIN", None)
+        return self._transaction("BEGIN", None, by)
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[Session]:
@@ -299,26 +300,29 @@ class Database:
                 raise
 
     @asynccontextmanager
-    async def _transaction(self, begin: str, tenant_id: int | None) -> AsyncIterator[Tx]:
+    async def _transaction(self, begin: str, tenant_id: int | None, by: str) -> AsyncIterator[Tx]:
         async with self.connection() as connection:
             await connection.execute(begin)
             try:
                 yield Tx(connection, tenant_id)
+                failpoints.reach("commit.before", about=(by,))
                 await connection.execute("COMMIT")
             except (TimeoutError, asyncio.CancelledError):
                 raise  # and the connection is closed
             except BaseException:
                 await _abandon(connection)
                 raise
+            failpoints.reach("commit.after", about=(by,))
 
     async def transact(self, tenant_id: int | None, work: Callable[[Tx], Awaitable[T]], *, durable: bool = True) -> T:
         """Run `work` in a transaction; a transient error repeats it whole, at most 3 tries. Raises Unavailable after the last.
 
         `work` must come to the same end when an earlier run of it was kept after all (a connection lost during COMMIT).
         """
+        by = _name(work)
         for turn in range(1, TRIES + 1):
             try:
-                async with self.tenant(tenant_id, durable=durable) if tenant_id is not None else self.system() as tx:
+                async with self.tenant(tenant_id, durable=durable, by=by) if tenant_id is not None else self.system(by=by) as tx:
                     result = await work(tx)
                 break  # only a committed result may leave
             except TRANSIENT as error:
@@ -343,6 +347,12 @@ async def _abandon(connection: asyncpg.Connection) -> None:
             await connection.execute("ROLLBACK")
     except (*TRANSIENT, asyncpg.PostgresError, asyncio.CancelledError):
         connection.terminate()
+
+
+def _name(work: Callable[..., object]) -> str:
+    """Who does this work: `Sender._take_over` for what is defined in that method."""
+    made = work.func if isinstance(work, partial) else work
+    return str(getattr(made, "__qualname__", "")).partition(".<locals>")[0]
 
 
 def describe(error: BaseException) -> str:

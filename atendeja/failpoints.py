@@ -6,6 +6,9 @@ Actions: `kill` (SIGKILL to ourselves), `stop` (SIGSTOP), `raise` (a `Tripped`),
 purpose), `skip` (`reach` answers True). `?id` means passes about this id only, where a place says what it is about; `@n` the nth
 of these passes only, without it every one. What fires is appended to the file named by ATENDEJA_FAILPOINTS_LOG before it acts, so
 that a test can see that its failpoint was reached.
+
+Every transaction passes `commit.before` and `commit.after`, about the function whose it is:
+`commit.after=kill?Sender._take_over`.
 """
 
 import os
@@ -30,10 +33,13 @@ Name = Literal[
     "turn.after_commit",
     "send.before_claim",
     "send.after_claim",
+    "send.before_post",
     "send.after_post",
     "send.before_record",
     "send.after_record",
     "guard.before_replace",
+    "commit.before",
+    "commit.after",
     "ring",
     "sweep",
 ]

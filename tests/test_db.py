@@ -1,15 +1,17 @@
 """The database's one way in: repeats what is worth it, says what is not, refuses whom row security does not bind (F52, F54)."""
 
 import asyncio
+from functools import partial
 from pathlib import Path
 
 import asyncpg
 import pytest
 
-from atendeja import db
+from atendeja import db, failpoints
 from atendeja.config import Config
 from atendeja.db import TRANSIENT, Database, Tx
 from atendeja.errors import Refused, Unavailable
+from atendeja.failpoints import Tripped
 from atendeja.runtime import Runtime
 from tests import server
 from tests.journeys import tables
@@ -30,6 +32,28 @@ async def test_a_committed_result_leaves_and_a_raised_error_leaves_nothing(rt: R
     async with rt.db.session() as session:
         assert await session._connection.fetchval("SELECT mark FROM guard") == 1
     assert rt.db.retries == 0
+
+
+async def ask_nothing(_why: str, _tx: Tx) -> None: ...
+
+
+@pytest.mark.parametrize(("point", "kept"), [("commit.before", False), ("commit.after", True)])
+async def test_a_failpoint_stands_on_either_side_of_every_commit(rt: Runtime, point: str, kept: bool) -> None:
+    """It is named by the function whose transaction it is."""
+
+    async def work(tx: Tx) -> None:
+        await tx._connection.execute("UPDATE guard SET mark = 7")
+
+    whose = test_a_failpoint_stands_on_either_side_of_every_commit.__qualname__
+    failpoints.configure({"ATENDEJA_FAILPOINTS": f"{point}=raise?{whose}"})
+    try:
+        await rt.db.transact(None, partial(ask_nothing, "somebody else's"))
+        with pytest.raises(Tripped):
+            await rt.db.transact(None, work)
+    finally:
+        failpoints.configure({})
+    async with rt.db.session() as session:
+        assert await session._connection.fetchval("SELECT mark = 7 FROM guard") is kept
 
 
 async def test_a_deadlock_is_repeated_and_both_come_through(rt: Runtime) -> None:

@@ -112,7 +112,7 @@ def test_an_unknown_name_stops_every_process_with_a_line(program: str, tmp_path:
     process = child(program, "nowhere=kill", tmp_path / "fired")
     said = process.communicate(timeout=20)[1].splitlines()
     assert said[0] == "ATENDEJA_FAILPOINTS names 'nowhere', which does not exist"
-    assert said[1].startswith("  there are: digest.after_commit, ") and len(said) == 2
+    assert said[1].startswith("  there are: commit.after, ") and len(said) == 2
     assert process.returncode == 1
 
 

@@ -3,6 +3,7 @@
 import msgspec
 import structlog
 
+from atendeja import failpoints
 from atendeja.cloud import Outcome
 from atendeja.numbers import Number
 from atendeja.outbound import protocol
@@ -29,6 +30,7 @@ async def post(rt: Runtime, number: Number, token: str, claim: Claim, committed:
     def fenced() -> bool:
         return rt.monotonic() - committed > protocol.FENCE_S
 
+    failpoints.reach("send.before_post")
     outcome = await rt.cloud.call_messages(number.phone_number_id, token, body, fenced=fenced)
     if outcome is None:
         return protocol.abandon(), None

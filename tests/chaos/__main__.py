@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from atendeja import failpoints, log
+from atendeja import log
 from tests.chaos import report, run, script
 from tests.chaos.report import Result
 from tests.chaos.script import Options
@@ -63,8 +63,8 @@ def _read_options() -> argparse.Namespace:
 
 def _names(text: str) -> tuple[str, ...]:
     names = () if text == "none" else tuple(text.split(","))
-    if unknown := {*names} - failpoints.NAMES:
-        raise argparse.ArgumentTypeError(f"no failpoint {', '.join(unknown)}; there are {', '.join(sorted(failpoints.NAMES))}")
+    if unknown := {*names} - {*script.POINTS}:
+        raise argparse.ArgumentTypeError(f"no failpoint {', '.join(unknown)}; there are {', '.join(script.POINTS)}")
     return names
 
 

@@ -129,7 +129,7 @@ class Slot:
     async def _start(self) -> Child:
         environ = {**self._environ, "PORT": str(self.port), "STATE_DIR": str(self._state_dir)}
         if self.arm is not None:
-            environ |= {"ATENDEJA_FAILPOINTS": f"{self.arm.name}=kill@{self.arm.n}", "ATENDEJA_FAILPOINTS_LOG": str(self.fired)}
+            environ |= {"ATENDEJA_FAILPOINTS": self.arm.setting, "ATENDEJA_FAILPOINTS_LOG": str(self.fired)}
         self.starts.append(time.time())
         output = self._folder / f"{self.name}-{len(self.starts)}.log"
         self._child = await process.start([*COMMAND, "serve", "--role", self.role], environ, output, self.url)

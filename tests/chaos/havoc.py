@@ -76,7 +76,7 @@ class Havoc:
         if not death.meant:
             return scene.find("died", f"{death.slot.name} ended with {death.status} by itself: {tail(death.output)}")
         if death.arm is not None:
-            self._fired.add(death.arm.name)
+            self._fired.add(death.arm.point)
         texts, posts = scene.crowd.pace(death.at), scene.tail.open_at(death.at, LATENCY_S)
         leases = [row for row in await scene.watch.leases() if row["holder"] == death.holder]
         boots = sorted({row["boot"] for row in leases})

@@ -19,7 +19,11 @@ ROLES: dict[int, Sequence[Role]] = {
     3: ("all", "web", "worker"),
     4: ("all", "all", "web", "worker"),
 }
-PASSES = {"ring": 300, "sweep": 3}
+COMMITS = tuple(f"commit.{when}?{whose}" for when in ("before", "after") for whose in ("Sender._take_over", "Suspects._accuse"))
+"""Transactions too rare for a random pass of all."""
+POINTS = tuple(sorted({*failpoints.NAMES, *COMMITS}))
+"""Failpoints at which somebody is to die, some of them about one thing only: `name?about`."""
+PASSES = {"ring": 300, "sweep": 3, "commit.before": 400, "commit.after": 400, **dict.fromkeys(COMMITS, 1)}
 """At a random pass up to this a failpoint kills: often enough passed to come within seconds, not always the first."""
 USUAL_PASSES = 40
 GAP_S = (0.3, 1.5)
@@ -41,18 +45,28 @@ class Options(Struct, frozen=True):
     """Texts per second."""
     postgres_every: int = 10
     """PostgreSQL is restarted after so many kills."""
-    failpoints: tuple[str, ...] = tuple(sorted(failpoints.NAMES))
+    failpoints: tuple[str, ...] = POINTS
     """At each of these some process dies at least once."""
 
 
 class Arm(Struct, frozen=True):
-    """A failpoint that will kill at its nth pass."""
+    """A failpoint of POINTS that will kill at its nth pass."""
 
-    name: str
+    point: str
     n: int
 
+    @property
+    def name(self) -> str:
+        return self.point.partition("?")[0]
+
+    @property
+    def setting(self) -> str:
+        """As ATENDEJA_FAILPOINTS wants it."""
+        name, mark, about = self.point.partition("?")
+        return f"{name}=kill{mark}{about}@{self.n}"
+
     def __str__(self) -> str:
-        return f"{self.name}@{self.n}"
+        return f"{self.point}@{self.n}"
 
 
 class Return(Struct, frozen=True):
@@ -90,8 +104,8 @@ def arms(seed: int, names: Sequence[str]) -> Iterator[Arm]:
     """Each of these failpoints once, in any order, and again without end; without any there is none."""
     dice = random.Random(f"arms {seed}")
     while names:
-        for name in dice.sample(names, len(names)):
-            yield Arm(name, dice.randint(1, PASSES.get(name, USUAL_PASSES)))
+        for point in dice.sample(names, len(names)):
+            yield Arm(point, dice.randint(1, PASSES.get(point, USUAL_PASSES)))
 
 
 def passes(role: Role, name: str) -> bool:

@@ -7,8 +7,7 @@ import os
 
 import pytest
 
-from atendeja import failpoints
-from tests.chaos import report, run
+from tests.chaos import report, run, script
 from tests.chaos.script import Options
 
 KILLS, DOUBT_S = 30, 10.0
@@ -24,4 +23,4 @@ async def test_nothing_is_lost_or_repeated_whatever_is_killed() -> None:
     told = "\n".join([f"seed {options.seed}, everything is in {folder}", *said, report.table(result)])
     assert not result.findings, told
     assert len(result.kills) >= KILLS, told
-    assert {kill.how.partition("@")[0] for kill in result.kills} >= failpoints.NAMES, told
+    assert {kill.how.partition("@")[0] for kill in result.kills} >= {*script.POINTS}, told

@@ -5,7 +5,7 @@ from itertools import islice
 from atendeja import failpoints
 from tests.chaos import script
 
-NAMES = sorted(failpoints.NAMES)
+NAMES = script.POINTS
 
 
 def test_a_seed_repeats_the_choices_and_another_makes_others() -> None:
@@ -18,14 +18,21 @@ def test_a_seed_repeats_the_choices_and_another_makes_others() -> None:
 
 
 def test_every_failpoint_comes_once_before_any_comes_again() -> None:
-    n = len(failpoints.NAMES)
-    names = [arm.name for arm in islice(script.arms(3, NAMES), 3 * n)]
-    assert all({*names[i : i + n]} == failpoints.NAMES for i in (0, n, 2 * n))
+    n = len(NAMES)
+    points = [arm.point for arm in islice(script.arms(3, NAMES), 3 * n)]
+    assert all({*points[i : i + n]} == {*NAMES} for i in (0, n, 2 * n))
+
+
+def test_what_kills_about_one_thing_is_a_setting_that_can_be_read() -> None:
+    for arm in islice(script.arms(1, NAMES), len(NAMES)):
+        ((name, point),) = failpoints.parse(arm.setting).items()
+        assert (name, point.action, point.nth) == (arm.name, "kill", arm.n)
+        assert f"{name}?{point.about}".rstrip("?") == arm.point
 
 
 def test_every_failpoint_can_be_given_to_somebody_in_every_mix_of_roles() -> None:
     for roles in script.ROLES.values():
-        assert all(any(script.passes(role, name) for role in roles) for name in failpoints.NAMES)
+        assert all(any(script.passes(role, point) for role in roles) for point in NAMES)
 
 
 def test_some_come_back_soon_and_some_only_when_others_took_over_some_with_nothing() -> None:

@@ -73,6 +73,7 @@ POINTS = (
     "turn.after_commit",
     "send.before_claim",
     "send.after_claim",
+    "send.before_post",
     "send.after_post",
     "send.before_record",
 )
@@ -86,7 +87,7 @@ async def test_a_kill_anywhere_and_what_was_pending_goes_on(
 
     Only what was claimed and not posted stays in doubt, and holds its successor for a while.
     """
-    wanted = ["in_doubt", "queued"] if point == "send.after_claim" else ["read", "read"]
+    wanted = ["in_doubt", "queued"] if point in ("send.after_claim", "send.before_post") else ["read", "read"]
     async with town(cluster, database, tmp_path, log_dir, FLOW) as made:
         child = await made.serve(FAILPOINTS=f"{point}=kill@1")
         await made.writes(ANA, "oi")
@@ -99,6 +100,21 @@ async def test_a_kill_anywhere_and_what_was_pending_goes_on(
         assert await made.rows("SELECT turn_no FROM conversation") == [{"turn_no": 1}]
         found = await made.rows("SELECT state FROM message ORDER BY seq")
         assert [row["state"] for row in found] == wanted
+
+
+@pytest.mark.parametrize("point", ["commit.before", "commit.after"])
+async def test_a_kill_at_the_commit_that_settles_a_doubt(
+    point: str, cluster: server.Server, database: str, tmp_path: Path, log_dir: Path
+) -> None:
+    """F31: a reply is claimed and not posted, and whoever would settle it dies at that; the third process sends both, each once."""
+    async with town(cluster, database, tmp_path, log_dir, FLOW) as made:
+        for failpoint in ("send.before_post=kill@1", f"{point}=kill?Reconciler._settle"):
+            child = await made.serve(ready=False, FAILPOINTS=failpoint, IN_DOUBT_S="1")
+            await made.writes(ANA, "oi") if failpoint.startswith("send") else None
+            assert await asyncio.wait_for(child.process.wait(), 30) == -signal.SIGKILL
+        await made.serve(IN_DOUBT_S="1")
+        await settled(made, Counter({"read": 2}))
+        assert len(await made.posts()) == 2
 
 
 async def test_a_kill_between_the_commit_of_a_lent_claim_and_its_post(

@@ -38,6 +38,8 @@ class Town:
     http: aiohttp.ClientSession
     admin: asyncpg.Connection
     children: list[Child] = field(default_factory=list)
+    points: set[str] = field(default_factory=set)
+    """Failpoints that processes were started with: one that never fires fails the test."""
 
     @property
     def url(self) -> str:
@@ -49,6 +51,7 @@ class Town:
         """Start a process, with a port of its own when it is a worker or one is given; FAILPOINTS=… makes it misbehave."""
         port = port or (process.free_port() if role == "worker" else self.port)
         if points := more.pop("FAILPOINTS", ""):
+            self.points |= {part.partition("=")[0] for part in points.split(";")}
             more |= {"ATENDEJA_FAILPOINTS": points, "ATENDEJA_FAILPOINTS_LOG": str(self.fired)}
         child = await process.start(
             [*COMMAND, "serve", "--role", role],
@@ -75,6 +78,11 @@ class Town:
     def fired(self) -> Path:
         """Where a failpoint writes that it was reached."""
         return self.state_dir / "fired"
+
+    def unfired(self) -> set[str]:
+        """Failpoints that were set and not reached."""
+        lines = self.fired.read_text().splitlines() if self.fired.exists() else []
+        return self.points - {line.partition(" ")[0] for line in lines}
 
     def _output(self, what: str) -> Path:
         return self.log_dir / f"{what}-{os.getpid()}-{next(_numbers)}.log"
@@ -169,6 +177,7 @@ async def town(
         await made_town.sim("settings", {"rate": None, "pair": False})
         try:
             yield made_town
+            assert not made_town.unfired(), "failpoints that never fired"
         finally:
             for child in made_town.children:
                 await child.kill()

@@ -7,8 +7,10 @@ from msgspec import Meta, Struct
 from atendeja.simulator.bodies import Send
 
 Before = Literal["code", "rst_before", "5xx_before"]
-After = Literal["drop_answer", "delay", "rst_after", "5xx_after", "html", "truncate", "failed"]
-Do = Literal["code", "rst_before", "5xx_before", "drop_answer", "delay", "rst_after", "5xx_after", "html", "truncate", "failed"]
+After = Literal["drop_answer", "delay", "rst_after", "5xx_after", "html", "truncate", "failed", "held"]
+Do = Literal[
+    "code", "rst_before", "5xx_before", "drop_answer", "delay", "rst_after", "5xx_after", "html", "truncate", "failed", "held"
+]  # fmt: skip
 BEFORE: frozenset[Do] = frozenset(get_args(Before))
 """Faults of messages that are *not* accepted; the others strike after acceptance."""
 
@@ -28,7 +30,8 @@ class Fault(Struct, frozen=True, forbid_unknown_fields=True):
     """What to do to them, `times` times (None: for ever).
 
     `value`: `code` Meta's code; `failed` the code of the failed status; `5xx_*` and `html` the HTTP status (500, 200);
-    `delay` seconds before the answer; `drop_answer` seconds of silence before the connection closes (0).
+    `delay` seconds before the answer; `drop_answer` seconds of silence before the connection closes (0);
+    `held` seconds that it waits for its quality to be judged, its statuses that much later (60).
     """
 
     do: Do

@@ -134,7 +134,7 @@ async def _spoiled(answer: Answer, fault: Fault) -> Response:
         case "truncate":
             whole = answers.encode(answer[1])
             return Cut(whole[: len(whole) // 2])
-        case "code" | "failed":
+        case "code" | "failed" | "held":
             return _json(answer)
 
 

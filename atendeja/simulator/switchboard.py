@@ -146,7 +146,7 @@ class Switchboard:
         else:
             fault = self.faults.take(number.phone_number_id, send, raw, accepted=True)
             line.answer, line.wamid = fault.do if fault else "ok", self._wamid("out")
-            answer = self._accepted(send, customer, line.wamid)
+            answer = self._accepted(send, customer, line.wamid, held=fault is not None and fault.do == "held")
         await self.witness.add(line)
         self._count(line.wamid)
         if line.wamid is not None and customer is not None:
@@ -160,7 +160,8 @@ class Switchboard:
         else:
             self.tally.accepted += 1
 
-    def _accepted(self, send: Send, customer: Customer | None, wamid: str) -> Answer:
+    def _accepted(self, send: Send, customer: Customer | None, wamid: str, *, held: bool) -> Answer:
+        told = "held_for_quality_assessment" if held else "accepted" if send.type == "template" else None
         named = send.to or send.recipient or ""
         by_phone = customer is not None and send.to is not None
         return answers.sent(
@@ -168,7 +169,7 @@ class Switchboard:
             wa_id=customer.wa_id if customer is not None and by_phone else None,
             user_id=customer.user_id if customer is not None else named,
             wamid=wamid,
-            message_status="accepted" if send.type == "template" else None,
+            message_status=told,
         )
 
     def _report(self, number: Number, customer: Customer, send: Send, wamid: str, fault: Fault | None) -> None:
@@ -178,12 +179,13 @@ class Switchboard:
             code = int(fault.value or 131026)
             self._later(settings.sent_s or 0, number, customer, wamid, opaque, "failed", code=code)
             return
+        held_s = (fault.value or 60) if fault is not None and fault.do == "held" else 0
         waits: list[tuple[Tick, float | None]] = [("sent", settings.sent_s)]
         if send.type != "reaction":
             waits += [("delivered", settings.delivered_s), ("read", settings.read_s)]
         for kind, wait_s in waits:
             if wait_s is not None:
-                self._later(wait_s, number, customer, wamid, opaque, kind, template=send.type == "template")
+                self._later(wait_s + held_s, number, customer, wamid, opaque, kind, template=send.type == "template")
 
     def _later(
         self,

@@ -18,7 +18,9 @@ from tests.chaos.script import Options
 
 def main() -> int:
     given = _read_options()
-    options = Options(given.kills, given.seed, given.processes, given.doubt_s, given.rate, given.postgres_every, given.failpoints)
+    options = Options(
+        given.kills, given.seed, given.processes, given.doubt_s, given.rate, given.postgres_every, given.lost, given.failpoints
+    )
     log.configure("WARNING", "console")
     logging.getLogger("asyncpg").setLevel(logging.CRITICAL)  # its pool tells of each restart of PostgreSQL
     _say(f"seed {options.seed}: {' '.join(['scripts/chaos', *_arguments(options)])}")
@@ -53,7 +55,14 @@ def _read_options() -> argparse.Namespace:
     parser.add_argument("--doubt-s", type=float, default=120, metavar="T", help="IN_DOUBT_S of each process (default 120)")
     parser.add_argument("--rate", type=float, default=60, metavar="R", help="texts per second (default 60)")
     parser.add_argument("--postgres-every", type=int, default=10, metavar="K", help="restart it after so many kills (default 10)")
-    every = Options(0, 0).failpoints
+    usual, every = Options(0, 0).lost, Options(0, 0).failpoints
+    parser.add_argument(
+        "--lost",
+        type=float,
+        default=usual,
+        metavar="L",
+        help=f"share of POSTs, and of answers, lost on the wire (default {usual:g})",
+    )
     parser.add_argument(
         "--failpoints", type=_names, default=every, metavar="A,B", help="at which somebody dies: names, or none (default all)"
     )
@@ -72,7 +81,7 @@ def _arguments(options: Options) -> list[str]:
     """The command line that makes the same choices."""
     named: dict[str, object] = {
         "kills": options.kills, "seed": options.seed, "processes": options.processes, "doubt-s": f"{options.doubt_s:g}",
-        "rate": f"{options.rate:g}", "postgres-every": options.postgres_every,
+        "rate": f"{options.rate:g}", "postgres-every": options.postgres_every, "lost": f"{options.lost:g}",
     }  # fmt: skip
     if options.failpoints != Options(0, 0).failpoints:
         named["failpoints"] = ",".join(options.failpoints) or "none"

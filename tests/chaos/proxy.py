@@ -45,6 +45,11 @@ class Toxics:
     """The next piece meets a RST, to both sides."""
     lose: bytes = b""
     """The next piece with this in it is not passed on, and its connection ends. Once."""
+    lost: float = 0.0
+    """So large a share of the pieces is not passed on, and their connections end."""
+    late: float = 0.0
+    """So large a share of the pieces that come after the other side spoke finds the connection closed: its server had just done
+    that, and did not know of them."""
     hole: bool = False
     """The connection stays and nothing passes, not even its end; what came meanwhile passes when this is lifted."""
 
@@ -66,6 +71,8 @@ class Link:
     stranded: bool = False
     seen: bool = False
     armed: bool = False
+    spoke: "Toxics | None" = None
+    """Which direction carried something last."""
 
     def end(self, *, reset: bool = False) -> None:
         """End both sides, by a FIN each or by a RST."""
@@ -83,17 +90,17 @@ class Link:
 class Proxy:
     """Forwards both ways between 127.0.0.1 and the host and port of `target`, a URL with or without a login."""
 
-    def __init__(self, target: str) -> None:
+    def __init__(self, target: str, seed: int = 0) -> None:
         self._url = urlsplit(target)
         self._text: bytes | None = None
         self._links: dict[asyncio.Task[None], Link] = {}
         self._port = 0
-        self._dice = random.Random(0)
+        self._dice = random.Random(seed)
         self.up, self.down = Toxics(), Toxics()
         self.connections = 0
         """How many have been made through it."""
         self.cuts = 0
-        """How many COMMITs lost their answer, and pieces were lost."""
+        """How many COMMITs lost their answer, and pieces were lost or late."""
 
     async def __aenter__(self) -> "Proxy":
         await self.open()
@@ -179,9 +186,10 @@ class Proxy:
         while piece := await reader.read(PIECE_BYTES):
             self._watch(piece, toxics, link)
             await self._hold(toxics, link)
-            if toxics.lose and toxics.lose in piece:
-                toxics.lose, self.cuts = b"", self.cuts + 1
+            if self._loses(piece, toxics, link):
+                self.cuts += 1
                 raise EOFError
+            link.spoke = toxics
             if toxics.reset:
                 toxics.reset = False
                 raise Cut
@@ -194,6 +202,14 @@ class Proxy:
         await self._hold(toxics, link)
         await asyncio.sleep(toxics.slow_close_s)
         raise EOFError
+
+    def _loses(self, piece: bytes, toxics: Toxics, link: Link) -> bool:
+        if toxics.lose and toxics.lose in piece:
+            toxics.lose = b""
+            return True
+        after_the_other = link.spoke is not None and link.spoke is not toxics
+        share = toxics.lost + (toxics.late if after_the_other else 0)
+        return share > 0 and self._dice.random() < share
 
     async def _hold(self, toxics: Toxics, link: Link) -> None:
         """What a piece waits for before it passes."""

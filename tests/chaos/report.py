@@ -58,6 +58,8 @@ class Result(Struct):
     totals: Totals
     accepted: int
     """Messages that the simulator accepted."""
+    cut: int
+    """POSTs, and answers, that were lost on the wire."""
     in_flight: int
     quiet_s: float
     """From the last kill until nothing was left to do."""
@@ -111,6 +113,7 @@ def table(result: Result) -> str:
         ("turns", f"{totals.turns}"),
         ("replies", f"{totals.replies}, of them withdrawn {totals.withdrawn}, failed {totals.failed}"),
         ("accepted", f"{result.accepted} POSTs"),
+        ("lost on the wire", f"{result.cut} POSTs or answers"),
         ("in doubt settled", f"{totals.settled}"),
         ("unknown", f"{totals.unknown}, most that may be {len(kills) * result.in_flight}"),
         ("duplicates", f"{totals.duplicates}"),

@@ -64,8 +64,8 @@ async def _play(made: Scene) -> Result:
     await _judge(made, havoc)
     return Result(
         made.options, havoc.kills, len(havoc.restarts), len(made.crowd.acknowledged), made.crowd.refused,
-        await made.watch.totals(), sum(line.wamid is not None for line in made.tail.lines), havoc.in_flight, quiet_s,
-        time.monotonic() - began, made.findings,
+        await made.watch.totals(), sum(line.wamid is not None for line in made.tail.lines), made.wire.cuts,
+        havoc.in_flight, quiet_s, time.monotonic() - began, made.findings,
     )  # fmt: skip
 
 

@@ -26,6 +26,7 @@ from tests.chaos.campaign import Campaign
 from tests.chaos.checker import Finding
 from tests.chaos.crew import Crew, tail
 from tests.chaos.crowd import FLOW, Crowd
+from tests.chaos.proxy import Proxy
 from tests.chaos.script import Options
 from tests.chaos.watch import Tail, Watch
 from tests.journeys import process
@@ -69,6 +70,8 @@ class Scene:
     crowd: Crowd
     campaign: Campaign
     simulator: Child
+    wire: Proxy
+    """Between the processes and the simulator."""
     http: aiohttp.ClientSession
     coming: "asyncio.Future[None]"
     """The customers, done when the last has said all."""
@@ -123,14 +126,20 @@ async def setting(options: Options, folder: Path, cluster: Cluster, say: Say) ->
     await migrate.run(dsn, login=LOGIN)
     await stage.furnish(cluster.dsn(DATABASE), [FLOW] * bodies.SHOPS)
     log = folder / "simulator.jsonl"
-    async with process.simulating(folder, witness=log) as simulator, aiohttp.ClientSession() as http:
-        more = {"WA_API_BASE": simulator.url, "IN_DOUBT_S": str(options.doubt_s), "DATABASE_WAIT_S": "60"}
+    async with (
+        process.simulating(folder, witness=log) as simulator,
+        Proxy(simulator.url, options.seed) as wire,
+        aiohttp.ClientSession() as http,
+    ):
+        wire.up.late = wire.down.lost = options.lost
+        more = {"WA_API_BASE": wire.url, "IN_DOUBT_S": str(options.doubt_s), "DATABASE_WAIT_S": "60"}
         environ = world.environ(cluster.dsn(DATABASE), dsn, folder, **more)
         crew = Crew(script.ROLES[options.processes], folder, environ)
         crowd = Crowd(crew.web_ports, options.rate, options.seed)
         nobody = asyncio.get_running_loop().create_future()
         campaign = Campaign(dsn, cluster.dsn(DATABASE), options.seed)
-        made = Scene(options, folder, cluster, say, dsn, Watch(dsn), Tail(log), crew, crowd, campaign, simulator, http, nobody)
+        looks = Watch(dsn), Tail(log)
+        made = Scene(options, folder, cluster, say, dsn, *looks, crew, crowd, campaign, simulator, wire, http, nobody)
         await made.tell("settings", SIMULATOR)
         await made.tell("webhooks", {**DISORDER, "seed": options.seed})
         try:

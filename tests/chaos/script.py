@@ -45,6 +45,8 @@ class Options(Struct, frozen=True):
     """Texts per second."""
     postgres_every: int = 10
     """PostgreSQL is restarted after so many kills."""
+    lost: float = 0.005
+    """Share of the POSTs that never reach the simulator, and of the answers that never reach us."""
     failpoints: tuple[str, ...] = POINTS
     """At each of these some process dies at least once."""
 

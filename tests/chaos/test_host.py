@@ -60,6 +60,22 @@ async def test_a_half_open_connection_to_the_cloud_api(place: tuple[Town, Patron
         assert [post["to"].lstrip("+") for post in await made.posts()] == [ANA, BIA]
 
 
+async def test_connections_that_are_closed_as_they_are_used_again(place: tuple[Town, Patrons]) -> None:
+    """F34: one request in five meets the end of the idle connection it was written to. Nobody can say that it did not arrive: it is
+    in doubt, and goes again after T by our own decision; none is repeated by the client."""
+    made, crowd = place
+    async with Proxy(made.simulator.url) as wire:
+        await crowd.serve(WA_API_BASE=wire.url)
+        async with crowd.writing():
+            await asyncio.sleep(1)
+            wire.up.late = 0.2
+            await asyncio.sleep(3)
+            wire.heal()
+        await crowd.answered_once()
+        lost = await made.rows("SELECT count(*)::int AS n FROM attempt WHERE state = 'unknown'")
+    assert lost == [{"n": wire.cuts}] and wire.cuts > 3
+
+
 # ── memory ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -88,6 +88,19 @@ async def test_a_timeout_passes_nothing_and_ends_the_line(proxy: Proxy) -> None:
     assert answer == b"" and took >= 0.2
 
 
+async def test_what_comes_late_finds_the_line_closed(proxy: Proxy) -> None:
+    proxy.up.late = 1.0
+    line = await dial(proxy)
+    assert (await ask(line))[0] == b"hello", "the first is not late"
+    assert (await ask(line))[0] == b"" and proxy.cuts == 1
+
+
+async def test_a_share_is_lost(proxy: Proxy) -> None:
+    proxy.down.lost = 0.5
+    answers = [(await ask(await dial(proxy)))[0] for _ in range(40)]
+    assert answers.count(b"") == proxy.cuts and {*answers} == {b"", b"hello"}
+
+
 async def test_a_slow_close(proxy: Proxy) -> None:
     """The server learns late that its client has gone, and so does the client that the server answered that."""
     proxy.up.slow_close_s = 0.3

@@ -53,6 +53,19 @@ async def test_a_final_refusal_is_failed_with_its_code(code: int, office: Office
     assert office.notices("message_failed") == 1
 
 
+async def test_a_message_held_for_its_quality_is_accepted_and_flagged_until_it_goes(office: Office) -> None:
+    """F43: nothing is sent again, the next one goes, and the first status takes the flag away."""
+    office.fault("held")
+    await office.put("um", "dois")
+    await office.open()
+    await office.until(["accepted", "accepted"])
+    assert [message["held"] for message in await office.messages()] == [True, False]
+    await office.status(office.posts[0], "sent")
+    (first, _) = await office.messages()
+    assert (first["state"], first["held"], first["attempt_no"]) == ("sent", False, 1)
+    assert len(office.posts) == 2
+
+
 async def test_a_late_delivered_still_wins_over_failed(office: Office) -> None:
     office.fault("code", 131026)
     await office.put("um")

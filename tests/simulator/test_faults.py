@@ -49,6 +49,7 @@ AFTER = {
     "5xx_after": True,
     "delay": True,
     "failed": True,
+    "held": True,
 }
 
 

@@ -22,6 +22,7 @@ from msgspec import Struct
 from atendeja import broadcast, vault
 from atendeja.broadcast import Broadcast
 from atendeja.cloud import Cloud
+from atendeja.company import Company
 from atendeja.config import Config
 from atendeja.db import Database, query
 from atendeja.guard import Guard
@@ -187,6 +188,11 @@ class Runtime:
             left_s = max(0.0, self.stop_by - self.monotonic())
             await asyncio.wait({task}, timeout=min(left_s, LOOK_S))
         task.cancel()
+
+    async def linger(self, company: Company) -> None:
+        """Wait for company, but not when we are to stop."""
+        if (wait_s := company.wait_s(self.monotonic())) > 0 and not self.stopping.is_set():
+            await asyncio.sleep(wait_s)
 
     async def keep_time(self) -> None:
         """Set our clock by the database's. Raises Unavailable."""

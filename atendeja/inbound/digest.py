@@ -20,6 +20,7 @@ import structlog
 from msgspec import Struct
 
 from atendeja import failpoints, queue
+from atendeja.company import Company
 from atendeja.db import DATA_FAULTS, query
 from atendeja.errors import WireError
 from atendeja.inbound import events, intake
@@ -37,6 +38,8 @@ MOST_BYTES = 2 * 1024 * 1024
 TENANTS_AT_ONCE = 4
 READ_AT_ONCE = 10
 """Deliveries read before others get the loop: reading one takes 0.05 to 0.1 ms."""
+COMPANY_S = 0.05
+"""Under load a batch is begun so long after the one before, at the soonest."""
 MARK_DELAY_S = 0.5
 """When nothing comes meanwhile, what was digested is marked after this."""
 
@@ -77,6 +80,7 @@ class Digester:
         self.lease = f"digest:{lane}"
         self._directory = Directory(rt.db)
         self._bell = rt.bells.digest if lane == intake.PEOPLE else rt.bells.statuses
+        self._company = Company(COMPANY_S)
         self._digested: Sequence[Read] = []
         """Written, durably, and not yet marked: the next look does both. A death in between, ours or the database's, means that
         they are read again, to no effect."""
@@ -92,8 +96,10 @@ class Digester:
             self._bell.elsewhere()
             return False
         self._bell.perhaps_here()
+        await self._rt.linger(self._company)
         if not (stored := await self._next()):
             return False
+        self._company.came(len(stored), self._rt.monotonic())
         failpoints.reach("digest.claimed")
         started = self._rt.monotonic()
         self._digested = await self._digest(stored)

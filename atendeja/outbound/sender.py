@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from atendeja import failpoints, ledger, numbers, queue
 from atendeja.cloud import Outcome
+from atendeja.company import Company
 from atendeja.db import DATA_FAULTS, Nothing, Tx, query, records
 from atendeja.notify import notice
 from atendeja.numbers import Number
@@ -33,6 +34,8 @@ log = structlog.get_logger(__name__)
 MOST_A_CLAIM = 100
 MOST_OPEN_POSTS = 200
 RECENT = dt.timedelta(seconds=60)
+COMPANY_S = 0.1
+"""Under load outcomes wait so long for others before they are recorded: a kill meanwhile leaves as many more in doubt."""
 
 
 class Recent(Struct):
@@ -80,6 +83,7 @@ class Sender:
         self._unclear: list[Claim] = []
         """Claims that are not flying yet, and those of transactions that failed: should a COMMIT have been kept after all, they are
         given back."""
+        self._company = Company(COMPANY_S)
         self._duplicates = 0
         """Found by the transaction that runs."""
         self._lent = 0
@@ -116,6 +120,8 @@ class Sender:
             await self._take_over()
         while True:
             self._look |= self._bell.clear()
+            if not self._look:  # outcomes alone, for which nobody waits
+                await self._rt.linger(self._company)
             more = await self._cycle()
             if self._finished():
                 return
@@ -183,6 +189,7 @@ class Sender:
                 await self._sift(done, error)
                 return True
             self._done = self._done[len(done) :]
+            self._company.came(len(done), instant)
             failpoints.reach("send.after_claim" if claims else "send.after_record")
             self._launch(claims, committed)
             self._follow_up(done)

@@ -10,6 +10,7 @@ import pytest
 from atendeja import db, failpoints
 from atendeja.config import Config
 from atendeja.db import TRANSIENT, Database, Tx
+from atendeja.db import pool as pools
 from atendeja.errors import Refused, Unavailable
 from atendeja.failpoints import Tripped
 from atendeja.runtime import Runtime
@@ -207,14 +208,14 @@ async def test_the_pool_of_the_application_is_safe_and_others_are_not(rt: Runtim
 
 
 def test_jsonb_takes_bytes_and_values_alike() -> None:
-    assert db._encode_jsonb(b'{"a": 1}') == b'\x01{"a": 1}'
-    assert db._encode_jsonb({"a": 1}) == b'\x01{"a":1}'
-    assert bytes(db._decode_jsonb(b"\x01[]")) == b"[]"
+    assert pools.encode_jsonb(b'{"a": 1}') == b'\x01{"a": 1}'
+    assert pools.encode_jsonb({"a": 1}) == b'\x01{"a":1}'
+    assert bytes(pools.decode_jsonb(b"\x01[]")) == b"[]"
 
 
 def test_the_sql_lies_beside_the_tree() -> None:
     assert (db.sql_dir() / "migrations").is_dir()
-    assert db.sql_dir() == Path(db.__file__).parents[1] / "sql"
+    assert db.sql_dir() == Path(db.__file__).parents[2] / "sql"
 
 
 async def test_commits_that_do_not_wait_for_the_disk_stop_the_start(config: Config, database: str) -> None:

@@ -17,7 +17,7 @@ import structlog
 from msgspec import Struct
 
 from atendeja import failpoints, queue
-from atendeja.db import TRANSIENT, Nothing, Session, describe, query, utc_day
+from atendeja.db import TRANSIENT, Nothing, Session, describe, query
 from atendeja.errors import Unavailable
 from atendeja.runtime import Runtime
 
@@ -170,6 +170,11 @@ class Intake:
             return Unavailable("the database is away")
         failpoints.reach("ingest.after_commit")
         return None
+
+
+def utc_day(at: dt.datetime) -> dt.date:
+    """The partition of `delivery` an instant falls in."""
+    return at.astimezone(dt.UTC).date()
 
 
 async def _store(run: Callable[..., Awaitable[int]], batch: list[Waiting], now: dt.datetime) -> None:

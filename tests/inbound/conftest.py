@@ -7,9 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from atendeja.db import utc_day
 from atendeja.inbound.digest import Digester
-from atendeja.inbound.intake import STORE
+from atendeja.inbound.intake import STORE, utc_day
 from atendeja.numbers import NewNumber
 from atendeja.runtime import Runtime
 from tests import world

@@ -12,11 +12,11 @@ import pytest
 
 from atendeja import app, leases, numbers, tenants
 from atendeja.config import Config
-from atendeja.db import Tx, utc_day
+from atendeja.db import Tx
 from atendeja.errors import Unavailable
 from atendeja.inbound import digest
 from atendeja.inbound.digest import Digester
-from atendeja.inbound.intake import STORE
+from atendeja.inbound.intake import STORE, utc_day
 from atendeja.runtime import fresh_id
 from tests.inbound.conftest import Inbox, says, status, together
 from tests.journeys import tables

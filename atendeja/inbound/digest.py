@@ -81,6 +81,8 @@ class Digester:
         self._directory = Directory(rt.db)
         self._bell = rt.bells.digest if lane == intake.PEOPLE else rt.bells.statuses
         self._company = Company(COMPANY_S)
+        self._full = False
+        """Whether the last batch was: more waits already."""
         self._digested: Sequence[Read] = []
         """Written, durably, and not yet marked: the next look does both. A death in between, ours or the database's, means that
         they are read again, to no effect."""
@@ -96,7 +98,9 @@ class Digester:
             self._bell.elsewhere()
             return False
         self._bell.perhaps_here()
-        await self._rt.linger(self._company)
+        if not self._full:
+            await self._rt.linger(self._company)
+        self._full = False
         if not (stored := await self._next()):
             return False
         self._company.came(len(stored), self._rt.monotonic())
@@ -105,10 +109,10 @@ class Digester:
         self._digested = await self._digest(stored)
         self._rt.meter.count("deliveries_digested", len(stored))
         self._rt.meter.observe("digest_seconds", self._rt.monotonic() - started)
-        full = len(stored) == MOST_DELIVERIES or sum(len(s.body) for s in stored) >= MOST_BYTES
-        if not full:
+        self._full = len(stored) == MOST_DELIVERIES or sum(len(s.body) for s in stored) >= MOST_BYTES
+        if not self._full:
             self._bell.ring_in(MARK_DELAY_S)
-        return full
+        return self._full
 
     @property
     def leased(self) -> bool:

@@ -7,8 +7,8 @@ purpose), `skip` (`reach` answers True). `?id` means passes about this id only, 
 of these passes only, without it every one. What fires is appended to the file named by ATENDEJA_FAILPOINTS_LOG before it acts, so
 that a test can see that its failpoint was reached.
 
-Every transaction passes `commit.before` and `commit.after`, about the function whose it is:
-`commit.after=kill?Sender._take_over`.
+Every transaction passes `commit.before` and `commit.after`: about the function that it was opened for, or about the statement where
+that is all of it: `commit.after=kill?Sender._take_over`, `commit.before=kill?inbound.next`.
 """
 
 import os

@@ -84,7 +84,7 @@ class Bell:
 
     def __init__(self, tell: Callable[[], None] = lambda: None) -> None:
         self._event = asyncio.Event()
-        self._asked = False
+        self._asked = asyncio.Event()
         self._rung = False
         """Somebody in this process rang, and no look has begun since."""
         self._looking = False
@@ -100,13 +100,14 @@ class Bell:
         if self.is_elsewhere:
             self._tell()
         else:
-            self._rung = self._asked = True
+            self._rung = True
+            self._asked.set()
             self._event.set()
 
     def hear(self) -> None:
         """Another process says that there is something to look for: only whoever it may be for looks, and nobody passes it on."""
         if not self.is_elsewhere and not failpoints.reach("ring"):
-            self._asked = True
+            self._asked.set()
             self._event.set()
 
     def elsewhere(self, for_s: float = ELSEWHERE_S) -> None:
@@ -141,19 +142,28 @@ class Bell:
 
     def clear(self) -> bool:
         """Forget what woke us until now; True when somebody rang, not only nudged."""
-        asked, self._asked = self._asked, False
+        asked = self._asked.is_set()
         self._looking, self._rung = self._rung, False
+        self._asked.clear()
         self._event.clear()
         return asked
 
     async def wait(self, timeout_s: float) -> bool:
-        """True when rung, False when the time is up (the sweep)."""
-        try:
-            async with asyncio.timeout(timeout_s):
-                await self._event.wait()
-        except TimeoutError:
-            return False
-        return True
+        """True when rung or nudged, False when the time is up (the sweep)."""
+        return await _set(self._event, timeout_s)
+
+    async def rung(self, timeout_s: float) -> bool:
+        """True when rung, whoever nudges meanwhile; False when the time is up."""
+        return await _set(self._asked, timeout_s)
+
+
+async def _set(event: asyncio.Event, timeout_s: float) -> bool:
+    try:
+        async with asyncio.timeout(timeout_s):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True
 
 
 async def every(seconds: float, work: Callable[[], Awaitable[None]], stopping: asyncio.Event) -> None:

@@ -19,12 +19,12 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from atendeja import broadcast, vault
+from atendeja import broadcast, queue, vault
 from atendeja.broadcast import Broadcast
 from atendeja.cloud import Cloud
-from atendeja.company import Company
 from atendeja.config import Config
 from atendeja.db import Database, query
+from atendeja.gathering import Gathering
 from atendeja.guard import Guard
 from atendeja.ids import uuid7
 from atendeja.leases import Identity, Leases
@@ -189,10 +189,10 @@ class Runtime:
             await asyncio.wait({task}, timeout=min(left_s, LOOK_S))
         task.cancel()
 
-    async def linger(self, company: Company) -> None:
-        """Wait for company, but not when we are to stop."""
-        if (wait_s := company.wait_s(self.monotonic())) > 0 and not self.stopping.is_set():
-            await asyncio.sleep(wait_s)
+    async def gather(self, gathering: Gathering) -> None:
+        """Wait until a round is to begin, but not beyond the order to stop."""
+        if (wait_s := gathering.wait_s(self.monotonic())) > 0:
+            await queue.pause(self.stopping, wait_s)
 
     async def keep_time(self) -> None:
         """Set our clock by the database's. Raises Unavailable."""

@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from atendeja import db, dial
+from atendeja.db import database as transactions
 from atendeja.dial import Dialer
 from atendeja.errors import Unavailable
 from atendeja.runtime import Runtime
@@ -160,7 +161,7 @@ async def test_a_transaction_that_is_cut_short_gives_its_locks_back(rt: Runtime,
 async def test_after_a_long_silence_every_connection_is_replaced(rt: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
     """F53: who waited in vain condemns the rest of the pool, which may be as dead; a short wait does not."""
     for silence_s, replaced in ((5.0, False), (0.1, True)):
-        monkeypatch.setattr(db, "SILENCE_S", silence_s)
+        monkeypatch.setattr(transactions, "SILENCE_S", silence_s)
         async with rt.db.connection() as one, rt.db.connection() as two:
             before = {one.get_server_pid(), two.get_server_pid()}
         with pytest.raises(TimeoutError):
@@ -174,7 +175,7 @@ async def test_after_a_long_silence_every_connection_is_replaced(rt: Runtime, mo
 
 async def test_a_pool_with_nothing_left_is_unavailable(rt: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
     """F52: no connection is waited for longer than its time."""
-    monkeypatch.setattr(db, "ACQUIRE_S", 0.2)
+    monkeypatch.setattr(transactions, "ACQUIRE_S", 0.2)
     held = [await rt.db.pool.acquire() for _ in range(12)]
     try:
         with pytest.raises(Unavailable, match="TimeoutError"):

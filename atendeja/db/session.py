@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TypeVar, cast
+from typing import Literal, TypeVar, cast
 
 import asyncpg
 
+from atendeja import failpoints
 from atendeja.db.statements import Query
 
 R = TypeVar("R")
@@ -13,6 +14,9 @@ R = TypeVar("R")
 
 class Session:
     """A connection on which statements run: inside a transaction (`Tx`) or each on its own."""
+
+    alone = True
+    """Each statement is a transaction, and commits."""
 
     def __init__(self, connection: asyncpg.Connection, fixed: dict[str, object]) -> None:
         self._connection = connection
@@ -24,7 +28,9 @@ class Session:
         return statement.arguments(given)
 
     async def all(self, statement: Query[R], **given: object) -> list[R]:
+        self._pass("commit.before", statement)
         rows = await self._connection.fetch(statement.text, *self._arguments(statement, given))
+        self._pass("commit.after", statement)
         make = cast("Callable[..., R]", statement.row)
         return [make(*row) for row in rows]
 
@@ -34,8 +40,14 @@ class Session:
 
     async def run(self, statement: Query[R], **given: object) -> int:
         """Execute, and say how many rows it touched."""
+        self._pass("commit.before", statement)
         status = await self._connection.execute(statement.text, *self._arguments(statement, given))
+        self._pass("commit.after", statement)
         return int(status.rpartition(" ")[2]) if status[-1].isdigit() else 0
+
+    def _pass(self, point: Literal["commit.before", "commit.after"], statement: Query[R]) -> None:
+        if self.alone:
+            failpoints.reach(point, about=(statement.name,))
 
     def cut(self) -> None:
         """End the connection under whoever waits on it, who gets a TRANSIENT error: whether the server did its work nobody knows.
@@ -46,6 +58,8 @@ class Session:
 
 class Tx(Session):
     """An open transaction, of a tenant (`tenant_id`) or of the system tables (None)."""
+
+    alone = False
 
     def __init__(self, connection: asyncpg.Connection, tenant_id: int | None) -> None:
         super().__init__(connection, {} if tenant_id is None else {"tenant_id": tenant_id})

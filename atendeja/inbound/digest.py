@@ -20,9 +20,9 @@ import structlog
 from msgspec import Struct
 
 from atendeja import failpoints, queue
-from atendeja.company import Company
 from atendeja.db import DATA_FAULTS, query
 from atendeja.errors import WireError
+from atendeja.gathering import Gathering
 from atendeja.inbound import events, intake
 from atendeja.inbound.events import Arrived
 from atendeja.notify import notice
@@ -38,8 +38,8 @@ MOST_BYTES = 2 * 1024 * 1024
 TENANTS_AT_ONCE = 4
 READ_AT_ONCE = 10
 """Deliveries read before others get the loop: reading one takes 0.05 to 0.1 ms."""
-COMPANY_S = 0.05
-"""Under load a batch is begun so long after the one before, at the soonest."""
+GATHER_S = 0.05
+"""From 40 deliveries a second on a batch is begun so long after the one before, at the soonest."""
 MARK_DELAY_S = 0.5
 """When nothing comes meanwhile, what was digested is marked after this."""
 
@@ -80,7 +80,7 @@ class Digester:
         self.lease = f"digest:{lane}"
         self._directory = Directory(rt.db)
         self._bell = rt.bells.digest if lane == intake.PEOPLE else rt.bells.statuses
-        self._company = Company(COMPANY_S)
+        self._gathering = Gathering(GATHER_S)
         self._full = False
         """Whether the last batch was: more waits already."""
         self._digested: Sequence[Read] = []
@@ -94,16 +94,18 @@ class Digester:
 
     async def work(self) -> bool:
         """Digest one batch. True when it was full, so that more may wait; what comes later rings."""
+        if not self._full:
+            await self._rt.gather(self._gathering)
+        if self._rt.stopping.is_set():
+            return False
         if not self.leased and not await self._take_lease():
             self._bell.elsewhere()
             return False
         self._bell.perhaps_here()
-        if not self._full:
-            await self._rt.linger(self._company)
         self._full = False
         if not (stored := await self._next()):
             return False
-        self._company.came(len(stored), self._rt.monotonic())
+        self._gathering.came(len(stored), self._rt.monotonic())
         failpoints.reach("digest.claimed")
         started = self._rt.monotonic()
         self._digested = await self._digest(stored)

@@ -21,8 +21,9 @@ NOBODY = UUID(int=0)
 class Lender(Protocol):
     """What a sender is to those who claim for it."""
 
-    def lend(self, message: Candidate) -> Claim | None:
-        """A claim of this message, charged to the pace; None when it has to wait in the queue."""
+    def lend(self, message: Candidate, *, followed: bool) -> Claim | None:
+        """A claim of this message, charged to the pace; None when it has to wait in the queue. `followed` when others of its
+        conversation are queued behind it."""
 
     def launch(self, claims: list[Claim], sealed_at: float) -> None:
         """Post these: they are committed, and were written before `sealed_at` on the monotonic clock."""
@@ -41,10 +42,10 @@ class Lending:
         self.sealed_at = float("-inf")
         """On the monotonic clock, after the last write and before the COMMIT: the fence counts from here."""
 
-    def take(self, number_id: UUID, message: Candidate) -> UUID | None:
+    def take(self, number_id: UUID, message: Candidate, *, followed: bool) -> UUID | None:
         """The attempt's id when the message is claimed."""
         sender = self._senders.get(number_id)
-        claim = sender.lend(message) if sender is not None else None
+        claim = sender.lend(message, followed=followed) if sender is not None else None
         if sender is None or claim is None:
             return None
         self._lent.append((sender, claim))

@@ -16,6 +16,8 @@ class Claim(Struct, frozen=True):
 
     attempt_id: UUID
     message: Candidate
+    followed: bool = True
+    """Something may wait for its outcome: the next message of the conversation."""
 
     @property
     def n(self) -> int:

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Literal
 from uuid import UUID
@@ -61,11 +62,12 @@ async def put(
         if wrong := request.problems(message.content):
             raise Refused("content_invalid", "; ".join(wrong))
     lending = lending or Lending({}, NOBODY)
-    made = [_row(m, new_id(), now, lending) for m in messages]
+    n = Counter(m.conversation_id for m in messages)
+    made = [_row(m, new_id(), now, lending, followed=n[m.conversation_id] > 1) for m in messages]
     lending.keep(await ledger.queue_messages(tx, made, now, lending.boot, lending.seen))
 
 
-def _row(m: Outgoing, id_: UUID, now: dt.datetime, lending: Lending) -> NewMessage:
+def _row(m: Outgoing, id_: UUID, now: dt.datetime, lending: Lending, *, followed: bool) -> NewMessage:
     content = msgspec.json.encode(m.content)
     row = NewMessage(
         id_,
@@ -98,4 +100,4 @@ def _row(m: Outgoing, id_: UUID, now: dt.datetime, lending: Lending) -> NewMessa
         taken_at=m.ready.taken_at,
         window_until=m.ready.window_until,
     )
-    return replace(row, attempt_id=lending.take(m.number_id, candidate))
+    return replace(row, attempt_id=lending.take(m.number_id, candidate, followed=followed))

@@ -1,8 +1,9 @@
 """The sender of a number: one in all processes, by lease. Claims what is due, posts each claim once, records what came of it.
 
 One transaction a cycle does both halves: it records the outcomes that have come in since the last and claims the next
-messages, among them the successors those outcomes released. So at a high rate a transaction carries many messages, and at a
-low one a message costs two. Claims are made with a free place in the pace in hand, so nothing waits between commit and POST.
+messages, among them the successors those outcomes released. So at a high rate a transaction carries many messages, all the
+more as outcomes that nobody waits for are gathered then, and at a low one a message costs two. Claims are made with a free
+place in the pace in hand, so nothing waits between commit and POST.
 """
 
 import asyncio
@@ -16,8 +17,8 @@ from msgspec import Struct
 
 from atendeja import failpoints, ledger, numbers, queue
 from atendeja.cloud import Outcome
-from atendeja.company import Company
 from atendeja.db import DATA_FAULTS, Nothing, Tx, query, records
+from atendeja.gathering import Gathering
 from atendeja.notify import notice
 from atendeja.numbers import Number
 from atendeja.outbound import outcomes, protocol
@@ -34,8 +35,8 @@ log = structlog.get_logger(__name__)
 MOST_A_CLAIM = 100
 MOST_OPEN_POSTS = 200
 RECENT = dt.timedelta(seconds=60)
-COMPANY_S = 0.1
-"""Under load outcomes wait so long for others before they are recorded: a kill meanwhile leaves as many more in doubt."""
+GATHER_S = 0.1
+"""From 20 a second on outcomes wait so long for others before they are recorded: a kill meanwhile leaves as many more in doubt."""
 
 
 class Recent(Struct):
@@ -83,7 +84,7 @@ class Sender:
         self._unclear: list[Claim] = []
         """Claims that are not flying yet, and those of transactions that failed: should a COMMIT have been kept after all, they are
         given back."""
-        self._company = Company(COMPANY_S)
+        self._gathering = Gathering(GATHER_S)
         self._duplicates = 0
         """Found by the transaction that runs."""
         self._lent = 0
@@ -119,14 +120,22 @@ class Sender:
         if not self._taken_over:
             await self._take_over()
         while True:
+            await self._gather_outcomes()
             self._look |= self._bell.clear()
-            if not self._look:  # outcomes alone, for which nobody waits
-                await self._rt.linger(self._company)
             more = await self._cycle()
             if self._finished():
                 return
             if not more and not await queue.rest(self._bell):
                 self._look = True
+
+    async def _gather_outcomes(self) -> None:
+        """Let more of them come before they are recorded, until a ring: while nothing else is to do and nobody waits for one."""
+        instant = self._rt.monotonic()
+        waited_for = self._unclear or any(d.claim.followed for d in self._done)
+        if waited_for or (self._look and self._budget(instant) > 0) or self._rt.stopping.is_set():
+            return
+        if (wait_s := self._gathering.wait_s(instant)) > 0:
+            await self._bell.rung(wait_s)
 
     def _finished(self) -> bool:
         return not (self._may_claim() or self._flights or self._done or self._unclear or self._lent)
@@ -136,7 +145,7 @@ class Sender:
 
     # ── claims that others make: lending.Lender ──────────────────────────────────────────────────────────────────────
 
-    def lend(self, message: Candidate) -> Claim | None:
+    def lend(self, message: Candidate, *, followed: bool) -> Claim | None:
         instant = self._rt.monotonic()
         if not self._taken_over or self._look or self._budget(instant) <= 0:  # what waits already goes first
             return None
@@ -148,7 +157,7 @@ class Sender:
         pair.take(instant)
         self._window.take(instant, 1)
         self._lent += 1
-        return Claim(self._rt.new_attempt_id(), message)
+        return Claim(self._rt.new_attempt_id(), message, followed)
 
     def launch(self, claims: Sequence[Claim], sealed_at: float) -> None:
         self._lent -= len(claims)
@@ -189,7 +198,7 @@ class Sender:
                 await self._sift(done, error)
                 return True
             self._done = self._done[len(done) :]
-            self._company.came(len(done), instant)
+            self._gathering.came(len(done), instant)
             failpoints.reach("send.after_claim" if claims else "send.after_record")
             self._launch(claims, committed)
             self._follow_up(done)
@@ -293,7 +302,7 @@ class Sender:
                 waits[message.id] = wait_s
             elif len(claims) < room:
                 pair.take(instant)
-                claims.append(Claim(self._rt.new_attempt_id(), message))
+                claims.append(Claim(self._rt.new_attempt_id(), message, followed=message.category != "marketing"))
         self._window.take(instant, len(claims))
         await self._write_claims(tx, claims, withdrawn, waits, now)
         return claims, len(claims) + len(waits) < len(candidates)

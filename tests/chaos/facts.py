@@ -41,6 +41,8 @@ class Evidence(Struct):
     acknowledged: list[Acknowledged]
     kills: int = 0
     in_flight: int = 0
+    lost: int = 0
+    """POSTs, and answers, that were lost on the wire."""
     """The most POSTs that were open at a kill: with `kills` the bound of `unknown`."""
 
 

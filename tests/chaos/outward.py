@@ -74,7 +74,7 @@ def at_rest(facts: Facts) -> Iterator[str]:
     if facts.stored:
         yield f"{facts.stored} deliveries are not digested"
     unknown = [message.id for message in facts.messages if message.state == "unknown"]
-    most = facts.evidence.kills * facts.evidence.in_flight
+    most = facts.evidence.kills * facts.evidence.in_flight + facts.evidence.lost
     if len(unknown) > most:
         yield f"{len(unknown)} messages are unknown, after {facts.evidence.kills} kills at most {most} may be: {_first(unknown)}"
 

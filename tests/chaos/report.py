@@ -115,7 +115,7 @@ def table(result: Result) -> str:
         ("accepted", f"{result.accepted} POSTs"),
         ("lost on the wire", f"{result.cut} POSTs or answers"),
         ("in doubt settled", f"{totals.settled}"),
-        ("unknown", f"{totals.unknown}, most that may be {len(kills) * result.in_flight}"),
+        ("unknown", f"{totals.unknown}, most that may be {len(kills) * result.in_flight + result.cut}"),
         ("duplicates", f"{totals.duplicates}"),
         ("recovery, own restart", _spread([k for k in kills if k.by_itself and not k.disturbed])),
         ("recovery, another", _spread([k for k in kills if not k.by_itself and not k.disturbed])),

@@ -91,6 +91,6 @@ async def _judge(made: Scene, havoc: Havoc) -> None:
         made.find("I6", f"{n} service replies are unknown, although they could have been sent again")
     if n := watch.deadlocks(made.cluster.log_file):
         made.find("deadlocks", f"PostgreSQL reports {n}")
-    evidence = Evidence(made.tail.lines, list(made.crowd.acknowledged.values()), len(havoc.kills), havoc.in_flight)
+    evidence = Evidence(made.tail.lines, list(made.crowd.acknowledged.values()), len(havoc.kills), havoc.in_flight, made.wire.cuts)
     (made.folder / "evidence.json").write_bytes(msgspec.json.encode(evidence))
     made.findings += await checker.check(made.dsn, evidence, doubt_s=made.options.doubt_s)

@@ -19,11 +19,12 @@ ROLES: dict[int, Sequence[Role]] = {
     3: ("all", "web", "worker"),
     4: ("all", "all", "web", "worker"),
 }
-COMMITS = tuple(f"commit.{when}?{whose}" for when in ("before", "after") for whose in ("Sender._take_over", "Suspects._accuse"))
-"""Transactions too rare for a random pass of all."""
+RARE = ("Sender._take_over", "Suspects._accuse", "leases.take", "guard.raise_mark", "inbound.next", "running.mark")
+COMMITS = tuple(f"commit.{when}?{whose}" for when in ("before", "after") for whose in RARE)
+"""Transactions too rare for a random pass of all, or of a kind of their own."""
 POINTS = tuple(sorted({*failpoints.NAMES, *COMMITS}))
 """Failpoints at which somebody is to die, some of them about one thing only: `name?about`."""
-PASSES = {"ring": 300, "sweep": 3, "commit.before": 400, "commit.after": 400, **dict.fromkeys(COMMITS, 1)}
+PASSES = {"ring": 300, "sweep": 3, "commit.before": 400, "commit.after": 400, **dict.fromkeys(COMMITS, 3)}
 """At a random pass up to this a failpoint kills: often enough passed to come within seconds, not always the first."""
 USUAL_PASSES = 40
 GAP_S = (0.3, 1.5)

@@ -49,6 +49,34 @@ async def test_deliveries_of_two_days_are_digested_in_their_order_and_marked(inb
     assert len({d["day"] for d in found}) == 3
 
 
+class Hasty:
+    """Never lets a round begin before its time, which is far away."""
+
+    def came(self, n: int, now: float) -> None: ...
+
+    def wait_s(self, now: float) -> float:
+        return 60.0
+
+
+async def test_a_full_batch_is_followed_at_once_and_a_stop_ends_the_wait(inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Batches are gathered only while nothing waits, and not beyond the order to stop."""
+    monkeypatch.setattr(digest, "MOST_DELIVERIES", 2)
+    await inbox.store(*(says(f"w{n}", phone="5511900000001") for n in range(5)))
+    assert await inbox.digester.work()
+    inbox.digester._gathering = Hasty()  # type: ignore[assignment]
+    async with asyncio.timeout(5):
+        assert await inbox.digester.work()
+        assert not await inbox.digester.work()
+    waiting = asyncio.ensure_future(inbox.digester.work())
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.2):
+            await asyncio.shield(waiting)
+    inbox.rt.stopping.set()
+    async with asyncio.timeout(1):
+        assert not await waiting
+    assert len(await inbox.rows("SELECT id FROM event")) == 5
+
+
 async def test_a_batch_is_bounded_in_deliveries_and_bytes_but_never_empty(inbox: Inbox) -> None:
     await inbox.store(*(says(f"w{n}", phone="5511900000001") for n in range(digest.MOST_DELIVERIES + 5)))
     assert len(await inbox.digester._next()) == digest.MOST_DELIVERIES

@@ -38,8 +38,8 @@ class Town:
     http: aiohttp.ClientSession
     admin: asyncpg.Connection
     children: list[Child] = field(default_factory=list)
-    points: set[str] = field(default_factory=set)
-    """Failpoints that processes were started with: one that never fires fails the test."""
+    points: list[tuple[str, Child]] = field(default_factory=list)
+    """Failpoints, and the processes that were started with them: one that never fires fails the test."""
 
     @property
     def url(self) -> str:
@@ -51,7 +51,6 @@ class Town:
         """Start a process, with a port of its own when it is a worker or one is given; FAILPOINTS=… makes it misbehave."""
         port = port or (process.free_port() if role == "worker" else self.port)
         if points := more.pop("FAILPOINTS", ""):
-            self.points |= {part.partition("=")[0] for part in points.split(";")}
             more |= {"ATENDEJA_FAILPOINTS": points, "ATENDEJA_FAILPOINTS_LOG": str(self.fired)}
         child = await process.start(
             [*COMMAND, "serve", "--role", role],
@@ -60,6 +59,7 @@ class Town:
             f"http://127.0.0.1:{port}",
         )
         self.children.append(child)
+        self.points += [(point.partition("=")[0], child) for point in points.split(";") if point]
         if ready:
             await process.wait_ready(child, f"{child.url}/health/ready")
         return child
@@ -79,10 +79,11 @@ class Town:
         """Where a failpoint writes that it was reached."""
         return self.state_dir / "fired"
 
-    def unfired(self) -> set[str]:
-        """Failpoints that were set and not reached."""
+    def unfired(self) -> list[str]:
+        """Failpoints that a process was given and did not reach."""
         lines = self.fired.read_text().splitlines() if self.fired.exists() else []
-        return self.points - {line.partition(" ")[0] for line in lines}
+        reached = {(words[0], int(words[-1])) for line in lines if (words := line.split())}
+        return [point for point, child in self.points if (point, child.process.pid) not in reached]
 
     def _output(self, what: str) -> Path:
         return self.log_dir / f"{what}-{os.getpid()}-{next(_numbers)}.log"

@@ -173,12 +173,12 @@ async def test_a_look_that_was_under_way_does_not_take_the_places_that_were_lent
     sender._window = Window(5)
     talk = await talking.talk()
 
-    lent = [sender.lend(candidate(talking, talk)) for _ in range(4)]
+    lent = [sender.lend(candidate(talking, talk), followed=False) for _ in range(4)]
     assert None not in lent
     async with talking.rt.db.tenant(talking.a) as tx:
         claims, again = await sender._claim(tx, [candidate(talking, talk) for _ in range(5)])
     assert (len(claims), again) == (1, True)
-    assert sender.lend(candidate(talking, talk)) is None
+    assert sender.lend(candidate(talking, talk), followed=False) is None
     sender._lent = 0
 
 

@@ -1,14 +1,19 @@
 """The sender against a real Cloud API that misbehaves: what each answer does to the message, the recipient and the number."""
 
 import asyncio
+import datetime as dt
 import itertools
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from atendeja import cloud, failpoints
 from atendeja.cloud import Cloud
-from atendeja.outbound import protocol
+from atendeja.db import Tx
+from atendeja.outbound import outcomes, protocol, sender
+from atendeja.outbound.outcomes import Done, Recorded
 from atendeja.reconcile import Reconciler
 from atendeja.simulator import Settings, Simulator
 from tests.journeys.process import free_port
@@ -38,6 +43,50 @@ async def test_many_messages_are_each_posted_once(office: Office) -> None:
     await office.open()
     await office.until("accepted")
     assert len(office.posts) == len({line.opaque for line in office.posts}) == 40
+
+
+@pytest.fixture
+def records(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many outcomes each record wrote."""
+    sizes, record = [], outcomes.record
+
+    async def counted(tx: Tx, done: Sequence[Done], now: dt.datetime) -> Recorded:
+        sizes.append(len(done))
+        return await record(tx, done, now)
+
+    monkeypatch.setattr(outcomes, "record", counted)
+    return sizes
+
+
+async def test_outcomes_that_nobody_waits_for_are_gathered(
+    office: Office, records: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sender, "GATHER_S", 0.5)
+    office.simulator.board.change(replace(office.simulator.board.settings, latency_s=0.05))
+    for i in range(40):
+        await office.put(f"Oferta {i}", to=f"55119000000{i:02}", category="marketing")
+    await office.open()
+    await office.until("accepted")
+    assert sum(records) == 40 and len(records) <= 4, records
+
+
+async def test_a_ring_ends_the_gathering_and_what_is_waited_for_is_not_gathered(
+    office: Office, records: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An hour's window: a reply with another behind it is recorded at once, and a new message is claimed at once."""
+    monkeypatch.setattr(sender, "GATHER_S", 3600)
+    await office.put("Oferta", category="marketing")
+    await office.open()
+    await office.until("accepted")
+    await office.put("Outra oferta", category="marketing")
+    async with asyncio.timeout(5):
+        while len(office.posts) < 2:
+            await asyncio.sleep(0.01)
+    await asyncio.sleep(0.3)
+    assert await office.states() == ["accepted", "sending"], "its outcome is gathered"
+    await office.put("um", "dois")
+    await office.until("accepted")
+    assert sum(records) == 4
 
 
 @pytest.mark.parametrize("code", [131047, 131026, 100, 132015, 987654])

@@ -1,4 +1,4 @@
-"""How long a loop waits for company before it works. Pure, over a monotonic clock.
+"""How long a loop gathers before it works: what comes meanwhile goes into the same batch. Pure, over a monotonic clock.
 
 Problem: a batch of one costs nearly what a batch of ten does, and a loop that works whenever something is there makes its batches
 as small as the machine lets it: it takes all of the processor and is no sooner done. Choice: while much comes, a round begins at
@@ -11,10 +11,10 @@ import math
 MEMORY_S = 1.0
 """Over how long it is remembered how much came."""
 EXPECTED = 2.0
-"""So much must be expected within the window for it to be waited for."""
+"""So much must be expected within the window for it to be worth the wait."""
 
 
-class Company:
+class Gathering:
     """`came` tells what a round found, `wait_s` how long to wait before the next."""
 
     def __init__(self, window_s: float) -> None:
@@ -31,7 +31,7 @@ class Company:
     def wait_s(self, now: float) -> float:
         """Seconds until the next round is to begin."""
         expected = self._fade(now) * self._window_s / MEMORY_S
-        return max(0.0, self._began + self._window_s - now) if expected >= EXPECTED else 0.0
+        return min(max(0.0, self._began + self._window_s - now), self._window_s) if expected >= EXPECTED else 0.0
 
     def _fade(self, now: float) -> float:
-        return self._heat * math.exp(-(now - self._heat_at) / MEMORY_S) if self._heat else 0.0
+        return self._heat * math.exp(-max(0.0, now - self._heat_at) / MEMORY_S) if self._heat else 0.0

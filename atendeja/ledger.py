@@ -161,7 +161,7 @@ async def queue_messages(tx: Tx, messages: Sequence[NewMessage], now: dt.datetim
     that exists under its key already is left alone. Returns the attempts that are written."""
     if not messages:
         return set()
-    return {row.id for row in await tx.all(QUEUE_MESSAGES, records=records(messages), now=now, boot=boot, seen=seen)}
+    return {row.id for row in await tx.all(QUEUE_MESSAGES, messages=records(messages), now=now, boot=boot, seen=seen)}
 
 
 async def record_echoes(tx: Tx, echoes: Sequence[Echo]) -> list[Echoed]:

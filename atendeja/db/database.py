@@ -68,18 +68,21 @@ class Database:
         wait was long, all the others are replaced too before they are used again: they may have died with it.
         """
         loop = asyncio.get_running_loop()
-        async with self.pool.acquire(timeout=ACQUIRE_S) as connection:
-            began = loop.time()
-            try:
-                yield connection
-            except (TimeoutError, asyncio.CancelledError):
-                connection.terminate()
-                if loop.time() - began > SILENCE_S:
-                    await self.pool.expire_connections()
-                raise
-            except asyncpg.ReadOnlySQLTransactionError:  # a primary no longer
+        async with asyncio.timeout(ACQUIRE_S):  # the pool's own time-out would make a task
+            connection = await self.pool.acquire()
+        began = loop.time()
+        try:
+            yield connection
+        except (TimeoutError, asyncio.CancelledError):
+            connection.terminate()
+            if loop.time() - began > SILENCE_S:
                 await self.pool.expire_connections()
-                raise
+            raise
+        except asyncpg.ReadOnlySQLTransactionError:  # a primary no longer
+            await self.pool.expire_connections()
+            raise
+        finally:
+            await self.pool.release(connection)
 
     @asynccontextmanager
     async def _transaction(self, begin: str, tenant_id: int | None, by: str) -> AsyncIterator[Tx]:

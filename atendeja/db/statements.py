@@ -41,15 +41,28 @@ class Query(Generic[R]):
 REGISTRY: dict[str, Query[Any]] = {}  # Any: each entry has a row type of its own
 """Every statement the code has bound, by `concept.name`."""
 
-_NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
+_NAME = re.compile(r"^-- (name|part): (\w+)$", re.MULTILINE)
+_INCLUDE = re.compile(r"^-- include: (\w+)\.(\w+)$", re.MULTILINE)
 _PARAM = re.compile(r"'(?:[^']|'')*'|--[^\n]*|::\w+|:([a-z_][a-z0-9_]*)")
 
 
-@cache
 def statements(concept: str) -> dict[str, str]:
     """The named statements of one file of `sql/queries/`, as written."""
-    parts = _NAME.split((sql_dir() / "queries" / f"{concept}.sql").read_text(encoding="utf-8"))
-    return {name: text.strip() for name, text in zip(parts[1::2], parts[2::2], strict=True)}
+    return _read(concept)["name"]
+
+
+@cache
+def _read(concept: str) -> dict[str, dict[str, str]]:
+    """name → the statements of a file, part → the common tables that `-- include: concept.part` puts into several."""
+    pieces = _NAME.split((sql_dir() / "queries" / f"{concept}.sql").read_text(encoding="utf-8"))
+    found: dict[str, dict[str, str]] = {"name": {}, "part": {}}
+    for kind, name, text in zip(pieces[1::3], pieces[2::3], pieces[3::3], strict=True):
+        found[kind][name] = text.strip()
+    return found
+
+
+def _complete(text: str) -> str:
+    return _INCLUDE.sub(lambda match: _read(match[1])["part"][match[2]], text)
 
 
 def number(text: str) -> tuple[str, tuple[str, ...]]:
@@ -69,7 +82,7 @@ def number(text: str) -> tuple[str, tuple[str, ...]]:
 def query(name: str, row: type[R]) -> Query[R]:
     """Bind `concept.statement` to the struct of its rows; `None` for a statement that returns none."""
     concept, statement = name.split(".")
-    bound = Query(name, *number(statements(concept)[statement]), row)
+    bound = Query(name, *number(_complete(statements(concept)[statement])), row)
     REGISTRY[name] = bound
     return bound
 

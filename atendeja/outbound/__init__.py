@@ -1,9 +1,10 @@
-"""The way out: one door (`put`), one sender a number (`sender`), and the protocol that says what may be sent and what an answer
-means (`protocol`, pure). A message is claimed and committed before it is posted once; what nobody can know is called so.
+"""The way out: one door (`put`; `prepare` for who writes more in the same statement), one sender a number (`sender`), and the
+protocol that says what may be sent and what an answer means (`protocol`, pure). A message is claimed and committed before it is
+posted once; what nobody can know is called so.
 """
 
 from atendeja.outbound.holds import lift_hold, place_hold
 from atendeja.outbound.lending import Lending
-from atendeja.outbound.put import Outgoing, Ready, put
+from atendeja.outbound.put import Outgoing, Ready, prepare, put
 
-__all__ = ["Lending", "Outgoing", "Ready", "lift_hold", "place_hold", "put"]
+__all__ = ["Lending", "Outgoing", "Ready", "lift_hold", "place_hold", "prepare", "put"]

@@ -34,10 +34,10 @@ class Lender(Protocol):
 
 class Lending:
     """The claims of one transaction, which may be run again. `boot` is written on the attempts; where the guard's mark is below
-    `seen` there will be none."""
+    `seen` there will be none. Without senders nothing is claimed."""
 
-    def __init__(self, senders: Mapping[UUID, Lender], boot: UUID, seen: int = 0) -> None:
-        self._senders, self.boot, self.seen = senders, boot, seen
+    def __init__(self, senders: Mapping[UUID, Lender] | None = None, boot: UUID = NOBODY, seen: int = 0) -> None:
+        self._senders, self.boot, self.seen = senders or {}, boot, seen
         self._lent: list[tuple[Lender, Claim]] = []
         self.sealed_at = float("-inf")
         """On the monotonic clock, after the last write and before the COMMIT: the fence counts from here."""

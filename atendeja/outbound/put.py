@@ -15,7 +15,7 @@ from atendeja import ledger
 from atendeja.db import Tx
 from atendeja.errors import Refused
 from atendeja.ledger import NewMessage
-from atendeja.outbound.lending import NOBODY, Lending
+from atendeja.outbound.lending import Lending
 from atendeja.outbound.protocol import Candidate
 from atendeja.wa import request
 from atendeja.wa.content import Content
@@ -51,19 +51,25 @@ class Outgoing(Struct, frozen=True):
     ready: Ready | None = None
 
 
-async def put(
-    tx: Tx, messages: Sequence[Outgoing], now: dt.datetime, new_id: Callable[[], UUID], lending: Lending | None = None
-) -> None:
-    """Queue these in the caller's transaction. Raises Refused, before anything is written, for what Meta would refuse.
+def prepare(messages: Sequence[Outgoing], now: dt.datetime, new_id: Callable[[], UUID], lending: Lending) -> list[NewMessage]:
+    """The rows of these, for whoever writes them in a statement of his own (`ledger.queueing`) and then says to `lending` which
+    attempts there are. Raises Refused for what Meta would refuse.
 
-    With `lending`, what is ready and has its sender in this process is claimed in the same statement, and posted after the COMMIT.
+    What is ready and has its sender in this process is claimed, to be posted after the COMMIT.
     """
     for message in messages:
         if wrong := request.problems(message.content):
             raise Refused("content_invalid", "; ".join(wrong))
-    lending = lending or Lending({}, NOBODY)
     n = Counter(m.conversation_id for m in messages)
-    made = [_row(m, new_id(), now, lending, followed=n[m.conversation_id] > 1) for m in messages]
+    return [_row(m, new_id(), now, lending, followed=n[m.conversation_id] > 1) for m in messages]
+
+
+async def put(
+    tx: Tx, messages: Sequence[Outgoing], now: dt.datetime, new_id: Callable[[], UUID], lending: Lending | None = None
+) -> None:
+    """Queue these in the caller's transaction. Raises Refused, before anything is written, for what Meta would refuse."""
+    lending = lending or Lending()
+    made = prepare(messages, now, new_id, lending)
     lending.keep(await ledger.queue_messages(tx, made, now, lending.boot, lending.seen))
 
 

@@ -15,10 +15,11 @@ import structlog
 from msgspec import Struct
 
 from atendeja import consent, contacts, failpoints, outbound, queue, tenants
-from atendeja.db import Nothing, Tx, query, records
+from atendeja.db import Tx, query, records
 from atendeja.flow import session as flow
 from atendeja.flow.engine import Program
 from atendeja.flows import Programs
+from atendeja.ledger import AttemptId
 from atendeja.notify import notice
 from atendeja.outbound import Lending, Outgoing, Ready
 from atendeja.outbound.senders import Senders
@@ -80,7 +81,7 @@ class Published(Struct, frozen=True):
 
 DUE = query("turn.due", DueContact)
 FACTS = query("turn.facts", FactRow)
-SAVE = query("turn.save", Nothing)
+SAVE = query("turn.save", AttemptId)
 
 _session = msgspec.json.Decoder(flow.Session)
 _fields = msgspec.json.Decoder(dict[str, object])
@@ -326,14 +327,17 @@ class ContactRow(Struct):
 
 
 async def apply(tx: Tx, rt: Runtime, verdicts: Sequence[Verdict], lending: Lending | None = None) -> None:
-    """Write these decisions: what people are sent goes through outbound's door, the rest is one statement."""
-    now = rt.now()
+    """Write these decisions: all in one statement but the consents. What people are sent has been through outbound's door."""
+    now, lending = rt.now(), lending or Lending()
     decisions = [d for v in verdicts for d in v.decisions]
     taken = [d for d in decisions if d.turn_no is not None]
-    await outbound.put(tx, [m for d in taken for m in _messages(d)], now, rt.new_id, lending)
+    messages = outbound.prepare([m for d in taken for m in _messages(d)], now, rt.new_id, lending)
     await consent.put(tx, await _consents(tx, rt, taken, now))
-    await tx.run(
+    claimed = await tx.all(
         SAVE,
+        messages=records(messages),
+        boot=lending.boot,
+        seen=lending.seen,
         now=now,
         conversations=records(_conversation(d) for d in taken),
         sessions=records(_session_row(d, s, now) for d in taken for s in d.sessions.values()),
@@ -341,6 +345,7 @@ async def apply(tx: Tx, rt: Runtime, verdicts: Sequence[Verdict], lending: Lendi
         closings=records(c for d in decisions for c in d.closings),
         contacts=records(ContactRow(v.contact_id, v.due_at, v.tags) for v in verdicts),
     )
+    lending.keep({row.id for row in claimed})
 
 
 def _messages(d: Decision) -> list[Outgoing]:

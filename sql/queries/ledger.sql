@@ -35,28 +35,34 @@ WHERE tenant_id = :tenant_id AND id = (SELECT id FROM event WHERE tenant_id = :t
                                        ORDER BY arrival, position LIMIT 1)
 RETURNING id, state;
 
--- name: queue_messages
+-- part: queueing
 -- The key is (source, its id, its number, ordinal): putting the same twice adds nothing. A message that its sender has taken already
--- comes with an attempt: it is claimed as it is queued, unless the guard says no. Returns the attempts that exist now.
-WITH n AS (
+-- comes with an attempt: it is claimed as it is queued, unless the guard says no. `claimed` are the attempts that exist now.
+put AS (
     SELECT r.*, CASE WHEN (SELECT g.held_at IS NULL AND g.mark >= :seen FROM guard g WHERE g.one) THEN r.attempt_id END AS claim_id
-    FROM json_to_recordset(:records::json)
+    FROM json_to_recordset(:messages::json)
       AS r (id uuid, number_id uuid, contact_id uuid, conversation_id uuid, source text, source_id uuid, source_no bigint, ordinal int, category text,
             content jsonb, sha256 text, seq bigint, attempt_id uuid)
 ), queued AS (
     INSERT INTO message (tenant_id, id, number_id, contact_id, conversation_id, source, source_id, source_no, ordinal, category, policy, content, content_sha256,
                          seq, state, attempt_no, not_before, created_at)
-    SELECT :tenant_id, n.id, n.number_id, n.contact_id, n.conversation_id, n.source, n.source_id, n.source_no, n.ordinal, n.category,
-           CASE WHEN n.category = 'service' THEN 'at_least_once' ELSE 'at_most_once' END, n.content, decode(n.sha256, 'base64'), n.seq,
-           CASE WHEN n.claim_id IS NULL THEN 'queued' ELSE 'sending' END, CASE WHEN n.claim_id IS NULL THEN 0 ELSE 1 END,
+    SELECT :tenant_id, p.id, p.number_id, p.contact_id, p.conversation_id, p.source, p.source_id, p.source_no, p.ordinal, p.category,
+           CASE WHEN p.category = 'service' THEN 'at_least_once' ELSE 'at_most_once' END, p.content, decode(p.sha256, 'base64'), p.seq,
+           CASE WHEN p.claim_id IS NULL THEN 'queued' ELSE 'sending' END, CASE WHEN p.claim_id IS NULL THEN 0 ELSE 1 END,
            :now::timestamptz, :now::timestamptz
-    FROM n ORDER BY n.source, n.source_id, n.source_no, n.ordinal
+    FROM put p ORDER BY p.source, p.source_id, p.source_no, p.ordinal
     ON CONFLICT (tenant_id, source, source_id, source_no, ordinal) DO NOTHING
     RETURNING id
+), claimed AS (
+    INSERT INTO attempt (tenant_id, id, message_id, number_id, contact_id, n, boot, state, claimed_at)
+    SELECT :tenant_id, p.claim_id, p.id, p.number_id, p.contact_id, 1, :boot, 'claimed', :now FROM put p JOIN queued q ON q.id = p.id WHERE p.claim_id IS NOT NULL
+    RETURNING id
 )
-INSERT INTO attempt (tenant_id, id, message_id, number_id, contact_id, n, boot, state, claimed_at)
-SELECT :tenant_id, n.claim_id, n.id, n.number_id, n.contact_id, 1, :boot, 'claimed', :now FROM n JOIN queued q ON q.id = n.id WHERE n.claim_id IS NOT NULL
-RETURNING id;
+
+-- name: queue_messages
+WITH
+-- include: ledger.queueing
+SELECT id FROM claimed;
 
 -- name: record_echoes
 -- What a person sent from the shop's telephone has gone out already.

@@ -53,9 +53,12 @@ LEFT JOIN LATERAL (
 WHERE c.tenant_id = :tenant_id AND c.id = ANY (:contact_ids::uuid[]);
 
 -- name: save
--- What turns leave of conversations, flow sessions, steps, events and contacts. One statement: each part writes a table of its own
--- under the contact's lock, so their order is nobody's concern, and an event that waited still waits. A session that ended goes first: only one may be live.
-WITH talked AS (
+-- What turns leave of messages, conversations, flow sessions, steps, events and contacts. One statement: each part writes a table of its
+-- own under the contact's lock, so their order is nobody's concern, and an event that waited still waits. A session that ended goes first:
+-- only one may be live. Returns the attempts of messages that were claimed as they were queued.
+WITH
+-- include: ledger.queueing
+, talked AS (
     UPDATE conversation c SET state = n.state, owner = n.owner, queue = n.queue, human_at = n.human_at, turn_no = n.turn_no, seq = n.seq
     FROM json_to_recordset(:conversations::json) AS n (id uuid, state text, owner text, queue text, human_at timestamptz, turn_no bigint, seq bigint)
     WHERE c.tenant_id = :tenant_id AND c.id = n.id
@@ -73,10 +76,12 @@ WITH talked AS (
     UPDATE event e SET state = CASE WHEN n.reason IS NULL THEN 'handled' ELSE 'ignored' END, turn_no = n.turn_no, reason = n.reason
     FROM json_to_recordset(:closings::json) AS n (id uuid, turn_no bigint, reason text)
     WHERE e.tenant_id = :tenant_id AND e.id = n.id
+), looked AS (
+    UPDATE contact c SET due_at = n.due_at, tags = CASE WHEN n.tags IS NULL THEN c.tags ELSE ARRAY(SELECT jsonb_array_elements_text(n.tags)) END
+    FROM json_to_recordset(:contacts::json) AS n (id uuid, due_at timestamptz, tags jsonb)
+    WHERE c.tenant_id = :tenant_id AND c.id = n.id
 )
-UPDATE contact c SET due_at = n.due_at, tags = CASE WHEN n.tags IS NULL THEN c.tags ELSE ARRAY(SELECT jsonb_array_elements_text(n.tags)) END
-FROM json_to_recordset(:contacts::json) AS n (id uuid, due_at timestamptz, tags jsonb)
-WHERE c.tenant_id = :tenant_id AND c.id = n.id;
+SELECT id FROM claimed;
 
 -- name: fail_sessions
 -- The way out for a conversation whose turns crash: its next message opens a flow anew.

@@ -37,7 +37,7 @@ Name = Literal[
     "send.after_post",
     "send.before_record",
     "send.after_record",
-    "guard.before_replace",
+    "guard.before_write",
     "commit.before",
     "commit.after",
     "ring",

@@ -19,8 +19,10 @@ Not seen: a loss that lies between two marks (2 s), and any loss when STATE_DIR 
 
 import asyncio
 import datetime as dt
+import errno
 import fcntl
 import os
+import zlib
 from pathlib import Path
 from typing import Annotated
 from uuid import UUID
@@ -35,11 +37,16 @@ from atendeja.db import Nothing, Session, query
 log = structlog.get_logger(__name__)
 
 EVERY_S = 2.0
+PLACE_BYTES = 16 * 1024
+"""Room for the marks of some 300 databases."""
 ABOVE = 1_000_000
 """How far above the highest mark seen a release puts it: a process that was away may have seen more, and must not hold again."""
 
 Marks = dict[UUID, Annotated[int, Meta(ge=0, lt=2**62)]]
 """Database → the highest mark seen of it."""
+
+
+_sync = getattr(os, "fdatasync", os.fsync)  # macOS has only the latter
 
 
 class Row(Struct, frozen=True):
@@ -153,14 +160,14 @@ async def release(session: Session, hold: Hold) -> bool:
 
 def read(path: Path) -> Marks:
     """The marks of a file. Raises one of UNREADABLE for what is not ours."""
-    return msgspec.json.decode(path.read_bytes(), type=Marks)
+    return _latest(path.read_bytes()).marks
 
 
 def keep(path: Path, marks: Marks) -> Marks:
     """Write the higher of these and of what the file has, and return that. Raises OSError.
 
-    Another process may keep its marks in the same file: one at a time reads and replaces it, the other leaves it to its next
-    visit. It is replaced whole or not at all, whatever is killed and whenever the power fails; so is a file that cannot be read.
+    Another process may keep its marks in the same file: one at a time reads and writes it, the other leaves it to its next visit.
+    A file that cannot be read is replaced.
     """
     with path.with_name("guard.lock").open("a") as lock:
         try:
@@ -168,22 +175,66 @@ def keep(path: Path, marks: Marks) -> Marks:
         except BlockingIOError:  # it is being written; who writes may be stopped, and nobody must wait for that
             return marks
         try:
-            kept = read(path)
+            kept = _latest(path.read_bytes())
         except UNREADABLE:
-            kept = {}
-        merged = {database: max(kept.get(database, 0), marks.get(database, 0)) for database in kept | marks}
-        if merged != kept:
-            _replace(path, msgspec.json.encode(merged))
+            kept = Place(0, {}, 0)
+        merged = {database: max(kept.marks.get(database, 0), marks.get(database, 0)) for database in kept.marks | marks}
+        if merged != kept.marks:
+            _write(path, kept.turn + 1, merged)
         return merged
 
 
-def _replace(path: Path, content: bytes) -> None:
+class Place(Struct, frozen=True):
+    """One of the two lines of the file, which are written by turns: what a kill or a power failure leaves half written is not
+    believed, and the other line is what was known before.
+
+    They are written over in place. A file that is made anew and renamed makes the file system write its journal, and every commit
+    of a database on the same disk waits for that: the slowest replies in a hundred took 86 ms instead of 22.
+    """
+
+    turn: int
+    marks: Marks
+    check: int
+
+
+def _latest(content: bytes) -> Place:
+    places = [place for at in (0, PLACE_BYTES) if (place := _decode(content[at : at + PLACE_BYTES])) is not None]
+    if not places:
+        raise msgspec.ValidationError("no mark in it is whole")
+    return max(places, key=lambda place: place.turn)
+
+
+def _decode(line: bytes) -> Place | None:
+    try:
+        place = msgspec.json.decode(line, type=Place)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return place if place.check == _check(place.turn, place.marks) else None
+
+
+def _check(turn: int, marks: Marks) -> int:
+    return zlib.crc32(msgspec.json.encode((turn, marks)))
+
+
+def _write(path: Path, turn: int, marks: Marks) -> None:
+    line = msgspec.json.encode(Place(turn, marks, _check(turn, marks))).ljust(PLACE_BYTES - 1) + b"\n"
+    if len(line) > PLACE_BYTES:
+        raise OSError(errno.EFBIG, "too many databases")
+    at = turn % 2 * PLACE_BYTES
+    failpoints.reach("guard.before_write")
+    if turn > 1 and path.stat().st_size == 2 * PLACE_BYTES:
+        with path.open("rb+", buffering=0) as file:
+            file.seek(at)
+            file.write(line)
+            _sync(file.fileno())
+        return
     new = path.with_name("guard.new")
     with new.open("wb") as file:
-        file.write(content)
+        file.write((b" " * (PLACE_BYTES - 1) + b"\n") * 2)
+        file.seek(at)
+        file.write(line)
         file.flush()
         os.fsync(file.fileno())
-    failpoints.reach("guard.before_replace")
     new.replace(path)
 
 

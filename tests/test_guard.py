@@ -264,9 +264,9 @@ def test_two_processes_in_one_directory_never_lower_it(place: Path) -> None:
 def test_a_kill_between_reading_and_writing_leaves_the_file_as_it_was(place: Path) -> None:
     """F57, kill -9: whole or not at all, and the next one writes as if nothing had been."""
     path = place / "guard"
-    points = {"ATENDEJA_FAILPOINTS": "guard.before_replace=kill@3", "ATENDEJA_FAILPOINTS_LOG": str(place / "fired")}
+    points = {"ATENDEJA_FAILPOINTS": "guard.before_write=kill@3", "ATENDEJA_FAILPOINTS_LOG": str(place / "fired")}
     assert keeping(path, 10, 1, 20, **points).wait(30) == -signal.SIGKILL
-    assert (place / "fired").read_text().startswith("guard.before_replace kill 3 ")
+    assert (place / "fired").read_text().startswith("guard.before_write kill 3 ")
     assert guard.read(path) == {ONE: 11}
     assert guard.keep(path, {ONE: 30}) == guard.read(path) == {ONE: 30}
 
@@ -274,7 +274,7 @@ def test_a_kill_between_reading_and_writing_leaves_the_file_as_it_was(place: Pat
 def test_one_that_is_stopped_while_it_writes_makes_nobody_wait(place: Path) -> None:
     """F19: the other keeps what it knows in memory, and writes when it can."""
     path = place / "guard"
-    points = {"ATENDEJA_FAILPOINTS": "guard.before_replace=stop@2", "ATENDEJA_FAILPOINTS_LOG": str(place / "fired")}
+    points = {"ATENDEJA_FAILPOINTS": "guard.before_write=stop@2", "ATENDEJA_FAILPOINTS_LOG": str(place / "fired")}
     stopped = keeping(path, 10, 1, 12, **points)
     try:
         while not (place / "fired").exists():
@@ -292,6 +292,33 @@ async def test_reading_and_writing_do_not_block_the_loop(rt: Runtime, place: Pat
     await asyncio.sleep(0)
 
 
-def test_the_file_is_json_for_people(place: Path) -> None:
-    guard.keep(place / "guard", {ONE: 5})
-    assert msgspec.json.decode((place / "guard").read_bytes()) == {str(ONE): 5}
+def test_the_file_is_two_lines_of_json_for_people(place: Path) -> None:
+    for mark in (5, 6, 7):
+        guard.keep(place / "guard", {ONE: mark})
+    lines = (place / "guard").read_text().splitlines()
+    assert [msgspec.json.decode(line)["marks"] for line in lines] == [{str(ONE): 6}, {str(ONE): 7}]
+
+
+def test_it_is_written_over_in_place(place: Path) -> None:
+    """A new file each time would make every commit of a database on the same disk wait for the file system's journal."""
+    path = place / "guard"
+    guard.keep(path, {ONE: 1})
+    made = path.stat()
+    for mark in range(2, 9):
+        guard.keep(path, {ONE: mark})
+    assert (path.stat().st_ino, path.stat().st_size) == (made.st_ino, made.st_size)
+
+
+@pytest.mark.parametrize("cut", [0, 1, 30, 60])
+def test_what_is_half_written_is_not_believed(place: Path, cut: int) -> None:
+    """F57, a power failure in the middle of a write: what was known before is known still, and the next one is written."""
+    path = place / "guard"
+    for mark in (5, 6):
+        guard.keep(path, {ONE: mark})
+    before = path.read_bytes()
+    guard.keep(path, {ONE: 7})
+    after = path.read_bytes()
+    at = next(n for n, (old, new) in enumerate(zip(before, after, strict=True)) if old != new)
+    path.write_bytes(after[: at + cut] + before[at + cut :])
+    assert guard.read(path) in ({ONE: 6}, {ONE: 7})
+    assert guard.keep(path, {ONE: 8}) == guard.read(path) == {ONE: 8}

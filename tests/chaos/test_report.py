@@ -65,7 +65,7 @@ def test_the_table_says_what_was_found_and_how_long_it_took() -> None:
     shown = dict(line.split("  ", 1) for line in told[:-1])
     assert {name: value.strip() for name, value in shown.items() if name.startswith(("found", "unknown", "recovery"))} == {
         "found work": "3, the victim's own on the wire 2",
-        "unknown": "1, most that may be 12",
+        "unknown": "1, most that may be 15",
         "recovery, own restart": "p50 1.5 s, p99 1.5 s, of 1",
         "recovery, another": "p50 6.0 s, p99 6.0 s, of 1",
         "recovery, disturbed": "-",

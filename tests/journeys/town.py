@@ -38,8 +38,8 @@ class Town:
     http: aiohttp.ClientSession
     admin: asyncpg.Connection
     children: list[Child] = field(default_factory=list)
-    points: list[tuple[str, Child]] = field(default_factory=list)
-    """Failpoints, and the processes that were started with them: one that never fires fails the test."""
+    points: dict[str, list[Child]] = field(default_factory=dict)
+    """Failpoints as they were set, and the processes that were given them: one that fires in none of them fails the test."""
 
     @property
     def url(self) -> str:
@@ -59,7 +59,8 @@ class Town:
             f"http://127.0.0.1:{port}",
         )
         self.children.append(child)
-        self.points += [(point.partition("=")[0], child) for point in points.split(";") if point]
+        for point in filter(None, points.split(";")):
+            self.points.setdefault(point, []).append(child)
         if ready:
             await process.wait_ready(child, f"{child.url}/health/ready")
         return child
@@ -80,10 +81,14 @@ class Town:
         return self.state_dir / "fired"
 
     def unfired(self) -> list[str]:
-        """Failpoints that a process was given and did not reach."""
+        """Failpoints that no process which was given them has reached."""
         lines = self.fired.read_text().splitlines() if self.fired.exists() else []
         reached = {(words[0], int(words[-1])) for line in lines if (words := line.split())}
-        return [point for point, child in self.points if (point, child.process.pid) not in reached]
+        return [
+            point
+            for point, children in self.points.items()
+            if not any((point.partition("=")[0], child.process.pid) in reached for child in children)
+        ]
 
     def _output(self, what: str) -> Path:
         return self.log_dir / f"{what}-{os.getpid()}-{next(_numbers)}.log"

@@ -19,9 +19,9 @@ ROLES: dict[int, Sequence[Role]] = {
     3: ("all", "web", "worker"),
     4: ("all", "all", "web", "worker"),
 }
-RARE = ("Sender._take_over", "Suspects._accuse", "leases.take", "guard.raise_mark", "inbound.next", "running.mark")
+RARE = ("Sender._take_over", "leases.take")
 COMMITS = tuple(f"commit.{when}?{whose}" for when in ("before", "after") for whose in RARE)
-"""Transactions too rare for a random pass of all, or of a kind of their own."""
+"""Transactions too rare for a random pass of all, which whoever works comes by at its start."""
 POINTS = tuple(sorted({*failpoints.NAMES, *COMMITS}))
 """Failpoints at which somebody is to die, some of them about one thing only: `name?about`."""
 PASSES = {"ring": 300, "sweep": 3, "commit.before": 400, "commit.after": 400, **dict.fromkeys(COMMITS, 3)}

@@ -103,14 +103,18 @@ async def test_a_kill_anywhere_and_what_was_pending_goes_on(
 
 
 @pytest.mark.parametrize("point", ["commit.before", "commit.after"])
-async def test_a_kill_at_the_commit_that_settles_a_doubt(
-    point: str, cluster: server.Server, database: str, tmp_path: Path, log_dir: Path
+@pytest.mark.parametrize(
+    ("first", "whose"), [("send.before_post=kill@1", "Reconciler._settle"), ("turn.loaded=kill@1", "Suspects._accuse")]
+)
+async def test_a_kill_at_a_commit_that_is_rare(
+    first: str, whose: str, point: str, cluster: server.Server, database: str, tmp_path: Path, log_dir: Path
 ) -> None:
-    """F31: a reply is claimed and not posted, and whoever would settle it dies at that; the third process sends both, each once."""
+    """F19, F31: a process dies with a reply in doubt, or in a turn; the next one at the commit that settles the doubt, or that counts
+    the try of a suspect; the third answers, each message once."""
     async with town(cluster, database, tmp_path, log_dir, FLOW) as made:
-        for failpoint in ("send.before_post=kill@1", f"{point}=kill?Reconciler._settle"):
+        for failpoint in (first, f"{point}=kill?{whose}"):
             child = await made.serve(ready=False, FAILPOINTS=failpoint, IN_DOUBT_S="1")
-            await made.writes(ANA, "oi") if failpoint.startswith("send") else None
+            await made.writes(ANA, "oi") if failpoint == first else None
             assert await asyncio.wait_for(child.process.wait(), 30) == -signal.SIGKILL
         await made.serve(IN_DOUBT_S="1")
         await settled(made, Counter({"read": 2}))

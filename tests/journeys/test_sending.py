@@ -109,8 +109,8 @@ async def test_a_kill_anywhere_and_what_was_pending_goes_on(
 async def test_a_kill_at_a_commit_that_is_rare(
     first: str, whose: str, point: str, cluster: server.Server, database: str, tmp_path: Path, log_dir: Path
 ) -> None:
-    """F19, F31: a process dies with a reply in doubt, or in a turn; the next one at the commit that settles the doubt, or that counts
-    the try of a suspect; the third answers, each message once."""
+    """F19, F31: a process dies with a reply in doubt, or in a turn; the next one at the commit that settles the doubt, or that
+    counts the try of a suspect; the third answers, each message once."""
     async with town(cluster, database, tmp_path, log_dir, FLOW) as made:
         for failpoint in (first, f"{point}=kill?{whose}"):
             child = await made.serve(ready=False, FAILPOINTS=failpoint, IN_DOUBT_S="1")

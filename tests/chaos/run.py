@@ -70,7 +70,8 @@ async def _play(made: Scene) -> Result:
 
 
 async def _calm(made: Scene, since: float) -> float:
-    """Customers go home; then nothing may be left to do. How many seconds after the last kill that was so."""
+    """Customers go home and the wire is well; then nothing may be left to do. How many seconds after the last kill that was so."""
+    made.wire.heal()  # what is lost later is in doubt for T from then
     made.crowd.leave()
     made.campaign.over = True
     left = await made.left()

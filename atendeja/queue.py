@@ -150,14 +150,14 @@ class Bell:
 
     async def wait(self, timeout_s: float) -> bool:
         """True when rung or nudged, False when the time is up (the sweep)."""
-        return await _set(self._event, timeout_s)
+        return await _set_within(self._event, timeout_s)
 
     async def rung(self, timeout_s: float) -> bool:
         """True when rung, whoever nudges meanwhile; False when the time is up."""
-        return await _set(self._asked, timeout_s)
+        return await _set_within(self._asked, timeout_s)
 
 
-async def _set(event: asyncio.Event, timeout_s: float) -> bool:
+async def _set_within(event: asyncio.Event, timeout_s: float) -> bool:
     try:
         async with asyncio.timeout(timeout_s):
             await event.wait()

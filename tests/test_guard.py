@@ -309,6 +309,14 @@ def test_it_is_written_over_in_place(place: Path) -> None:
     assert (path.stat().st_ino, path.stat().st_size) == (made.st_ino, made.st_size)
 
 
+def test_more_databases_than_there_is_room_for_are_an_error_and_leave_the_file(place: Path) -> None:
+    path = place / "guard"
+    guard.keep(path, {ONE: 5})
+    with pytest.raises(OSError, match="too many databases"):
+        guard.keep(path, {UUID(int=n): 1 for n in range(1, 500)})
+    assert guard.read(path) == {ONE: 5}
+
+
 @pytest.mark.parametrize("cut", [0, 1, 30, 60])
 def test_what_is_half_written_is_not_believed(place: Path, cut: int) -> None:
     """F57, a power failure in the middle of a write: what was known before is known still, and the next one is written."""

@@ -14,6 +14,7 @@ from atendeja import app, leases, numbers, tenants
 from atendeja.config import Config
 from atendeja.db import Tx
 from atendeja.errors import Unavailable
+from atendeja.gathering import Gathering
 from atendeja.inbound import digest
 from atendeja.inbound.digest import Digester
 from atendeja.inbound.intake import STORE, utc_day
@@ -49,22 +50,13 @@ async def test_deliveries_of_two_days_are_digested_in_their_order_and_marked(inb
     assert len({d["day"] for d in found}) == 3
 
 
-class Hasty:
-    """Never lets a round begin before its time, which is far away."""
-
-    def came(self, n: int, now: float) -> None: ...
-
-    def wait_s(self, now: float) -> float:
-        return 60.0
-
-
 async def test_a_full_batch_is_followed_at_once_and_a_stop_ends_the_wait(inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
     """Batches are gathered only while nothing waits, and not beyond the order to stop."""
     monkeypatch.setattr(digest, "MOST_DELIVERIES", 2)
+    inbox.digester._gathering = Gathering(60)
     await inbox.store(*(says(f"w{n}", phone="5511900000001") for n in range(5)))
-    assert await inbox.digester.work()
-    inbox.digester._gathering = Hasty()  # type: ignore[assignment]
     async with asyncio.timeout(5):
+        assert await inbox.digester.work()
         assert await inbox.digester.work()
         assert not await inbox.digester.work()
     waiting = asyncio.ensure_future(inbox.digester.work())

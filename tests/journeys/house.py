@@ -80,7 +80,7 @@ async def running(
     async with (
         tables.looking(admin_dsn) as admin,
         process.serving(dsn, admin_dsn, state_dir, log_dir, more=more) as child,
-        aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http,
+        process.customers_client() as http,
     ):
         yield House(child, http, admin, {made.a: "a", made.b: "b"}, numbers)
 

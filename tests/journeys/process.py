@@ -15,6 +15,7 @@ from pathlib import Path
 import aiohttp
 import msgspec
 
+from atendeja import app
 from tests import world
 
 READY_S = 30
@@ -122,6 +123,12 @@ async def simulating(log_dir: Path, *, webhook: str | None = None, witness: Path
         yield child
     finally:
         await child.kill()
+
+
+def customers_client() -> aiohttp.ClientSession:
+    """A client for our own door that lets go of an idle connection well before the door does: a POST that crosses that end
+    fails, and aiohttp does not repeat it."""
+    return aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=app.KEEP_ALIVE_S / 4))
 
 
 async def wait_ready(child: Child, url: str) -> None:

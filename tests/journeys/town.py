@@ -177,7 +177,7 @@ async def town(
     async with (
         tables.looking(admin_dsn) as admin,
         process.simulating(log_dir, webhook=f"http://127.0.0.1:{port}/webhook") as simulator,
-        aiohttp.ClientSession() as http,
+        process.customers_client() as http,
     ):
         made_town = Town(dsn or cluster.dsn(name), admin_dsn, state_dir, log_dir, port, simulator, http, admin)
         await made_town.sim("settings", {"rate": None, "pair": False})

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from msgspec import UNSET
 
-from atendeja.wa import request
+from atendeja.wa import rules
 
 from . import inputs, reach, usage, words
 from .actions import ENDS, Handoff, Say
@@ -152,7 +152,7 @@ def _message_problems(flow: Flow, languages: list[str], at: str, node: Node) -> 
         try:
             for index, action in enumerate(node.do):
                 if isinstance(action, Say):
-                    yield from _refused(f"{at}.do[{index}].say", request.problems(content(action.say, fill)))
+                    yield from _refused(f"{at}.do[{index}].say", rules.problems(content(action.say, fill)))
                 elif (
                     isinstance(action, Handoff)
                     and action.handoff.say is not UNSET
@@ -161,7 +161,7 @@ def _message_problems(flow: Flow, languages: list[str], at: str, node: Node) -> 
                     yield Problem("error", f"{at}.do[{index}].handoff.say", "must not be empty")
             retry = UNSET if node.else_ is UNSET else node.else_.retry
             for text in [] if retry is UNSET else retry if isinstance(retry, list) else [retry]:
-                yield from _refused(f"{at}.else.retry", request.problems(repeated(node, fill, text)))
+                yield from _refused(f"{at}.else.retry", rules.problems(repeated(node, fill, text)))
         except TextError:
             return  # named by usage.problems
 

@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from atendeja.wa import content as wa
-from atendeja.wa import request
+from atendeja.wa import rules
 
 from .inputs import VarType
 from .scope import Scope
@@ -82,7 +82,7 @@ class Run:
 
     def say(self, content: wa.Text | wa.Buttons | wa.Options) -> None:
         """Send this. Raises FlowError for what WhatsApp would refuse, Trip for what would be too much."""
-        if flaws := request.problems(content):
+        if flaws := rules.problems(content):
             raise FlowError("; ".join(flaws))
         session = self.session
         session.said_times = session.said_times + 1 if content.body == session.last_said else 1

@@ -17,8 +17,8 @@ from atendeja.errors import Refused
 from atendeja.ledger import NewMessage
 from atendeja.outbound.lending import Lending
 from atendeja.outbound.protocol import Candidate
-from atendeja.wa import request
-from atendeja.wa.content import Content
+from atendeja.wa import rules
+from atendeja.wa.content import Content, Read
 
 
 class Ready(Struct, frozen=True):
@@ -58,7 +58,9 @@ def prepare(messages: Sequence[Outgoing], now: dt.datetime, new_id: Callable[[],
     What is ready and has its sender in this process is claimed, to be posted after the COMMIT.
     """
     for message in messages:
-        if wrong := request.problems(message.content):
+        if isinstance(message.content, Read):
+            raise Refused("content_invalid", "a mark of having read is no message")
+        if wrong := rules.problems(message.content):
             raise Refused("content_invalid", "; ".join(wrong))
     n = Counter(m.conversation_id for m in messages)
     return [_row(m, new_id(), now, lending, followed=n[m.conversation_id] > 1) for m in messages]

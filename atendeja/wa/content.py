@@ -1,7 +1,7 @@
-"""What we can send, as values. `wa.request.build` turns one into the body of a POST, `problems` there names what Meta would refuse.
+"""What we can send, as values. `request.build` turns one into the body of a POST, `rules.problems` names what Meta would refuse.
 
 These structs are also what `message.content` holds in the database (tagged by `type`), so a field may be added with a
-default but never renamed.
+default but never renamed. Shapes and limits: Meta's OpenAPI file business-messaging-api v23.0, with its pages where that is silent.
 """
 
 from typing import Literal
@@ -23,6 +23,19 @@ class Text(Struct, frozen=True, omit_defaults=True, tag_field=type_key, tag="tex
     preview_url: bool = False
 
 
+class File(Struct, frozen=True, omit_defaults=True, tag_field=type_key, tag="file"):
+    """A file that stands above a message's text, by Meta's media id or by a public link: exactly one of the two."""
+
+    kind: Literal["image", "video", "document"]
+    id: str | None = None
+    link: str | None = None
+    filename: str | None = None
+    """Of a document only."""
+
+
+# ── with something to tap ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
 class Button(Struct, frozen=True, omit_defaults=True):
     id: str
     title: str
@@ -33,7 +46,7 @@ class Buttons(Struct, frozen=True, omit_defaults=True, tag_field=type_key, tag="
 
     body: str
     buttons: list[Button]
-    header: str | None = None
+    header: str | File | None = None
     footer: str | None = None
 
 
@@ -58,6 +71,51 @@ class Options(Struct, frozen=True, omit_defaults=True, tag_field=type_key, tag="
     footer: str | None = None
 
 
+class CallToAction(Struct, frozen=True, omit_defaults=True, tag_field=type_key, tag="cta_url"):
+    """One button that opens a page."""
+
+    body: str
+    label: str
+    url: str
+    header: str | File | None = None
+    footer: str | None = None
+
+
+class LocationRequest(Struct, frozen=True, omit_defaults=True, tag_field=type_key, tag="location_request"):
+    """A button that sends where the customer is."""
+
+    body: str
+
+
+class ContactRequest(Struct, frozen=True, omit_defaults=True, tag_field=type_key, tag="contact_request"):
+    """A button that sends the customer's own telephone number: for whom we know by a BSUID only."""
+
+    body: str
+
+
+class Form(Struct, frozen=True, omit_defaults=True, tag_field=type_key, tag="form"):
+    """A WhatsApp Flow, which people fill in without leaving the chat; its answer comes back with `token`.
+
+    Named by `form_id` or `form_name`: exactly one of the two. With a `screen` it opens there, with `data` filled in; without one
+    Meta asks the form's own endpoint.
+    """
+
+    body: str
+    label: str
+    token: str
+    form_id: str | None = None
+    form_name: str | None = None
+    screen: str | None = None
+    data: dict[str, object] = {}
+    draft: bool = False
+    """The draft instead of what is published: for trying it out."""
+    header: str | File | None = None
+    footer: str | None = None
+
+
+# ── the others ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
 class Media(Struct, frozen=True, omit_defaults=True, tag_field=type_key, tag="media"):
     """A file by Meta's media id or by a public link: exactly one of the two."""
 
@@ -69,19 +127,74 @@ class Media(Struct, frozen=True, omit_defaults=True, tag_field=type_key, tag="me
     voice: bool = False
 
 
-class Template(Struct, frozen=True, omit_defaults=True, tag_field=type_key, tag="template"):
-    """An approved template; `components` as in Meta's send call (README section 6.2), filled in already."""
-
-    name: str
-    language: str
-    components: list[dict[str, object]] = []
-
-
 class Location(Struct, frozen=True, omit_defaults=True, tag_field=type_key, tag="location"):
     latitude: float
     longitude: float
     name: str | None = None
     address: str | None = None
+
+
+class CardName(Struct, frozen=True, omit_defaults=True):
+    """Meta wants `formatted_name` and at least one of the others."""
+
+    formatted_name: str
+    first_name: str | None = None
+    last_name: str | None = None
+    middle_name: str | None = None
+    prefix: str | None = None
+    suffix: str | None = None
+
+
+class CardPhone(Struct, frozen=True, omit_defaults=True):
+    phone: str
+    type: str | None = None
+    wa_id: str | None = None
+    """With it the card has a button to write to that person."""
+
+
+class CardEmail(Struct, frozen=True, omit_defaults=True):
+    email: str
+    type: str | None = None
+
+
+class CardAddress(Struct, frozen=True, omit_defaults=True):
+    street: str | None = None
+    city: str | None = None
+    state: str | None = None
+    zip: str | None = None
+    country: str | None = None
+    country_code: str | None = None
+    type: str | None = None
+
+
+class CardUrl(Struct, frozen=True, omit_defaults=True):
+    url: str
+    type: str | None = None
+
+
+class CardOrg(Struct, frozen=True, omit_defaults=True):
+    company: str | None = None
+    department: str | None = None
+    title: str | None = None
+
+
+class Card(Struct, frozen=True, omit_defaults=True):
+    """A contact of an address book, its fields named as Meta names them."""
+
+    name: CardName
+    phones: list[CardPhone] = []
+    emails: list[CardEmail] = []
+    addresses: list[CardAddress] = []
+    urls: list[CardUrl] = []
+    org: CardOrg | None = None
+    birthday: str | None = None
+    """YYYY-MM-DD."""
+
+
+class Contacts(Struct, frozen=True, omit_defaults=True, tag_field=type_key, tag="contacts"):
+    """Contacts to keep or to write to."""
+
+    cards: list[Card]
 
 
 class Reaction(Struct, frozen=True, omit_defaults=True, tag_field=type_key, tag="reaction"):
@@ -98,4 +211,117 @@ class Read(Struct, frozen=True, omit_defaults=True, tag_field=type_key, tag="rea
     typing: bool = False
 
 
-Content = Text | Buttons | Options | Media | Template | Location | Reaction | Read
+# ── templates ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Value(Struct, frozen=True, omit_defaults=True, tag_field=type_key, tag="text"):
+    """What stands for a variable of a template; `name` where the template names its variables, else they are filled in order."""
+
+    text: str
+    name: str | None = None
+
+
+class Money(Struct, frozen=True, omit_defaults=True, tag_field=type_key, tag="currency"):
+    """An amount in thousandths, shown in the way of the customer's country; `fallback` where that is not known."""
+
+    fallback: str
+    code: str
+    """ISO 4217: BRL."""
+    amount_1000: int
+    name: str | None = None
+
+
+class Moment(Struct, frozen=True, omit_defaults=True, tag_field=type_key, tag="date_time"):
+    """A date or time, as text already: Meta shows the fallback always."""
+
+    fallback: str
+    name: str | None = None
+
+
+Parameter = Value | Money | Moment
+
+
+class QuickReply(Struct, frozen=True, omit_defaults=True, tag_field=type_key, tag="quick_reply"):
+    """What a tap on this button brings back; without it the button's label comes."""
+
+    index: int
+    payload: str
+
+
+class UrlSuffix(Struct, frozen=True, omit_defaults=True, tag_field=type_key, tag="url"):
+    """The end of the address that the button opens. Of an authentication template: the code, once more."""
+
+    index: int
+    text: str
+
+
+class CouponCode(Struct, frozen=True, omit_defaults=True, tag_field=type_key, tag="copy_code"):
+    """What a tap copies."""
+
+    index: int
+    code: str
+
+
+class FormButton(Struct, frozen=True, omit_defaults=True, tag_field=type_key, tag="flow"):
+    """Opens a WhatsApp Flow: its answer comes back with `token`."""
+
+    index: int
+    token: str
+    data: dict[str, object] = {}
+
+
+class CatalogButton(Struct, frozen=True, omit_defaults=True, tag_field=type_key, tag="catalog"):
+    """Opens the catalogue, with this product's picture on the message."""
+
+    index: int
+    product_retailer_id: str
+
+
+TemplateButton = QuickReply | UrlSuffix | CouponCode | FormButton | CatalogButton
+"""What a template's button, counted from 0, is filled in with. A button without anything to fill in is left out."""
+
+
+class Slide(Struct, frozen=True, omit_defaults=True):
+    """A card of a carousel."""
+
+    header: File
+    body: list[Parameter] = []
+    buttons: list[TemplateButton] = []
+
+
+class Template(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, tag_field=type_key, tag="template"):
+    """An approved template and what its variables are filled in with. With a part that we do not know it does not go out."""
+
+    name: str
+    language: str
+    header: Value | File | Location | None = None
+    body: list[Parameter] = []
+    buttons: list[TemplateButton] = []
+    slides: list[Slide] = []
+    """Of a carousel."""
+    offer_ends_ms: int | None = None
+    """Of a limited-time offer: Unix time in milliseconds."""
+
+
+def authentication(name: str, language: str, code: str) -> Template:
+    """A one-time code: Meta wants it in the text and in the button."""
+    return Template(name, language, body=[Value(code)], buttons=[UrlSuffix(0, code)])
+
+
+Content = (
+    Text
+    | Buttons
+    | Options
+    | CallToAction
+    | LocationRequest
+    | ContactRequest
+    | Form
+    | Media
+    | Location
+    | Contacts
+    | Reaction
+    | Read
+    | Template
+)
+Interactive = Buttons | Options | CallToAction | LocationRequest | ContactRequest | Form
+"""What has something to tap."""

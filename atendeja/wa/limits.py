@@ -24,6 +24,9 @@ BUTTONS: Final = 3
 BUTTON_ID: Final = 256
 BUTTON_TITLE: Final = 20
 
+CTA_LABEL: Final = 20
+FORM_LABEL: Final = 30
+
 LIST_BUTTON: Final = 20
 SECTIONS: Final = 10
 SECTION_TITLE: Final = 24
@@ -33,7 +36,25 @@ ROW_ID: Final = 200
 ROW_TITLE: Final = 24
 ROW_DESCRIPTION: Final = 72
 
+CARDS: Final = 100
+"""Ours: Meta names none."""
+CARD_TEXT: Final = 256
+"""Ours: Meta names none."""
+CARD_ENTRIES: Final = 20
+"""Telephone numbers of a card, addresses and the like. Ours: Meta names none."""
+PLACE: Final = 1000
+"""The name and the address of a location. Ours: Meta names none."""
+FORM_DATA: Final = 16 * 1024
+"""Bytes of JSON that a form is opened with. Ours: Meta names none."""
+
 TEMPLATE_NAME: Final = 512
+TEMPLATE_BODY: Final = 1024
+"""Of a template's text; what fills one of its variables cannot be longer."""
+TEMPLATE_BUTTONS: Final = 10
+SLIDES: Final = 10
+SLIDE_BUTTONS: Final = 2
+VALUE_SPACES: Final = 4
+"""In a row, in what fills a variable."""
 CALLBACK: Final = 512
 """Characters of `biz_opaque_callback_data`."""
 
@@ -48,6 +69,8 @@ MEDIA_ID_UPLOADED_S: Final = 30 * 24 * 3600
 
 NUMBER_RATE: Final = 80
 """Messages per second and number, in and out together, until Meta raises it to 1,000."""
+RAISED_RATE: Final = 1000
 COEXISTENCE_RATE: Final = 20
+"""Of a number that people go on using in WhatsApp's own app: fixed."""
 PAIR_INTERVAL_S: Final = 6
 """One message per 6 s to one person; bursts borrow from the future."""

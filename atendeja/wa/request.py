@@ -1,27 +1,55 @@
-"""Content → the body of `POST /{phone_number_id}/messages`, and what Meta would refuse about it.
+"""Content → the body of `POST /{phone_number_id}/messages`.
 
-Source: Meta's OpenAPI file business-messaging-api v23.0; limits in `limits.py`.
+Source: Meta's OpenAPI file business-messaging-api v23.0.
 """
 
-import re
-from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import assert_never
 
-from atendeja import phone
-from atendeja.wa import limits
-from atendeja.wa.content import Buttons, Content, Location, Media, Options, Reaction, Read, Recipient, Section, Template, Text
+import msgspec
 
-_TEMPLATE_NAME = re.compile(r"[a-z0-9_]+")
-_LANGUAGE = re.compile(r"[a-z]{2,3}(_[A-Z]{2})?")
-_CAPTIONLESS = ("audio", "sticker")
+from atendeja import phone
+from atendeja.wa.content import (
+    Buttons,
+    CallToAction,
+    CatalogButton,
+    ContactRequest,
+    Contacts,
+    Content,
+    CouponCode,
+    File,
+    Form,
+    FormButton,
+    Interactive,
+    Location,
+    LocationRequest,
+    Media,
+    Moment,
+    Money,
+    Options,
+    Parameter,
+    QuickReply,
+    Reaction,
+    Read,
+    Recipient,
+    Section,
+    Slide,
+    Template,
+    TemplateButton,
+    Text,
+    UrlSuffix,
+    Value,
+)
+
+FORM_VERSION = "3"
+"""Of the message that carries a WhatsApp Flow: the only one."""
 
 
 def build(content: Content, recipient: Recipient, *, callback: str | None = None, quote: str | None = None) -> dict[str, object]:
     """The JSON body that sends this content to this person; for `Read` the body that marks a message as read.
 
     `callback` comes back in every status of the message, `quote` is the wamid to answer to. Does not check the limits: see
-    `problems`. Raises `ValueError` if the recipient has neither a phone nor a BSUID, or a BSUID in the phone's place, which
+    `rules.problems`. Raises `ValueError` if the recipient has neither a phone nor a BSUID, or a BSUID in the phone's place, which
     Meta would accept and silently lose.
     """
     if isinstance(content, Read):
@@ -53,54 +81,30 @@ def _read(content: Read) -> dict[str, object]:
     return body
 
 
-def _typed(content: Text | Buttons | Options | Media | Template | Location | Reaction) -> dict[str, object]:
+def _typed(content: Content) -> dict[str, object]:
     """`type` and the object named like it."""
     match content:
         case Text():
             return {"type": "text", "text": _sparse(preview_url=content.preview_url or None, body=content.body)}
-        case Buttons():
-            return {"type": "interactive", "interactive": _buttons(content)}
-        case Options():
-            return {"type": "interactive", "interactive": _list(content)}
         case Media():
             return {"type": content.kind, content.kind: _media(content)}
-        case Template():
-            return {"type": "template", "template": _template(content)}
         case Location():
             return {"type": "location", "location": _location(content)}
+        case Contacts():
+            return {"type": "contacts", "contacts": msgspec.to_builtins(content.cards)}
         case Reaction():
             return {"type": "reaction", "reaction": {"message_id": content.message_id, "emoji": content.emoji}}
+        case Template():
+            return {"type": "template", "template": _template(content)}
+        case Read():
+            raise TypeError("a mark is no message")
         case _:
-            assert_never(content)
+            return {"type": "interactive", "interactive": _interactive(content)}
 
 
 def _sparse(**keys: object) -> dict[str, object]:
     """The keys that have a value."""
     return {key: value for key, value in keys.items() if value is not None}
-
-
-def _frame(kind: str, content: Buttons | Options, action: dict[str, object]) -> dict[str, object]:
-    return _sparse(
-        type=kind,
-        header={"type": "text", "text": content.header} if content.header else None,
-        body={"text": content.body},
-        footer={"text": content.footer} if content.footer else None,
-        action=action,
-    )
-
-
-def _buttons(content: Buttons) -> dict[str, object]:
-    replies = [{"type": "reply", "reply": {"id": button.id, "title": button.title}} for button in content.buttons]
-    return _frame("button", content, {"buttons": replies})
-
-
-def _list(content: Options) -> dict[str, object]:
-    sections = [_sparse(title=section.title, rows=_rows(section)) for section in content.sections]
-    return _frame("list", content, {"button": content.button, "sections": sections})
-
-
-def _rows(section: Section) -> list[dict[str, object]]:
-    return [_sparse(id=row.id, title=row.title, description=row.description) for row in section.rows]
 
 
 def _media(content: Media) -> dict[str, object]:
@@ -113,8 +117,9 @@ def _media(content: Media) -> dict[str, object]:
     )
 
 
-def _template(content: Template) -> dict[str, object]:
-    return {"name": content.name, "language": {"code": content.language}, "components": content.components}
+def _file(file: File) -> dict[str, object]:
+    """`type` and the object named like it, of a header."""
+    return {"type": file.kind, file.kind: _sparse(id=file.id, link=file.link, filename=file.filename)}
 
 
 def _location(content: Location) -> dict[str, object]:
@@ -131,122 +136,125 @@ def _degrees(value: float) -> str:
     return format(Decimal(repr(value)), "f")
 
 
-def problems(content: Content) -> list[str]:
-    """What Meta would refuse about this content, each as `path: reason`; empty if nothing.
-
-    Meta alone knows whether a template's parameters fit, whether a file is good and whether the window is open.
-    """
-    return list(_problems(content))
+# ── with something to tap ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _problems(content: Content) -> Iterator[str]:
+def _interactive(content: Interactive) -> dict[str, object]:
     match content:
-        case Text():
-            yield from _text("body", content.body, limits.TEXT_BODY)
         case Buttons():
-            yield from _frame_problems(content, limits.INTERACTIVE_BODY)
-            yield from _button_problems(content)
+            replies = [{"type": "reply", "reply": {"id": button.id, "title": button.title}} for button in content.buttons]
+            return _framed("button", content, {"buttons": replies})
         case Options():
-            yield from _frame_problems(content, limits.LIST_BODY)
-            yield from _list_problems(content)
-        case Media():
-            yield from _media_problems(content)
-        case Template():
-            yield from _template_problems(content)
-        case Location():
-            yield from _location_problems(content)
-        case Reaction() | Read():
-            yield from _text("message_id", content.message_id, limits.CALLBACK)
+            sections = [_sparse(title=section.title, rows=_rows(section)) for section in content.sections]
+            return _framed("list", content, {"button": content.button, "sections": sections})
+        case CallToAction():
+            return _framed("cta_url", content, _named("cta_url", {"display_text": content.label, "url": content.url}))
+        case Form():
+            return _framed("flow", content, _named("flow", _form(content)))
+        case LocationRequest():
+            return {"type": "location_request_message", "body": {"text": content.body}, "action": {"name": "send_location"}}
+        case ContactRequest():
+            return {"type": "request_contact_info", "body": {"text": content.body}, "action": {"name": "request_contact_info"}}
         case _:
             assert_never(content)
 
 
-def _text(path: str, value: str | None, limit: int, *, optional: bool = False) -> Iterator[str]:
-    if value is None and optional:
-        return
-    if value is None or not value.strip():
-        yield f"{path}: must not be empty"
-    elif len(value) > limit:
-        yield f"{path}: {len(value)} characters, at most {limit} are allowed"
+def _framed(kind: str, content: Buttons | Options | CallToAction | Form, action: dict[str, object]) -> dict[str, object]:
+    header = content.header
+    return _sparse(
+        type=kind,
+        header=None if not header else _file(header) if isinstance(header, File) else {"type": "text", "text": header},
+        body={"text": content.body},
+        footer={"text": content.footer} if content.footer else None,
+        action=action,
+    )
 
 
-def _count(path: str, what: str, number: int, limit: int) -> Iterator[str]:
-    if not 1 <= number <= limit:
-        yield f"{path}: {number} {what}, 1 to {limit} are allowed"
+def _named(name: str, parameters: dict[str, object]) -> dict[str, object]:
+    return {"name": name, "parameters": parameters}
 
 
-def _unique(paths: Sequence[str], values: Sequence[str]) -> Iterator[str]:
-    first: dict[str, str] = {}
-    for path, value in zip(paths, values, strict=True):
-        if value in first:
-            yield f"{path}: the same as {first[value]}"
-        first.setdefault(value, path)
+def _rows(section: Section) -> list[dict[str, object]]:
+    return [_sparse(id=row.id, title=row.title, description=row.description) for row in section.rows]
 
 
-def _frame_problems(content: Buttons | Options, body: int) -> Iterator[str]:
-    yield from _text("body", content.body, body)
-    yield from _text("header", content.header, limits.HEADER, optional=True)
-    yield from _text("footer", content.footer, limits.FOOTER, optional=True)
+def _form(content: Form) -> dict[str, object]:
+    opens = None if content.screen is None else _sparse(screen=content.screen, data=content.data or None)
+    return _sparse(
+        flow_message_version=FORM_VERSION,
+        flow_id=content.form_id,
+        flow_name=content.form_name,
+        flow_cta=content.label,
+        flow_token=content.token,
+        flow_action="data_exchange" if opens is None else "navigate",
+        flow_action_payload=opens,
+        mode="draft" if content.draft else None,
+    )
 
 
-def _button_problems(content: Buttons) -> Iterator[str]:
-    yield from _count("buttons", "buttons", len(content.buttons), limits.BUTTONS)
-    paths = [f"buttons[{index}]" for index in range(len(content.buttons))]
-    for path, button in zip(paths, content.buttons, strict=True):
-        yield from _text(f"{path}.id", button.id, limits.BUTTON_ID)
-        yield from _text(f"{path}.title", button.title, limits.BUTTON_TITLE)
-    yield from _unique([f"{path}.id" for path in paths], [button.id for button in content.buttons])
-    yield from _unique([f"{path}.title" for path in paths], [button.title for button in content.buttons])
+# ── templates ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _list_problems(content: Options) -> Iterator[str]:
-    yield from _text("button", content.button, limits.LIST_BUTTON)
-    yield from _count("sections", "sections", len(content.sections), limits.SECTIONS)
-    for index, section in enumerate(content.sections):
-        path = f"sections[{index}]"
-        yield from _text(f"{path}.title", section.title, limits.SECTION_TITLE, optional=len(content.sections) == 1)
-        if not section.rows:
-            yield f"{path}.rows: must not be empty"
-    yield from _row_problems(content.sections)
+def _template(content: Template) -> dict[str, object]:
+    components: list[dict[str, object]] = []
+    if content.header is not None:
+        components.append(_header(content.header))
+    components += _body(content.body)
+    if content.offer_ends_ms is not None:
+        offer = {"type": "limited_time_offer", "limited_time_offer": {"expiration_time_ms": content.offer_ends_ms}}
+        components.append({"type": "limited_time_offer", "parameters": [offer]})
+    components += map(_button, content.buttons)
+    if content.slides:
+        components.append({"type": "carousel", "cards": [_slide(n, slide) for n, slide in enumerate(content.slides)]})
+    return {"name": content.name, "language": {"code": content.language}, "components": components}
 
 
-def _row_problems(sections: Sequence[Section]) -> Iterator[str]:
-    rows = [(f"sections[{i}].rows[{j}]", row) for i, section in enumerate(sections) for j, row in enumerate(section.rows)]
-    yield from _count("sections", "rows in all", len(rows), limits.ROWS)
-    for path, row in rows:
-        yield from _text(f"{path}.id", row.id, limits.ROW_ID)
-        yield from _text(f"{path}.title", row.title, limits.ROW_TITLE)
-        yield from _text(f"{path}.description", row.description, limits.ROW_DESCRIPTION, optional=True)
-    yield from _unique([f"{path}.id" for path, _ in rows], [row.id for _, row in rows])
+def _header(header: Value | File | Location) -> dict[str, object]:
+    match header:
+        case File():
+            parameter = _file(header)
+        case Location():
+            parameter = {"type": "location", "location": _location(header)}
+        case Value():
+            parameter = _parameter(header)
+    return {"type": "header", "parameters": [parameter]}
 
 
-def _media_problems(content: Media) -> Iterator[str]:
-    if (content.id is None) == (content.link is None):
-        yield "id: exactly one of id and link is needed"
-    yield from _text("id", content.id, limits.CALLBACK, optional=True)
-    yield from _text("link", content.link, limits.LINK, optional=True)
-    if content.link and not content.link.startswith(("https://", "http://")):
-        yield "link: must begin with https:// or http://"
-    yield from _text("caption", content.caption, limits.CAPTION, optional=True)
-    if content.caption is not None and content.kind in _CAPTIONLESS:
-        yield f"caption: {content.kind} takes none"
-    yield from _text("filename", content.filename, limits.FILENAME, optional=True)
-    if content.filename is not None and content.kind != "document":
-        yield f"filename: {content.kind} takes none"
-    if content.voice and content.kind != "audio":
-        yield f"voice: {content.kind} takes none"
+def _body(parameters: list[Parameter]) -> list[dict[str, object]]:
+    return [{"type": "body", "parameters": [_parameter(parameter) for parameter in parameters]}] if parameters else []
 
 
-def _template_problems(content: Template) -> Iterator[str]:
-    yield from _text("name", content.name, limits.TEMPLATE_NAME)
-    if content.name and _TEMPLATE_NAME.fullmatch(content.name) is None:
-        yield "name: only lower-case letters, digits and _ are allowed"
-    if _LANGUAGE.fullmatch(content.language) is None:
-        yield "language: a code like pt_BR is needed"
+def _parameter(parameter: Parameter) -> dict[str, object]:
+    match parameter:
+        case Value():
+            return _sparse(type="text", parameter_name=parameter.name, text=parameter.text)
+        case Money():
+            amount = {"fallback_value": parameter.fallback, "code": parameter.code, "amount_1000": parameter.amount_1000}
+            return _sparse(type="currency", parameter_name=parameter.name, currency=amount)
+        case Moment():
+            return _sparse(type="date_time", parameter_name=parameter.name, date_time={"fallback_value": parameter.fallback})
 
 
-def _location_problems(content: Location) -> Iterator[str]:
-    if not -90 <= content.latitude <= 90:
-        yield "latitude: must be between -90 and 90"
-    if not -180 <= content.longitude <= 180:
-        yield "longitude: must be between -180 and 180"
+def _button(button: TemplateButton) -> dict[str, object]:
+    sub_type = button.__struct_config__.tag
+    return {"type": "button", "sub_type": sub_type, "index": str(button.index), "parameters": [_tap(button)]}
+
+
+def _tap(button: TemplateButton) -> dict[str, object]:
+    match button:
+        case QuickReply():
+            return {"type": "payload", "payload": button.payload}
+        case UrlSuffix():
+            return {"type": "text", "text": button.text}
+        case CouponCode():
+            return {"type": "coupon_code", "coupon_code": button.code}
+        case FormButton():
+            action = _sparse(flow_token=button.token, flow_action_data=button.data or None)
+            return {"type": "action", "action": action}
+        case CatalogButton():
+            return {"type": "action", "action": {"thumbnail_product_retailer_id": button.product_retailer_id}}
+
+
+def _slide(index: int, slide: Slide) -> dict[str, object]:
+    header = {"type": "header", "parameters": [_file(slide.header)]}
+    return {"card_index": index, "components": [header, *_body(slide.body), *map(_button, slide.buttons)]}

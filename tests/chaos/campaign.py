@@ -12,9 +12,40 @@ from atendeja.db import Database, Tx
 from atendeja.errors import Unavailable
 from atendeja.outbound import Outgoing
 from atendeja.runtime import fresh_id, utc_now
-from atendeja.wa.content import Text
+from atendeja.wa.content import (
+    Button,
+    Buttons,
+    CallToAction,
+    Card,
+    CardName,
+    Contacts,
+    Content,
+    CouponCode,
+    File,
+    Form,
+    Location,
+    Media,
+    Slide,
+    Template,
+    Text,
+    Value,
+)
 
 EVERY_S, AT_ONCE = 0.5, 3
+CONTENTS: tuple[Content, ...] = (
+    Text("Hoje tem bolo."),
+    Media("image", link="https://padaria.example/bolo.jpg", caption="Bolo de hoje"),
+    Media("audio", id="300000000000001", voice=True),
+    Media("document", id="300000000000002", filename="tabela.pdf"),
+    Buttons("Quer um?", [Button("sim", "Quero")], header=File("image", id="300000000000003")),
+    CallToAction("Peça pelo site", "Pedir", "https://padaria.example"),
+    Form("Encomende", "Abrir", "encomenda", form_id="700000000000001", screen="INICIO"),
+    Location(-23.5, -46.6, "Padaria"),
+    Contacts([Card(CardName("Padaria", first_name="Padaria"))]),
+    Template("bolo", "pt_BR", header=File("video", id="300000000000004"), body=[Value("Ana")], buttons=[CouponCode(0, "BOLO10")]),
+    Template("vitrine", "pt_BR", slides=[Slide(File("image", id="300000000000005"))] * 2),
+)
+"""A message of each kind that a campaign might carry."""
 SOMEBODY = "SELECT tenant_id, number_id, contact_id, id FROM conversation ORDER BY id OFFSET $1 LIMIT 1"
 
 
@@ -46,9 +77,8 @@ class Campaign:
             await self._put(database, row, UUID(int=self._dice.getrandbits(128)))
 
     async def _put(self, database: Database, row: asyncpg.Record, recipient: UUID) -> None:
-        message = Outgoing(
-            row["number_id"], row["contact_id"], row["id"], "campaign", recipient, 0, 0, Text("Hoje tem bolo."), None, "marketing"
-        )
+        content = CONTENTS[self.put % len(CONTENTS)]
+        message = Outgoing(row["number_id"], row["contact_id"], row["id"], "campaign", recipient, 0, 0, content, None, "marketing")
 
         async def work(tx: Tx) -> None:
             await outbound.put(tx, [message], utc_now(), fresh_id)

@@ -11,8 +11,9 @@ from atendeja import outbound
 from atendeja.db import Tx
 from atendeja.errors import Refused
 from atendeja.outbound import Outgoing
-from atendeja.wa.content import Button, Buttons, Text
+from atendeja.wa.content import Button, Buttons, Read, Template, Text
 from tests.outbound.office import ANA, Office
+from tests.wa.contents import CONTENTS
 
 
 async def outgoing(office: Office, **changes: object) -> Outgoing:
@@ -54,6 +55,27 @@ async def test_the_same_key_twice_is_one_message(office: Office) -> None:
 async def test_only_a_service_reply_may_ever_be_sent_again(category: str, policy: str, office: Office) -> None:
     await put(office, await outgoing(office, category=category, seq=None, source="campaign"))
     assert [m["policy"] for m in await office.messages()] == [policy]
+
+
+@pytest.mark.parametrize("case", sorted(CONTENTS.keys() - {"request-mark-read-and-typing"}))
+async def test_every_content_goes_out_once_as_meta_takes_it(case: str, office: Office) -> None:
+    """Through the door, the ledger and a real Cloud API that reads strictly: one POST, accepted, lifted by its status."""
+    content = CONTENTS[case]
+    category = "utility" if isinstance(content, Template) else "service"
+    await put(office, await outgoing(office, content=content, source="api", category=category))
+    await office.open()
+    await office.until("accepted")
+    (line,) = office.posts
+    await office.status(line, "delivered")
+    (message,) = await office.messages()
+    assert (message["state"], message["attempt_no"]) == ("delivered", 1)
+
+
+async def test_a_mark_is_no_message(office: Office) -> None:
+    """It would be posted, answered without an id, and be in doubt for ever."""
+    with pytest.raises(Refused, match="no message"):
+        await put(office, await outgoing(office, content=Read("wamid.1")))
+    assert await office.messages() == []
 
 
 async def test_content_that_meta_would_refuse_is_refused_before_anything_is_written(office: Office) -> None:

@@ -8,105 +8,30 @@ import pytest
 from atendeja.wa.content import (
     Button,
     Buttons,
+    CatalogButton,
     Content,
+    File,
+    Form,
+    FormButton,
     Location,
     Media,
-    Options,
-    Reaction,
+    Moment,
+    Money,
     Read,
     Recipient,
-    Row,
-    Section,
     Template,
     Text,
 )
-from atendeja.wa.request import build, problems
+from atendeja.wa.request import build
+from atendeja.wa.rules import problems
+from tests.wa.contents import CONTENTS
 
 SAMPLES = Path(__file__).parent / "samples"
 ANA = Recipient(phone="5511900000001")
 CAIO = Recipient(user_id="BR.10000000000000000003")
 
-NOT_BUILT_YET = {
-    "request-marketing-messages",
-    "request-send-contacts",
-    "request-send-interactive-cta-url",
-    "request-send-interactive-flow",
-    "request-send-interactive-location-request",
-    "request-send-interactive-request-contact-info",
-    "request-template-create",
-}
-
-
-def body_text(*texts: str) -> dict[str, object]:
-    return {"type": "body", "parameters": [{"type": "text", "text": text} for text in texts]}
-
-
-def button(sub_type: str, **parameter: object) -> dict[str, object]:
-    return {"type": "button", "sub_type": sub_type, "index": "0", "parameters": [parameter]}
-
-
-def header_image(id: str) -> dict[str, object]:  # noqa: A002  # Meta's word
-    return {"type": "header", "parameters": [{"type": "image", "image": {"id": id}}]}
-
-
-def card(index: int) -> dict[str, object]:
-    reply = button("quick_reply", type="payload", payload=f"QUERO_{index}")
-    return {"card_index": index, "components": [header_image(f"30000000000006{index}"), reply]}
-
-
-NAMED = [
-    {"type": "text", "parameter_name": "nome", "text": "Ana"},
-    {"type": "text", "parameter_name": "cupom", "text": "NOV10"},
-]
-OFFER = {"type": "limited_time_offer", "limited_time_offer": {"expiration_time_ms": 1795183200000}}
-
-CONTENTS: dict[str, Content] = {
-    "request-mark-read-and-typing": Read("wamid.YXRlbmRlamEvaW4tMDAwMQ==", typing=True),
-    "request-send-document-by-link": Media(
-        "document", link="https://loja.example/nota.pdf", filename="nota.pdf", caption="Nota fiscal"
-    ),
-    "request-send-image-by-id": Media("image", id="300000000000050", caption="Cardápio"),
-    "request-send-interactive-buttons": Buttons(
-        "Confirma sua consulta?",
-        [Button("sim", "Sim"), Button("nao", "Não"), Button("remarcar", "Remarcar")],
-        header="Clínica Exemplo",
-        footer="Responda tocando",
-    ),
-    "request-send-interactive-list": Options(
-        "Escolha um serviço",
-        "Ver serviços",
-        [Section([Row("servico:1", "Corte", "30 minutos"), Row("servico:2", "Corte + barba", "50 minutos")], "Cabelo")],
-    ),
-    "request-send-location": Location(-23.5614, -46.6559, "Loja Exemplo", "Av. Fictícia, 1000"),
-    "request-send-reaction": Reaction("wamid.YXRlbmRlamEvaW4tMDAwMQ==", "✅"),
-    "request-send-template-authentication": Template(
-        "codigo_acesso", "pt_BR", [body_text("123456"), button("url", type="text", text="123456")]
-    ),
-    "request-send-template-carousel": Template(
-        "vitrine", "pt_BR", [body_text("Ana"), {"type": "carousel", "cards": [card(0), card(1)]}]
-    ),
-    "request-send-template-limited-time-offer": Template(
-        "oferta_relampago",
-        "pt_BR",
-        [
-            body_text("Ana"),
-            {"type": "limited_time_offer", "parameters": [OFFER]},
-            button("copy_code", type="coupon_code", coupon_code="NOV10"),
-        ],
-    ),
-    "request-send-template-named-media": Template(
-        "promo_novembro",
-        "pt_BR",
-        [header_image("300000000000050"), {"type": "body", "parameters": NAMED}, button("url", type="text", text="nov10")],
-    ),
-    "request-send-template-positional": Template(
-        "lembrete_consulta",
-        "pt_BR",
-        [body_text("Ana", "25/11 às 14h"), button("quick_reply", type="payload", payload="CONFIRMAR_42")],
-    ),
-    "request-send-text": Text("Seu pedido saiu para entrega."),
-    "request-send-text-bsuid": Text("Olá!"),
-}
+NOT_MESSAGES = {"request-marketing-messages", "request-template-create"}
+"""The marketing endpoint and templates themselves come with marketing."""
 
 
 @pytest.mark.parametrize("case", CONTENTS)
@@ -122,7 +47,83 @@ def test_body_of_the_sample(case: str) -> None:
 
 
 def test_every_request_sample_is_built_or_listed() -> None:
-    assert {path.stem for path in SAMPLES.glob("request-*.json")} == CONTENTS.keys() | NOT_BUILT_YET
+    assert {path.stem for path in SAMPLES.glob("request-*.json")} == CONTENTS.keys() | NOT_MESSAGES
+
+
+@pytest.mark.parametrize("case", CONTENTS)
+def test_a_content_comes_back_from_the_database_as_it_went(case: str) -> None:
+    assert msgspec.json.decode(msgspec.json.encode(CONTENTS[case]), type=Content) == CONTENTS[case]
+
+
+def interactive(content: Content) -> dict[str, object]:
+    found = build(content, ANA)["interactive"]
+    assert isinstance(found, dict)
+    return found
+
+
+def test_a_file_above_the_buttons() -> None:
+    made = Buttons("a", [Button("1", "a")], header=File("document", link="https://loja.example/a.pdf", filename="a.pdf"))
+    document = {"link": "https://loja.example/a.pdf", "filename": "a.pdf"}
+    assert interactive(made)["header"] == {"type": "document", "document": document}
+    assert problems(made) == []
+
+
+def test_a_form_that_asks_its_endpoint() -> None:
+    made = Form("a", "Abrir", "t", form_name="cadastro", draft=True, header="Cadastro", footer="Leva um minuto")
+    assert interactive(made) == {
+        "type": "flow",
+        "header": {"type": "text", "text": "Cadastro"},
+        "body": {"text": "a"},
+        "footer": {"text": "Leva um minuto"},
+        "action": {
+            "name": "flow",
+            "parameters": {
+                "flow_message_version": "3",
+                "flow_name": "cadastro",
+                "flow_cta": "Abrir",
+                "flow_token": "t",
+                "flow_action": "data_exchange",
+                "mode": "draft",
+            },
+        },
+    }
+
+
+def test_everything_a_template_can_be_filled_in_with() -> None:
+    made = Template(
+        "tudo",
+        "pt_BR",
+        header=Location(-23.5, -46.6, "Loja"),
+        body=[Money("R$ 10,50", "BRL", 10500), Moment("amanhã")],
+        buttons=[FormButton(1, "t", {"a": 1}), CatalogButton(2, "sku-1")],
+    )
+    template = build(made, ANA)["template"]
+    assert isinstance(template, dict)
+    location = {"latitude": "-23.5", "longitude": "-46.6", "name": "Loja"}
+    money = {"fallback_value": "R$ 10,50", "code": "BRL", "amount_1000": 10500}
+    assert template["components"] == [
+        {"type": "header", "parameters": [{"type": "location", "location": location}]},
+        {
+            "type": "body",
+            "parameters": [
+                {"type": "currency", "currency": money},
+                {"type": "date_time", "date_time": {"fallback_value": "amanhã"}},
+            ],
+        },
+        {
+            "type": "button",
+            "sub_type": "flow",
+            "index": "1",
+            "parameters": [{"type": "action", "action": {"flow_token": "t", "flow_action_data": {"a": 1}}}],
+        },
+        {
+            "type": "button",
+            "sub_type": "catalog",
+            "index": "2",
+            "parameters": [{"type": "action", "action": {"thumbnail_product_retailer_id": "sku-1"}}],
+        },
+    ]
+    assert problems(made) == []
 
 
 def test_text_with_preview() -> None:
@@ -154,70 +155,3 @@ def test_a_phone_wins_over_a_bsuid() -> None:
 def test_a_recipient_that_would_be_lost(recipient: Recipient) -> None:
     with pytest.raises(ValueError, match="BSUID"):
         build(Text("a"), recipient)
-
-
-def rows(count: int) -> list[Row]:
-    return [Row(f"id{n}", f"linha {n}") for n in range(count)]
-
-
-def one_button(**keys: str) -> Buttons:
-    return Buttons("a", [Button(**{"id": "x", "title": "y", **keys})])
-
-
-@pytest.mark.parametrize(
-    ("content", "expected"),
-    [
-        (Text(""), ["body: must not be empty"]),
-        (Text(" \n"), ["body: must not be empty"]),
-        (Text("😀" * 4096), []),
-        (Text("x" * 4097), ["body: 4097 characters, at most 4096 are allowed"]),
-        (Buttons("a", []), ["buttons: 0 buttons, 1 to 3 are allowed"]),
-        (Buttons("a", [Button(str(n), str(n)) for n in range(4)]), ["buttons: 4 buttons, 1 to 3 are allowed"]),
-        (Buttons("x" * 1025, [Button("1", "a")]), ["body: 1025 characters, at most 1024 are allowed"]),
-        (one_button(title="é" * 20), []),
-        (one_button(title="é" * 21), ["buttons[0].title: 21 characters, at most 20 are allowed"]),
-        (one_button(title=""), ["buttons[0].title: must not be empty"]),
-        (one_button(id="x" * 257), ["buttons[0].id: 257 characters, at most 256 are allowed"]),
-        (Buttons("a", [Button("1", "a"), Button("2", "a")]), ["buttons[1].title: the same as buttons[0].title"]),
-        (Buttons("a", [Button("1", "a"), Button("1", "b")]), ["buttons[1].id: the same as buttons[0].id"]),
-        (Buttons("a", [Button("1", "a")], header="x" * 61), ["header: 61 characters, at most 60 are allowed"]),
-        (Buttons("a", [Button("1", "a")], footer=""), ["footer: must not be empty"]),
-        (Options("x" * 4096, "abrir", [Section(rows(10))]), []),
-        (Options("a", "x" * 21, [Section(rows(1))]), ["button: 21 characters, at most 20 are allowed"]),
-        (Options("a", "b", []), ["sections: 0 sections, 1 to 10 are allowed", "sections: 0 rows in all, 1 to 10 are allowed"]),
-        (Options("a", "b", [Section(rows(11))]), ["sections: 11 rows in all, 1 to 10 are allowed"]),
-        (
-            Options("a", "b", [Section(rows(1)), Section([Row("z", "z")], "t")]),
-            ["sections[0].title: must not be empty"],
-        ),
-        (Options("a", "b", [Section(rows(1), "t"), Section([], "u")]), ["sections[1].rows: must not be empty"]),
-        (Options("a", "b", [Section(rows(1), "x" * 25)]), ["sections[0].title: 25 characters, at most 24 are allowed"]),
-        (
-            Options("a", "b", [Section([Row("1", "x" * 25, "y" * 73)])]),
-            [
-                "sections[0].rows[0].title: 25 characters, at most 24 are allowed",
-                "sections[0].rows[0].description: 73 characters, at most 72 are allowed",
-            ],
-        ),
-        (
-            Options("a", "b", [Section([Row("1", "a")], "t"), Section([Row("1", "a")], "u")]),
-            ["sections[1].rows[0].id: the same as sections[0].rows[0].id"],
-        ),
-        (Media("image"), ["id: exactly one of id and link is needed"]),
-        (Media("image", id="1", link="https://x"), ["id: exactly one of id and link is needed"]),
-        (Media("image", link="ftp://x"), ["link: must begin with https:// or http://"]),
-        (Media("image", id="1", caption="x" * 1025), ["caption: 1025 characters, at most 1024 are allowed"]),
-        (Media("sticker", id="1", caption="a"), ["caption: sticker takes none"]),
-        (Media("image", id="1", filename="a.png"), ["filename: image takes none"]),
-        (Media("video", id="1", voice=True), ["voice: video takes none"]),
-        (Template("Promo", "pt_BR"), ["name: only lower-case letters, digits and _ are allowed"]),
-        (Template("promo", "português"), ["language: a code like pt_BR is needed"]),
-        (Location(91, 181), ["latitude: must be between -90 and 90", "longitude: must be between -180 and 180"]),
-        (Location(float("nan"), 0), ["latitude: must be between -90 and 90"]),
-        (Reaction("", "👍"), ["message_id: must not be empty"]),
-        (Reaction("wamid.1", ""), []),
-        (Read("wamid.1"), []),
-    ],
-)
-def test_problems(content: Content, expected: list[str]) -> None:
-    assert problems(content) == expected

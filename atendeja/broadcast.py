@@ -11,13 +11,13 @@ looks anyway.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import structlog
 from msgspec import Struct
 
 from atendeja import db
-from atendeja.db import Database, query
+from atendeja.db import Database, Session, query
 from atendeja.errors import Unavailable
 
 log = structlog.get_logger(__name__)
@@ -41,6 +41,11 @@ class Alive(Struct):
 
 TELL = query("broadcast.tell", Told)
 PROBE = query("broadcast.probe", Alive)
+
+
+async def tell(session: Session, words: Sequence[str]) -> None:
+    """Say these to all processes on the database, now."""
+    await session.all(TELL, channel=CHANNEL, words=words)
 
 
 class Throttle:
@@ -93,7 +98,7 @@ class Broadcast:
                 continue  # the timer was early
             try:
                 async with self._db.session() as session:
-                    await session.all(TELL, channel=CHANNEL, words=words)
+                    await tell(session, words)
             except Unavailable as error:
                 log.warning("words_not_told", error=str(error))  # the others' sweeps look anyway
 

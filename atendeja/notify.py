@@ -14,6 +14,7 @@ Kind = Literal[
     "erasure_asked",
     "event_dead",
     "number_stopped",
+    "marketing_stopped",
     "message_failed",
     "flow_trouble",
     "delivery_quarantined",

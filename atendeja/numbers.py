@@ -12,6 +12,7 @@ from atendeja import phone, tenants, vault
 from atendeja.db import Database, Nothing, Session, Tx, query
 from atendeja.errors import Refused
 from atendeja.tenants import Tenant
+from atendeja.wa import limits
 
 
 class Number(Struct, frozen=True):
@@ -25,6 +26,9 @@ class Number(Struct, frozen=True):
     rate: int
     stopped_until: dt.datetime | None
     stopped_code: int | None
+    marketing_until: dt.datetime | None
+    marketing_code: int | None
+    """WhatsApp has stopped its marketing, and nothing else."""
 
 
 class Route(Struct, frozen=True):
@@ -35,6 +39,10 @@ class Route(Struct, frozen=True):
     portfolio_id: str | None
 
 
+class Raised(Struct, frozen=True):
+    id: UUID
+
+
 CLAIM_ROUTE = query("numbers.claim_route", Nothing)
 ROUTES = query("numbers.routes", Route)
 SAVE = query("numbers.save", Nothing)
@@ -42,6 +50,9 @@ EVERYONE = query("numbers.everyone", Number)
 BY_IDS = query("numbers.by_ids", Number)
 STOP = query("numbers.stop", Nothing)
 GO_ON = query("numbers.go_on", Nothing)
+STOP_MARKETING = query("numbers.stop_marketing", Nothing)
+GO_ON_WITH_MARKETING = query("numbers.go_on_with_marketing", Nothing)
+RAISE_RATE = query("numbers.raise_rate", Raised)
 
 
 class NewNumber(Struct, frozen=True):
@@ -50,7 +61,8 @@ class NewNumber(Struct, frozen=True):
     portfolio_id: str
     display_number: str
     token: str
-    rate: int = 80
+    rate: int | None = None
+    """Messages a second. None: Meta's usual rate, or what it has, until Meta raises it."""
 
 
 def problems(new: NewNumber) -> list[str]:
@@ -64,8 +76,8 @@ def problems(new: NewNumber) -> list[str]:
         found.append("display_number must be the telephone number with country code, like +5511999990000")
     if not new.token.strip() or not new.token.isascii():
         found.append("the token is empty or not a token")
-    if not 1 <= new.rate <= 1000:
-        found.append("the rate must be 1 to 1000 messages a second (Meta's default is 80)")
+    if new.rate is not None and not 1 <= new.rate <= limits.RAISED_RATE:
+        found.append(f"the rate must be 1 to {limits.RAISED_RATE} messages a second (Meta's default is {limits.NUMBER_RATE})")
     return found
 
 
@@ -110,9 +122,21 @@ async def add(tx: Tx, tenant: Tenant, keys: list[bytes], new: NewNumber, number_
     )
     await tx.run(
         SAVE, id=kept, phone_number_id=new.phone_number_id, waba_id=new.waba_id, portfolio_id=new.portfolio_id,
-        display_number="+" + phone.digits(new.display_number), token=sealed, rate=new.rate, created_at=now,
+        display_number="+" + phone.digits(new.display_number), token=sealed, rate=new.rate,
+        usual=limits.NUMBER_RATE, created_at=now,
     )  # fmt: skip
     return kept
+
+
+async def raise_rate(tx: Tx, waba_id: str, display_number: str) -> list[UUID]:
+    """Meta has raised what this number of the account may send; returns it, unless somebody chose its rate."""
+    raised = await tx.all(
+        RAISE_RATE,
+        waba_id=waba_id,
+        display_number="+" + phone.digits(display_number),
+        rate=limits.RAISED_RATE,
+    )
+    return [number.id for number in raised]
 
 
 def read_token(tenant: Tenant, number: Number, keys: list[bytes]) -> str:

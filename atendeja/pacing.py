@@ -1,19 +1,38 @@
 """How fast a number may send: pure counters over instants of a monotonic clock, in seconds.
 
-A sliding window gives at most `rate` in *any* second, which a token bucket does not (it lets a full bucket through on top).
-The pair rule is a bucket, because Meta's is one: a burst, then one every six seconds.
+A sliding window gives at most `rate` in *any* second, which a token bucket does not (it lets a full bucket through on top). Before
+it stands a bucket all the same, a little slower: what is posted in one burst a second arrives in two seconds that overlap, and a
+window alone never makes up for a moment in which we were late. The pair rule is a bucket, because Meta's is one: a burst, then one
+every six seconds.
 Source: Meta, throughput and pair rate (copy of 2026-09-11).
 """
 
 import math
 from collections import deque
 
+from atendeja.wa import limits
+
+EVEN = 0.985
+"""How much of the rate a queue that never ends uses: the rest is for what is late on its way."""
+BURST_S = 0.1
+"""So much of a second may go at once after a pause: replies to many who wrote in the same moment."""
+BATCH_S = 0.01
+"""A queue that never ends goes in steps of this, or of one message: a transaction for each."""
+MARKETING_SHARE = 0.75
+"""60 of 80: a reply never waits for a campaign."""
+HEARD_SHARE = 0.75
+"""So much of the rate may what comes in take away at most: however many write, some are answered."""
+SLOWER = 0.75
+SLOWER_EVERY_S = 1.0
+"""All that was on the wire when the number was told to slow down is one refusal."""
+FASTER = 0.02
+"""Of the full rate, a second: a number that was slowed down once is back after twelve."""
 PAIR_BURST = 10
-PAIR_EVERY_S = 6.0
+PAIR_EVERY_S = float(limits.PAIR_INTERVAL_S)
 
 
 class Window:
-    """At most `rate` in any sliding second. Charge it for what comes in as well: Meta counts both."""
+    """At most `rate` in any sliding `span_s`."""
 
     def __init__(self, rate: int, span_s: float = 1.0) -> None:
         self.rate = rate
@@ -38,8 +57,100 @@ class Window:
         return max(oldest, self._shut_until) - now
 
     def shut(self, until: float) -> None:
-        """The number was told to slow down: nothing goes before `until`."""
+        """Nothing goes before `until`."""
         self._shut_until = max(self._shut_until, until)
+
+
+class Bucket:
+    """`rate` a second, and `burst` at once after a pause."""
+
+    def __init__(self, rate: float, burst: int) -> None:
+        self.rate, self.burst = rate, burst
+        self._level, self._at = float(burst), float("-inf")
+
+    def free(self, now: float) -> int:
+        """How many may go now."""
+        self._refill(now)
+        return max(0, int(self._level + 1e-9))
+
+    def take(self, now: float, n: int) -> None:
+        self._refill(now)
+        self._level -= n
+
+    def wait_s(self, now: float, n: int) -> float:
+        """Seconds until so many may go."""
+        self._refill(now)
+        return max(0.0, (n - self._level) / self.rate)
+
+    def _refill(self, now: float) -> None:
+        if now > self._at:
+            self._level = min(float(self.burst), self._level + (now - self._at) * self.rate)
+            self._at = now
+
+
+class Pace:
+    """A number: at most `rate` in any second, what comes in counted too, marketing its share of it, evenly over the second.
+
+    Told to slow down (130429), it pauses and goes on more slowly; while it is not told again it gets back to its rate.
+    """
+
+    def __init__(self, rate: int) -> None:
+        self.rate = rate
+        self._second, self._marketing, self._heard = Window(rate), Window(rate), Window(rate)
+        self._even = Bucket(rate * EVEN, math.ceil(rate * BURST_S))
+        self._slow, self._slow_since = 1.0, float("-inf")
+        """To what share of the rate it was slowed down, and when."""
+
+    def free(self, now: float) -> int:
+        """How many may go now."""
+        self._tune(now)
+        return min(self._second.free(now), self._even.free(now))
+
+    def free_for_marketing(self, now: float) -> int:
+        """How many of them may be marketing."""
+        return min(self.free(now), self._marketing.free(now))
+
+    def wait_s(self, now: float) -> float:
+        """Seconds until it is worth asking again; 0 when one may go now."""
+        if self.free(now):
+            return 0.0
+        step = min(self._even.burst, max(1, int(self._even.rate * BATCH_S)))
+        return max(self._second.wait_s(now), self._even.wait_s(now, step))
+
+    def marketing_wait_s(self, now: float) -> float:
+        """As that, for marketing."""
+        return max(self.wait_s(now), self._marketing.wait_s(now))
+
+    def take(self, now: float, n: int, *, marketing: int = 0) -> None:
+        """So many go, and so many of them are marketing."""
+        self._tune(now)
+        self._second.take(now, n)
+        self._even.take(now, n)
+        self._marketing.take(now, marketing)
+
+    def heard(self, now: float, n: int) -> None:
+        """So many have come in: Meta counts them too."""
+        self._tune(now)
+        n = min(n, self._heard.free(now))
+        self._heard.take(now, n)
+        self._second.take(now, n)
+
+    def refused(self, now: float, pause_s: float) -> None:
+        """The number was told that it goes too fast: nothing for so long, then more slowly."""
+        self._second.shut(now + pause_s)
+        if now - self._slow_since >= SLOWER_EVERY_S:
+            self._slow, self._slow_since = self._share(now) * SLOWER, now
+
+    def _share(self, now: float) -> float:
+        return min(1.0, self._slow + FASTER * max(0.0, now - self._slow_since)) if self._slow < 1.0 else 1.0
+
+    def _tune(self, now: float) -> None:
+        """Let the parts go at the present rate."""
+        rate = max(1, int(self.rate * self._share(now)))
+        self._second.rate = rate
+        self._marketing.rate = max(1, int(rate * MARKETING_SHARE))
+        self._heard.rate = int(rate * HEARD_SHARE)
+        self._even.rate, self._even.burst = rate * EVEN, math.ceil(rate * BURST_S)
 
 
 class Pair:

@@ -98,6 +98,11 @@ class Meter:
                 break
 
 
+def number_word(number_id: UUID) -> str:
+    """The word that says that a number's row has been changed."""
+    return f"number:{number_id}"
+
+
 class Bells:
     """One bell a stage, and one for every number that has a sender. `tell` says a word to all processes."""
 
@@ -109,6 +114,11 @@ class Bells:
         self.send = Bell(lambda: tell("send"))
         self.numbers: dict[UUID, Bell] = {}
         """Also of those whose sender is known to be in another process."""
+        self.heard: Counter[UUID] = Counter()
+        """How many messages digest found on each number since its sender last asked, where it is in this process: they count for
+        its pace."""
+        self.changed: set[UUID] = set()
+        """Numbers whose row has perhaps been changed by others: their senders, if they are here, read it again."""
         self.due: set[tuple[int, UUID]] = set()
         """(tenant, contact) that digest has just made due: the turn stage need not look for them. Hints only: what is due is in the
         tables, and is asked again under the lock."""
@@ -133,18 +143,30 @@ class Bells:
         stages = {"digest": self.digest, "statuses": self.statuses, "turn": self.turn, "send": self.send}
         if word == broadcast.EVERYTHING:
             self._look_everywhere(stages.values())
-        elif bell := stages.get(word) or self._number(word):
+        elif bell := stages.get(word):
+            bell.hear()
+        else:
+            what, _, id_ = word.partition(":")
+            with contextlib.suppress(ValueError):
+                self._hear_of_number(what, UUID(id_))
+
+    def _hear_of_number(self, what: str, number_id: UUID) -> None:
+        bell = self.numbers.get(number_id)
+        if what == "number":
+            self.changed.add(number_id)
+            bell = bell or self.send  # it may have been stopped
+        if bell is not None and what in ("send", "number"):
             bell.hear()
 
-    def _number(self, word: str) -> Bell | None:
-        stage, _, number_id = word.partition(":")
-        with contextlib.suppress(ValueError):
-            return self.numbers.get(UUID(number_id)) if stage == "send" else None
-        return None
+    def change_number(self, number_id: UUID) -> None:
+        """Its row is another one now: its sender is to read it, wherever it is."""
+        self.changed.add(number_id)
+        self._tell(number_word(number_id))
 
     def _look_everywhere(self, stages: Iterable[Bell]) -> None:
         for number_id in [number_id for number_id, bell in self.numbers.items() if bell.is_elsewhere]:
             del self.numbers[number_id]
+        self.changed |= self.numbers.keys()
         for bell in (*stages, *self.numbers.values()):
             bell.perhaps_here()
             bell.hear()

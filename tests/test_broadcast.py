@@ -173,6 +173,19 @@ async def test_a_number_that_another_sends_for_is_told_until_everything_may_have
     assert bells.send.clear() and len(told) == 2
 
 
+async def test_a_number_that_was_changed_is_read_again_by_its_sender_and_looked_at_where_it_has_none() -> None:
+    bells, here, nowhere = Bells(), UUID(int=7), UUID(int=8)
+    bells.numbers[here] = Bell()
+    bells.hear(f"number:{here}")
+    assert bells.changed == {here} and bells.numbers[here].clear() and not bells.send.clear()
+    bells.hear(f"number:{nowhere}")
+    assert bells.send.clear(), "it may have been stopped"
+    bells.changed.clear()
+    bells.hear("number:x")
+    bells.hear(EVERYTHING)
+    assert bells.changed == {here}
+
+
 async def test_a_process_that_only_stores_tells_every_ring() -> None:
     told: list[str] = []
     bells = Bells(told.append)

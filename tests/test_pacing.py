@@ -1,10 +1,13 @@
 """The pace of a number and of a recipient: what may go out in any second, checked against every second there is."""
 
+import math
+from collections import Counter
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atendeja.pacing import PAIR_BURST, PAIR_EVERY_S, Pair, Window
+from atendeja.pacing import BURST_S, EVEN, HEARD_SHARE, MARKETING_SHARE, PAIR_BURST, PAIR_EVERY_S, Pace, Pair, Window
 
 steps = st.lists(st.floats(0, 0.7, allow_nan=False), min_size=1, max_size=60)
 
@@ -48,6 +51,79 @@ def test_a_shut_window_stays_shut_and_an_earlier_order_does_not_open_it() -> Non
     window.shut(11.0)
     assert (window.free(11.5), window.wait_s(11.5)) == (0, 0.5)
     assert window.free(12.0) == 5
+
+
+def _greedily(pace: Pace, now: float, until: float, *, marketing: bool = False) -> list[float]:
+    """When each goes that may, from a queue that never ends."""
+    sent = list[float]()
+    while now < until:
+        n = pace.free_for_marketing(now) if marketing else pace.free(now)
+        pace.take(now, n, marketing=n if marketing else 0)
+        sent += [now] * n
+        now += max(1e-6, pace.marketing_wait_s(now) if marketing else pace.wait_s(now))
+    return sent
+
+
+@given(rate=st.integers(1, 1000), start=st.floats(0, 10, allow_nan=False))
+def test_a_number_goes_at_its_rate_evenly_and_never_above(rate: int, start: float) -> None:
+    """I12: at most the rate in any second, all but a hundredth of it in the long run, and a tenth of it at once at most."""
+    sent = _greedily(Pace(rate), start, start + 5)
+    for i, first in enumerate(sent):
+        assert i + rate >= len(sent) or sent[i + rate] > first + 1 - 1e-9
+    assert len(sent) >= rate * 5 * EVEN - 1
+    assert max(Counter(sent).values()) <= math.ceil(rate * BURST_S)
+
+
+def test_a_moment_in_which_it_was_late_is_made_up_for() -> None:
+    """A window alone would be late by it for ever."""
+    pace = Pace(80)
+    _greedily(pace, 0.0, 4.0)
+    n = len(_greedily(pace, 4.05, 6.0))
+    assert n >= 80 * 2 * EVEN - 2
+
+
+def test_marketing_gets_three_quarters_and_leaves_the_rest_to_replies() -> None:
+    """A campaign at full pace: 60 of 80, and a reply goes at once at any time of it."""
+    pace = Pace(80)
+    sent = _greedily(pace, 0.0, 3.0, marketing=True)
+    assert sum(1 <= at < 2 for at in sent) == 80 * MARKETING_SHARE
+    busy = Pace(80)
+    for tick in range(400):  # marketing takes all it may, and every 50 ms somebody is answered
+        now = tick * 0.01
+        busy.take(now, n := busy.free_for_marketing(now), marketing=n)
+        if tick % 5 == 0:
+            assert busy.wait_s(now) <= 0.1
+            if busy.free(now):
+                busy.take(now, 1)
+
+
+def test_what_comes_in_counts_and_leaves_something_to_answer_with() -> None:
+    pace = Pace(80)
+    pace.heard(0.0, 30)
+    assert len(_greedily(pace, 0.0, 0.95)) == 50
+    flooded = Pace(80)
+    flooded.heard(0.0, 500)
+    assert len(_greedily(flooded, 0.0, 0.95)) == 80 - 80 * HEARD_SHARE
+    assert Pace(1).free(0.0) == 1
+
+
+def test_a_number_told_to_slow_down_pauses_goes_on_more_slowly_and_recovers() -> None:
+    """F35, F46: 130429. All refusals within a second are one; the next slows it down further."""
+    pace = Pace(80)
+    for at in (10.0, 10.2, 10.4):
+        pace.refused(at, 1.5)
+    assert pace.wait_s(10.4) == pytest.approx(1.5)
+    assert len(_greedily(pace, 11.9, 12.9)) == pytest.approx(80 * 0.75, abs=4)
+    pace.refused(13.0, 1.0)
+    assert len(_greedily(pace, 14.0, 15.0)) < 80 * 0.7
+    assert len(_greedily(pace, 100.0, 101.0)) == 80  # with the burst
+
+
+def test_the_slowest_number_still_goes() -> None:
+    pace = Pace(1)
+    for at in range(0, 100, 2):
+        pace.refused(float(at), 1.0)
+    assert len(_greedily(pace, 101.0, 104.0)) == 3
 
 
 def _post_greedily(pair: Pair, now: float, until: float) -> list[float]:

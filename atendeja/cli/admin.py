@@ -7,15 +7,16 @@ from uuid import UUID
 
 from cyclopts import App, Parameter
 
-from atendeja import contacts, guard, numbers, reporting, tenants
+from atendeja import broadcast, contacts, guard, numbers, reporting, tenants
 from atendeja.cli.open import load_config, open_database
 from atendeja.cloud import Cloud
 from atendeja.config import Config
 from atendeja.db import Database, Tx
 from atendeja.errors import Refused
 from atendeja.numbers import NewNumber
-from atendeja.runtime import fresh_id, utc_now
+from atendeja.runtime import fresh_id, number_word, utc_now
 from atendeja.tenants import Tenant
+from atendeja.wa import limits
 
 tenant_app = App(name="tenant", help="The businesses on this installation.")
 number_app = App(name="number", help="WhatsApp numbers.")
@@ -86,7 +87,8 @@ def add_number(
     display_number: str,
     token: str | None = None,
     token_stdin: Annotated[bool, Parameter(negative=())] = False,
-    rate: int = 80,
+    rate: int | None = None,
+    coexistence: Annotated[bool, Parameter(negative=())] = False,
     verify: bool = True,
 ) -> int:
     """Add a number, or change the token, rate and display of one.
@@ -100,17 +102,19 @@ def add_number(
     display_number: the telephone number, like +5511999990000
     token: a system user's access token; better through --token-stdin, which leaves no trace in the shell's history
     token_stdin: read the token from standard input
-    rate: messages a second that Meta allows this number
+    rate: messages a second; when not given, what Meta allows: 80 at first, raised when it says so
+    coexistence: people go on using it in WhatsApp's own app: 20 messages a second, never more
     verify: ask Meta whether the number and the token fit; --no-verify does not
     """
     if token_stdin == (token is not None):
         raise Refused("token", "give the token with --token T or with --token-stdin, one of the two")
+    if coexistence and rate is not None and rate > limits.COEXISTENCE_RATE:
+        raise Refused("rate", f"a number in coexistence sends {limits.COEXISTENCE_RATE} messages a second at most")
+    if rate is None and coexistence:
+        rate = limits.COEXISTENCE_RATE
     secret = sys.stdin.readline().strip() if token is None else token
-    return asyncio.run(
-        _add_number(
-            load_config(), tenant, NewNumber(phone_number_id, waba_id, portfolio_id, display_number, secret, rate), verify=verify
-        )
-    )
+    new = NewNumber(phone_number_id, waba_id, portfolio_id, display_number, secret, rate)
+    return asyncio.run(_add_number(load_config(), tenant, new, verify=verify))
 
 
 async def _add_number(settings: Config, slug: str, new: NewNumber, *, verify: bool) -> int:
@@ -123,6 +127,8 @@ async def _add_number(settings: Config, slug: str, new: NewNumber, *, verify: bo
         number_id = await db.transact(
             tenant.id, lambda tx: numbers.add(tx, tenant, settings.secret_keys, new, fresh_id(), utc_now())
         )
+        async with db.session() as session:
+            await broadcast.tell(session, [number_word(number_id)])
     print(f"number {new.display_number} is {number_id}; next: atendeja flow publish FILE --tenant {slug}")
     return 0
 
@@ -153,6 +159,7 @@ async def _list_numbers(settings: Config, slug: str) -> int:
         print(hold)
     for n in found:
         stopped = f"  stopped by code {n.stopped_code}" if n.stopped_code is not None else ""
+        stopped += f"  marketing stopped by code {n.marketing_code}" if n.marketing_code is not None else ""
         ids = f"phone_number_id {n.phone_number_id}  WABA {n.waba_id}  portfolio {n.portfolio_id}"
         print(f"{n.id}  {n.display_number}  {ids}  {n.rate}/s{stopped}")
     if not found:
@@ -189,7 +196,7 @@ def explain(wanted: str) -> int:
 
 async def _explain(settings: Config, wanted: str) -> int:
     async with open_database(settings) as db:
-        lines = await reporting.explain(db, wanted)
+        lines = await reporting.explain(db, wanted, utc_now())
     if not lines:
         raise Refused(
             "unknown_id", f"nothing is known as {wanted}", hint="give the id of a message, an event or an attempt, or a wamid"

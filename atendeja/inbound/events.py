@@ -10,6 +10,7 @@ between a customer's SAIR and its effect.
 
 import datetime as dt
 import hashlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Literal
 from uuid import UUID, uuid5
@@ -17,7 +18,7 @@ from uuid import UUID, uuid5
 import msgspec
 from msgspec import Struct
 
-from atendeja import consent, contacts, failpoints, ledger
+from atendeja import consent, contacts, failpoints, ledger, numbers
 from atendeja.contacts import Person
 from atendeja.db import Tx
 from atendeja.flow import words
@@ -25,7 +26,7 @@ from atendeja.ledger import Echo, NewEvent, Report
 from atendeja.notify import Kind
 from atendeja.numbers import Route
 from atendeja.runtime import Runtime
-from atendeja.wa import callback, messages
+from atendeja.wa import account, callback, messages
 from atendeja.wa import events as wa
 from atendeja.wa.events import Customer, Item
 
@@ -57,6 +58,8 @@ class Plan(Struct, frozen=True):
     moved_to: Person | None = None
     """WhatsApp says that the person is known by this now."""
     notice: Kind | None = None
+    raised: str | None = None
+    """A display number that may send faster from now on."""
 
 
 class Wrote(Struct):
@@ -67,6 +70,12 @@ class Wrote(Struct):
     due: set[UUID] = set()
     """Contacts that want a turn now."""
     duplicates: int = 0
+    heard: Counter[UUID] = msgspec.field(default_factory=Counter)
+    """How many messages came in on each number: they count for its pace."""
+    raised: list[tuple[str, str]] = []
+    """(account, display number) of those that may send faster."""
+    changed: list[UUID] = []
+    """Numbers whose rate was raised for that."""
     released: set[UUID] = set()
     """Numbers of which a message left `sending` or `in_doubt`: a successor may go."""
     notices: list[tuple[Kind, dict[str, object]]] = []
@@ -117,7 +126,14 @@ def plan(arrived: Arrived) -> Plan:
                 str(kind),
                 "recorded",
                 notice="account" if item.phone_number_id is None or kind == "errors_reported" else None,
+                raised=_raised(event),
             )
+
+
+def _raised(event: wa.Event) -> str | None:
+    if isinstance(event, account.NumberQualityChanged) and event.event == "THROUGHPUT_UPGRADE":
+        return event.display_phone_number
+    return None
 
 
 def _plan_message(arrived: Arrived, event: wa.MessageReceived) -> Plan:
@@ -188,6 +204,8 @@ async def write(tx: Tx, rt: Runtime, arrived: Sequence[Arrived]) -> Wrote:
         await _write_plans(tx, rt, run, wrote, now)
     reports = [r for a in arrived if (r := report(a, rt.callback_keys)) is not None]
     applied = await ledger.apply_reports(tx, reports, now)
+    for waba_id, display_number in wrote.raised:  # a number's row is the last in the order of locks
+        wrote.changed += await numbers.raise_rate(tx, waba_id, display_number)
     wrote.statuses, wrote.released, wrote.duplicates = applied.messages, applied.settled, applied.duplicates
     failpoints.reach("digest.before_commit")
     return wrote
@@ -242,7 +260,11 @@ async def _write_plans(tx: Tx, rt: Runtime, plans: Sequence[Plan], wrote: Wrote,
     for p, row in fresh:
         if p.moved_to is not None and row.contact_id is not None:
             await contacts.readdress(tx, row.contact_id, p.moved_to)
+    wrote.raised += [
+        (p.arrived.item.waba_id, p.raised) for p, _ in fresh if p.raised is not None and p.arrived.item.waba_id is not None
+    ]
     await _take_over(tx, rt, [(p, row) for p, row in zip(plans, rows, strict=True) if p.echo and row.conversation_id])
+    wrote.heard.update(row.number_id for p, row in fresh if isinstance(p.arrived.item.event, wa.MessageReceived) and row.number_id)
     wrote.due |= {row.contact_id for _, row in fresh if row.reason is None and row.contact_id is not None}
 
 

@@ -23,6 +23,10 @@ class Claim(Struct, frozen=True):
     def n(self) -> int:
         return self.message.attempt_no + 1
 
+    @property
+    def marketing(self) -> bool:
+        return self.message.category == "marketing"
+
 
 class Done(Struct, frozen=True):
     """What came of a claim, waiting to be recorded."""
@@ -77,13 +81,3 @@ def _outcome(done: Done, now: dt.datetime) -> Outcome:
         claim.attempt_id, claim.message.id, claim.message.conversation_id, claim.n, s.attempt, s.message, s.code, s.detail, s.wamid,
         s.held, done.first_byte_at, not_before,
     )  # fmt: skip
-
-
-def stop(done: Sequence[Done]) -> Settlement | None:
-    """The answer that stops the number, when there is one."""
-    return next((d.settlement for d in done if d.settlement.stop_number), None)
-
-
-def answered(done: Sequence[Done]) -> bool:
-    """Whether the Cloud API dealt with one of these messages as such: the number works."""
-    return any(d.settlement.attempt in ("accepted", "refused") and not d.settlement.stop_number for d in done)

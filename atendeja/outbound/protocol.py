@@ -22,8 +22,14 @@ BACKOFF_S = (1, 2, 4, 8, 16, 32, 60)
 MOST_POSTS = 3
 """A message in doubt is posted no more often than this."""
 GIVE_UP_AFTER = dt.timedelta(hours=24)
+SLOW_S = 1.0
+"""A number that is told to slow down pauses so long, and as much again by chance."""
 NUMBER_STOP_S = 60
 """After a refusal that concerns the number the next message is tried this much later, as a probe."""
+
+
+MARKETING_STOP_S = 3600
+"""After a refusal that concerns the number's marketing one more is tried this much later."""
 
 
 class Candidate(Struct, frozen=True):
@@ -46,6 +52,10 @@ class Candidate(Struct, frozen=True):
     """An earlier attempt may have gone out: whatever keeps this one back, nobody may say that it was not sent."""
     opted_out: bool = False
     """The person has said no to marketing, and this is marketing."""
+    queued_at: dt.datetime | None = None
+    """When it was last put into the queue by somebody, where that is not when it was written."""
+    closed: bool = False
+    """Meta has said (131047) that the window is closed, after the customer's last message."""
 
 
 WithdrawalReason = Literal["human", "newer_message", "opted_out", "cancelled", "window_closed", "stale", "operator"]
@@ -55,13 +65,13 @@ def withdrawal(message: Candidate, now: dt.datetime) -> WithdrawalReason | None:
     """Why this message must not go any more; None when it may.
 
     Marketing is withdrawn when the person has opted out, a bot's reply when somebody took the conversation over after it was
-    written, a free-form message when the 24 hours are over.
+    written, a free-form message when the 24 hours are over, by our clock or by Meta's.
     """
     if message.opted_out:
         return "opted_out"
     if message.source == "turn" and message.taken_at is not None and message.taken_at >= message.created_at:
         return "human"
-    if message.category == "service" and (message.window_until is None or message.window_until <= now):
+    if message.category == "service" and (message.closed or message.window_until is None or message.window_until <= now):
         return "window_closed"
     return None
 
@@ -120,6 +130,8 @@ class Settlement(Struct, frozen=True):
     """The whole number pauses this long."""
     stop_number: bool = False
     """The number cannot send until something about it changes: a notice, and probes."""
+    stop_marketing: bool = False
+    """The number's marketing waits, and nothing else: a notice, and probes."""
     slow_pair: bool = False
 
 
@@ -148,6 +160,10 @@ def settle(verdict: Verdict, message: Candidate, now: dt.datetime, jitter: float
             return Settlement("refused", "failed", code, detail)
         case Misconfigured(scope="number", code=code, detail=detail):
             return Settlement("refused", "queued", code, detail, retry_s=float(NUMBER_STOP_S), stop_number=True)
+        case Misconfigured(scope="campaign", code=code, detail=detail) if message.category == "marketing":
+            return Settlement("refused", "queued", code, detail, retry_s=float(MARKETING_STOP_S), stop_marketing=True)
+        case Misconfigured(scope="campaign", code=code, detail=detail):
+            return Settlement("refused", "failed", code, detail, stop_marketing=True)
         case Misconfigured(code=code, detail=detail):
             return Settlement("refused", "failed", code, detail)
         case Unavailable(reason=reason, code=code, tries=tries) if tries is not None and message.attempt_no >= tries:
@@ -158,11 +174,12 @@ def settle(verdict: Verdict, message: Candidate, now: dt.datetime, jitter: float
         case Throttled(scope="pair", code=code):
             return _again(Settlement("refused", "queued", code, "pair", slow_pair=True), message, now, jitter)
         case Throttled(code=code):
-            return _again(Settlement("refused", "queued", code, "number", slow_number_s=1.0 + jitter), message, now, jitter)
+            pause_s = SLOW_S * (1.0 + jitter)
+            return _again(Settlement("refused", "queued", code, "number", slow_number_s=pause_s), message, now, jitter)
 
 
 def _again(settlement: Settlement, message: Candidate, now: dt.datetime, jitter: float) -> Settlement:
-    if now - message.created_at >= GIVE_UP_AFTER:
+    if now - (message.queued_at or message.created_at) >= GIVE_UP_AFTER:
         return Settlement(settlement.attempt, "failed", settlement.code, settlement.detail)
     wait_s = BACKOFF_S[min(message.attempt_no, len(BACKOFF_S) - 1)] * (0.75 + jitter / 2)
     return Settlement(

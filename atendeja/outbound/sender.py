@@ -18,23 +18,29 @@ from msgspec import Struct
 from atendeja import failpoints, ledger, numbers, queue
 from atendeja.cloud import Outcome
 from atendeja.db import DATA_FAULTS, Nothing, Tx, query, records
+from atendeja.errors import Refused
 from atendeja.gathering import Gathering
 from atendeja.notify import notice
 from atendeja.numbers import Number
-from atendeja.outbound import outcomes, protocol
+from atendeja.outbound import health, outcomes, protocol
+from atendeja.outbound.health import Health
 from atendeja.outbound.outcomes import Claim, Done
 from atendeja.outbound.post import post
 from atendeja.outbound.protocol import Candidate, Settlement
-from atendeja.pacing import Pair, Window
+from atendeja.pacing import Pace, Pair
 from atendeja.queue import Bell
 from atendeja.runtime import Runtime
 from atendeja.tenants import Tenant
+from atendeja.wa.codes import CODES
 
 log = structlog.get_logger(__name__)
 
 MOST_A_CLAIM = 100
 MOST_OPEN_POSTS = 200
+REREAD_S = 60.0
+"""A number's row is read so often at least: the word that it has been changed may be lost."""
 RECENT = dt.timedelta(seconds=60)
+SLOW_CODES = sorted(code for code, row in CODES.items() if row.kind == "S")
 GATHER_S = 0.1
 """From 20 a second on outcomes wait so long for others before they are recorded: a kill meanwhile leaves as many more in doubt."""
 
@@ -42,6 +48,8 @@ GATHER_S = 0.1
 class Recent(Struct):
     contact_id: UUID
     claimed_at: dt.datetime
+    slowed: bool
+    """It was refused because the number went too fast."""
 
 
 class Intent(Struct, frozen=True):
@@ -69,15 +77,15 @@ class Sender:
     """Sends for one number until it may no longer: the lease is lost, the process stops, sending is held, or an answer stopped the
     number.
 
-    It ends when all that it had in flight is recorded; outcomes stay here until they are, whatever the database does. Its
-    successor reads the number anew: another token, another rate.
+    It ends when all that it had in flight is recorded; outcomes stay here until they are, whatever the database does.
     """
 
     def __init__(self, rt: Runtime, tenant: Tenant, number: Number, token: str, bell: Bell, term: int) -> None:
-        self._rt, self._tenant_id, self._number, self._token, self._bell = rt, tenant.id, number, token, bell
+        self._rt, self._tenant, self._tenant_id, self._bell = rt, tenant, tenant.id, bell
+        self._number, self._token = number, token
         self.term = term
         """Of the lease under which it sends."""
-        self._window = Window(number.rate)
+        self._pace = Pace(number.rate)
         self._pairs: dict[UUID, Pair] = {}
         self._flights: set[asyncio.Task[None]] = set()
         self._done: list[Done] = []
@@ -92,9 +100,9 @@ class Sender:
         self._look = True
         """Something may be due that we have not seen: somebody rang, the sweep is due, or the last look did not take all."""
         self._taken_over = False
-        self._marked = number.stopped_code is not None
-        """The number's row says that it is stopped: one message at a time goes, as a probe."""
-        self._stopped = False
+        self._health = Health(number)
+        self._read_at = rt.monotonic()
+        """When the number's row was last read, on the monotonic clock."""
         self._let_go = False
 
     @property
@@ -122,6 +130,8 @@ class Sender:
         while True:
             await self._gather_outcomes()
             self._look |= self._bell.clear()
+            if self._number.id in self._rt.bells.changed or self._rt.monotonic() - self._read_at > REREAD_S:
+                await self._read_again()
             more = await self._cycle()
             if self._finished():
                 return
@@ -141,13 +151,15 @@ class Sender:
         return not (self._may_claim() or self._flights or self._done or self._unclear or self._lent)
 
     def _may_claim(self) -> bool:
-        return self.leased and not self._stopped and not self._rt.stopping.is_set() and self._rt.guard.hold is None
+        return self.leased and not self._health.stopped and not self._rt.stopping.is_set() and self._rt.guard.hold is None
 
     # ── claims that others make: lending.Lender ──────────────────────────────────────────────────────────────────────
 
     def lend(self, message: Candidate, *, followed: bool) -> Claim | None:
         instant = self._rt.monotonic()
-        if not self._taken_over or self._look or self._budget(instant) <= 0:  # what waits already goes first
+        if message.category == "marketing" or not self._taken_over:
+            return None
+        if self._look or self._budget(instant) <= 0:  # what waits already goes first
             return None
         if protocol.withdrawal(message, self._rt.now()) is not None:
             return None
@@ -155,7 +167,7 @@ class Sender:
         if pair.wait_s(instant) > 0 or (message.phone is None and message.user_id is None):
             return None
         pair.take(instant)
-        self._window.take(instant, 1)
+        self._pace.take(instant, 1)
         self._lent += 1
         return Claim(self._rt.new_attempt_id(), message, followed)
 
@@ -173,16 +185,33 @@ class Sender:
 
         async def work(tx: Tx) -> list[Recent]:
             await tx.run(DOUBT_NUMBER, number_id=self._number.id, now=self._rt.now())
-            return await tx.all(RECENT_ATTEMPTS, number_id=self._number.id, since=self._rt.now() - RECENT)
+            return await tx.all(RECENT_ATTEMPTS, number_id=self._number.id, since=self._rt.now() - RECENT, slow_codes=SLOW_CODES)
 
         recent = await self._rt.db.transact(self._tenant_id, work)
         instant = self._rt.monotonic()
+        self._rt.bells.heard.pop(self._number.id, None)  # whatever came in before, it is not known when
         offset = instant - self._rt.now().timestamp()
         for row in recent:
             at = min(row.claimed_at.timestamp() + offset, instant)  # another machine's clock may be ahead
-            self._window.take(at, 1)
+            self._pace.take(at, 1, marketing=1)  # it is not known of which it was, and for a second only
+            if row.slowed:
+                self._pace.refused(at, protocol.SLOW_S)
             self._pairs.setdefault(row.contact_id, Pair(instant - RECENT.total_seconds())).take(at)
         self._taken_over = True
+
+    async def _read_again(self) -> None:
+        """The number's row has perhaps been changed: another token, another rate, no longer stopped."""
+        (number,) = await self._rt.db.transact(self._tenant_id, lambda tx: numbers.load(tx, [self._number.id]))
+        self._rt.bells.changed.discard(self._number.id)
+        self._read_at = self._rt.monotonic()
+        if number.token != self._number.token:
+            try:
+                self._token = numbers.read_token(self._tenant, number, self._rt.config.secret_keys)
+            except Refused as error:  # the old one goes on as long as it is good
+                log.warning("token_unreadable", tenant_id=self._tenant_id, number_id=str(number.id), why=str(error))
+        self._number, self._pace.rate = number, number.rate
+        if not health.says_something(self._done):
+            self._health.read(number)
 
     # ── a cycle: record, claim, post ─────────────────────────────────────────────────────────────────────────────────
 
@@ -201,17 +230,25 @@ class Sender:
             self._gathering.came(len(done), instant)
             failpoints.reach("send.after_claim" if claims else "send.after_record")
             self._launch(claims, committed)
+            self._tell_of_health(done)
             self._follow_up(done)
-        if self._look and budget <= 0 and self._may_claim() and (wait_s := self._window.wait_s(instant)) > 0:
+        instant = self._rt.monotonic()
+        if self._look and self._may_claim() and (wait_s := self._pace.wait_s(instant)) > 0:
             self._bell.ring_in(wait_s)
-        return bool(self._done) or (self._look and self._budget(self._rt.monotonic()) > 0)
+        return bool(self._done) or (self._look and self._budget(instant) > 0)
 
     def _budget(self, instant: float) -> int:
         """How many may be claimed now: only with a place in the pace in hand."""
         if not self._may_claim():
             return 0
+        if came_in := self._rt.bells.heard.pop(self._number.id, 0):
+            self._pace.heard(instant, came_in)
         open_posts = len(self._flights) + self._lent
-        return min(self._window.free(instant), (1 if self._marked else MOST_OPEN_POSTS) - open_posts, MOST_A_CLAIM)
+        return min(self._pace.free(instant), (1 if self._health.row_stopped else MOST_OPEN_POSTS) - open_posts, MOST_A_CLAIM)
+
+    def _room_for_marketing(self, instant: float) -> int:
+        """How many of them may be marketing."""
+        return self._health.marketing_room(self._pace.free_for_marketing(instant), self._rt.now())
 
     async def _record_and_claim(self, done: Sequence[Done], budget: int) -> tuple[list[Claim], float]:
         """(claims, when they were committed): one transaction. Looks for what to claim only where something may be found."""
@@ -230,9 +267,9 @@ class Sender:
             if not look or budget <= 0:
                 return [], look, self._rt.monotonic()
             candidates = await self._candidates(tx, budget)
-            claims, again = await self._claim(tx, candidates)
+            claims, again = await self._claim(tx, candidates, full=len(candidates) >= budget)
             self._unclear += claims  # until they fly
-            return claims, again or len(candidates) >= budget, self._rt.monotonic()
+            return claims, again, self._rt.monotonic()
 
         self._duplicates = 0
         claims, self._look, committed = await self._rt.db.transact(self._tenant_id, work)
@@ -250,10 +287,16 @@ class Sender:
             self._duplicates = 0
             await self._rt.db.transact(self._tenant_id, lambda tx: self._record(tx, some))
             self._rt.meter.count("duplicate_sends", self._duplicates)
+            self._tell_of_health(some)
 
         for d, fault in await queue.halve(done, record):
             log.error("outcome_not_written", message_id=str(d.claim.message.id), exc_info=fault)
-            await record([Done(d.claim, Settlement("unknown", "in_doubt", None, type(fault).__name__), d.first_byte_at)])
+            s = d.settlement
+            code = s.code if s.stop_number or s.stop_marketing else None  # the number is to know why
+            unknown = Settlement(
+                "unknown", "in_doubt", code, type(fault).__name__, stop_number=s.stop_number, stop_marketing=s.stop_marketing
+            )
+            await record([Done(d.claim, unknown, d.first_byte_at)])
         self._done = self._done[len(done) :]
         self._follow_up(done)
         self._look = True
@@ -265,6 +308,7 @@ class Sender:
 
     def _launch(self, claims: Sequence[Claim], committed: float) -> None:
         """Post each; from here on the flights know of them."""
+        self._health.launched(claims, self._rt.now())
         for claim in claims:
             flight = asyncio.get_running_loop().create_task(self._post(claim, committed))
             self._flights.add(flight)
@@ -283,14 +327,19 @@ class Sender:
         """What may be claimed now: service first, marketing with what is left of the budget."""
         now = self._rt.now()
         doubt_before = now - dt.timedelta(seconds=protocol.DOUBT_HOLDS_S)
-        seen = self._rt.guard.seen
-        return await tx.all(CLAIMABLE, number_id=self._number.id, now=now, doubt_before=doubt_before, most=budget, seen=seen)
+        instant, seen = self._rt.monotonic(), self._rt.guard.seen
+        marketing = self._room_for_marketing(instant) > 0
+        if not marketing:  # nobody knows whether there is any
+            self._bell.ring_in(max(self._health.marketing_wait_s(now), self._pace.marketing_wait_s(instant)))
+        return await tx.all(
+            CLAIMABLE, number_id=self._number.id, now=now, doubt_before=doubt_before, marketing=marketing, most=budget, seen=seen
+        )
 
-    async def _claim(self, tx: Tx, candidates: Sequence[Candidate]) -> tuple[list[Claim], bool]:
-        """(claims, whether to look again: something was withdrawn, which lets its successors pass, or others took the places
-        in the pace while we looked)."""
+    async def _claim(self, tx: Tx, candidates: Sequence[Candidate], *, full: bool) -> tuple[list[Claim], bool]:
+        """(claims, whether to look again: there were more (`full`), something was withdrawn, which lets its successors pass, or
+        others took the places in the pace while we looked)."""
         now, instant = self._rt.now(), self._rt.monotonic()
-        room = self._budget(instant)
+        room, room_for_marketing = self._budget(instant), self._room_for_marketing(instant)
         claims: list[Claim] = []
         withdrawn: dict[UUID, protocol.WithdrawalReason | None] = {}
         waits: dict[UUID, float] = {}
@@ -300,12 +349,13 @@ class Sender:
                 withdrawn[message.id] = None if message.doubtful else reason
             elif (wait_s := pair.wait_s(instant)) > 0:
                 waits[message.id] = wait_s
-            elif len(claims) < room:
+            elif len(claims) < room and (message.category != "marketing" or room_for_marketing > 0):
                 pair.take(instant)
+                room_for_marketing -= message.category == "marketing"
                 claims.append(Claim(self._rt.new_attempt_id(), message, followed=message.category != "marketing"))
-        self._window.take(instant, len(claims))
+        self._pace.take(instant, len(claims), marketing=sum(claim.marketing for claim in claims))
         await self._write_claims(tx, claims, withdrawn, waits, now)
-        return claims, len(claims) + len(waits) < len(candidates)
+        return claims, full or len(claims) + len(waits) < len(candidates)
 
     async def _write_claims(
         self,
@@ -343,42 +393,37 @@ class Sender:
         """True when a successor of one of these may go."""
         now = self._rt.now()
         recorded = await outcomes.record(tx, done, now)
-        await self._record_number(tx, done, now)
+        await self._health.write(tx, self._number.id, done, now)
         self._duplicates = recorded.duplicates
         return recorded.successors
-
-    async def _record_number(self, tx: Tx, done: Sequence[Done], now: dt.datetime) -> None:
-        if (stop := outcomes.stop(done)) is not None:
-            await tx.run(numbers.STOP, id=self._number.id, until=now + dt.timedelta(seconds=protocol.NUMBER_STOP_S), code=stop.code)
-        elif self._marked and not self._stopped and outcomes.answered(done):
-            await tx.run(numbers.GO_ON, id=self._number.id)
 
     def _learn(self, claim: Claim, settlement: Settlement) -> None:
         """What the pace takes from an answer at once, before it is recorded."""
         instant = self._rt.monotonic()
         if settlement.slow_number_s is not None:
-            self._window.shut(instant + settlement.slow_number_s)
-        self._stopped = self._stopped or settlement.stop_number
+            self._pace.refused(instant, settlement.slow_number_s)
+        if self._health.learn(claim, settlement, self._rt.now()):
+            self._bell.ring()
         if settlement.slow_pair:
             self._pair(claim.message.contact_id).refused(instant)
         elif settlement.attempt == "accepted":
             self._pair(claim.message.contact_id).accepted()
 
     def _follow_up(self, done: Sequence[Done]) -> None:
-        """Look again when something recorded wants it, tell people when the number stopped, and forget idle recipients."""
+        """Look again when something recorded wants it, and forget idle recipients."""
         for d in done:
             if d.settlement.message == "in_doubt":
                 self._bell.ring_in(protocol.DOUBT_HOLDS_S + 0.05)
             elif d.settlement.retry_s is not None:
                 self._bell.ring_in(d.settlement.retry_s)
-        stop = outcomes.stop(done)
-        if stop is not None and not self._marked:
-            notice(self._rt.meter, "number_stopped", tenant_id=self._tenant_id, number_id=str(self._number.id), code=stop.code)
-        if stop is not None or outcomes.answered(done):
-            self._marked = stop is not None or self._stopped
         if len(self._pairs) > 10_000:
             instant = self._rt.monotonic()
             self._pairs = {contact_id: pair for contact_id, pair in self._pairs.items() if not pair.idle(instant)}
+
+    def _tell_of_health(self, done: Sequence[Done]) -> None:
+        """These are recorded: people should know of a stop."""
+        for kind, code in self._health.wrote(done):
+            notice(self._rt.meter, kind, tenant_id=self._tenant_id, number_id=str(self._number.id), code=code)
 
     def _pair(self, contact_id: UUID) -> Pair:
         pair = self._pairs.get(contact_id)

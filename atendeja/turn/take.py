@@ -67,7 +67,7 @@ class FactRow(Struct, frozen=True):
     sent_lately: int
     """Messages of the flows in the last minute: the runaway guard."""
     must_queue: bool
-    """Something unfinished stands before what would be said now, or a hold is on it."""
+    """Something unfinished stands before what would be said now, a hold is on it, or Meta has closed the window."""
     waiting: bytes | None
     """JSON: the events that wait for an answer, in the order of arrival."""
     published: bytes | None

@@ -2,7 +2,7 @@
 SELECT tenant_id, number_id FROM due_messages(:at);
 
 -- name: claimable
--- Service before marketing, oldest first. Only the lowest unfinished place of a conversation may go; what is in doubt for
+-- Service before marketing, oldest first; without :marketing none of it. Only the lowest unfinished place of a conversation may go; what is in doubt for
 -- longer than :doubt_before lets its successor pass. Facts come with the lock: SKIP LOCKED never waits, so nothing is stale.
 -- (A CASE: row security lets no coalesce into an index.) Nothing while sending is held, nor where the guard's mark is below one we have seen (asked once, before anything is looked for).
 SELECT m.id, m.conversation_id, m.contact_id, m.source, m.category, m.content, m.created_at, m.attempt_no, m.not_before,
@@ -10,12 +10,16 @@ SELECT m.id, m.conversation_id, m.contact_id, m.source, m.category, m.content, m
        m.attempt_no > 0 AND EXISTS (SELECT FROM attempt a WHERE a.tenant_id = m.tenant_id AND a.message_id = m.id AND a.state = 'unknown') AS doubtful,
        m.category = 'marketing' AND coalesce((
            SELECT s.state = 'out' FROM consent s WHERE s.tenant_id = m.tenant_id AND s.contact_id = CASE WHEN w.id IS NULL THEN c.id ELSE w.id END AND s.purpose = 'marketing'
-           ORDER BY s.arrival DESC, s.position DESC LIMIT 1), false) AS opted_out
+           ORDER BY s.arrival DESC, s.position DESC LIMIT 1), false) AS opted_out,
+       m.replayed_at AS queued_at,
+       m.category = 'service' AND EXISTS (
+           SELECT FROM message f WHERE f.tenant_id = m.tenant_id AND f.conversation_id = m.conversation_id
+           AND f.created_at > v.window_until - interval '24 hours' AND f.state = 'failed' AND f.code = 131047) AS closed
 FROM message m
 JOIN contact c ON c.tenant_id = m.tenant_id AND c.id = m.contact_id
 LEFT JOIN contact w ON w.tenant_id = c.tenant_id AND w.id = c.merged_into
 JOIN conversation v ON v.tenant_id = m.tenant_id AND v.id = m.conversation_id
-WHERE m.tenant_id = :tenant_id AND m.number_id = :number_id AND m.state = 'queued' AND m.not_before <= :now
+WHERE m.tenant_id = :tenant_id AND m.number_id = :number_id AND m.state = 'queued' AND (m.category = 'marketing') <= :marketing::bool AND m.not_before <= :now
   AND (SELECT g.held_at IS NULL AND g.mark >= :seen FROM guard g WHERE g.one)
   AND NOT EXISTS (SELECT FROM hold h WHERE h.tenant_id = m.tenant_id AND h.source = m.source AND h.source_id = m.source_id)
   AND (m.seq IS NULL OR NOT EXISTS (
@@ -25,8 +29,8 @@ ORDER BY (m.category = 'marketing'), m.not_before, m.id LIMIT :most
 FOR NO KEY UPDATE OF m SKIP LOCKED;
 
 -- name: recent
--- Rebuilds the pace after a change of hands: what went out in the last minute, to whom.
-SELECT contact_id, claimed_at FROM attempt WHERE tenant_id = :tenant_id AND number_id = :number_id AND claimed_at > :since
+-- Rebuilds the pace after a change of hands: what went out in the last minute, to whom, and what was refused for going too fast.
+SELECT contact_id, claimed_at, state = 'refused' AND code = ANY (:slow_codes::int[]) AS slowed FROM attempt WHERE tenant_id = :tenant_id AND number_id = :number_id AND claimed_at > :since
 AND state NOT IN ('abandoned', 'not_sent') ORDER BY claimed_at;
 
 -- name: place_hold

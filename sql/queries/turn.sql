@@ -34,7 +34,9 @@ SELECT v.id, v.contact_id, v.number_id, v.state, v.owner, v.queue, v.human_at, v
        s.flow_version_id, s.memory,
        (SELECT count(*)::int FROM message m WHERE m.tenant_id = v.tenant_id AND m.conversation_id = v.id AND m.source = 'turn' AND m.created_at > :since) AS sent_lately,
        EXISTS (SELECT FROM message m WHERE m.tenant_id = v.tenant_id AND m.conversation_id = v.id AND m.state IN ('queued', 'sending', 'in_doubt'))
-           OR EXISTS (SELECT FROM hold h WHERE h.tenant_id = v.tenant_id AND h.source = 'turn' AND h.source_id = v.id) AS must_queue,
+           OR EXISTS (SELECT FROM hold h WHERE h.tenant_id = v.tenant_id AND h.source = 'turn' AND h.source_id = v.id)
+           OR EXISTS (SELECT FROM message f WHERE f.tenant_id = v.tenant_id AND f.conversation_id = v.id
+                      AND f.created_at > v.window_until - interval '24 hours' AND f.state = 'failed' AND f.code = 131047) AS must_queue,
        (SELECT json_agg(e) FROM (
             SELECT id, key, arrival, position, content, received_at FROM event
             WHERE tenant_id = :tenant_id AND contact_id = v.contact_id AND conversation_id = v.id AND state = 'unhandled' ORDER BY arrival, position

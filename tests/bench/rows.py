@@ -1,12 +1,15 @@
 """What is measured, a function a measurement: figure → value, None when the rate was not held; why not goes to `say`."""
 
 import asyncio
+import bisect
 import contextlib
 import datetime as dt
+import math
 import time
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Awaitable, Callable, Sequence
 
+from atendeja.pacing import BURST_S, EVEN
 from atendeja.simulator.witness import Line
 from tests.bench import watch
 from tests.bench.bodies import TALKATIVE, Texts, body, request
@@ -26,6 +29,9 @@ DRAIN_MOST_S = 60
 LAG_MOST_MS = 50
 FULL_RATE = 100
 FULL_S = 600
+PACES = (20, 80, 1000)
+PACED_S = 12.0
+PACED_LATENCY_S = 0.1
 WARM = 200
 STATS_S = 12.0
 """A backend of PostgreSQL that goes idle tells what it did after at most ten seconds."""
@@ -138,15 +144,13 @@ async def thrift(stage: Stage, say: Say) -> Values:
     """Row 5: CPU from the first webhook until the last status is recorded."""
     async with stage.scene() as scene, scene.serving() as app:
         await _warm(scene, app)
-        running = stage.cluster.running()
-        assert running is not None
-        count, pids = 2400, (app.process.pid, running.pid)
-        before = [watch.cpu_s(pid) for pid in pids]
+        count = 2400
+        before, before_app = _cpu_s(stage, app), watch.cpu_s(app.process.pid)
         latencies = await _exchange(scene, app, say, rate=200, count=count, customers=800)
-        used = [watch.cpu_s(pid) - b for pid, b in zip(pids, before, strict=True)]
+        used, used_app = _cpu_s(stage, app) - before, watch.cpu_s(app.process.pid) - before_app
     if latencies is None:
         return {"cpu_ms": None, "cpu_app_ms": None}
-    return {"cpu_ms": sum(used) / count * 1000, "cpu_app_ms": used[0] / count * 1000}
+    return {"cpu_ms": used / count * 1000, "cpu_app_ms": used_app / count * 1000}
 
 
 async def full(stage: Stage, say: Say) -> Values:
@@ -162,6 +166,51 @@ async def full(stage: Stage, say: Say) -> Values:
         say(f"{FULL_RATE}/s for {FULL_S} s not held: {'; '.join(faults)}")
         return {"ack_at_full": None}
     return {"ack_at_full": percentile(result.acks, 0.99) * 1000}
+
+
+async def paced(stage: Stage, say: Say) -> Values:
+    """Row 7: a queue for one number that its pace takes so many seconds for, at three rates; by the simulator's log, which is
+    written a tenth of a second before it answers. Late is what goes later than an even pace behind the burst would have it go."""
+    seconds, sliding, late, cpu_send = [0.0], [0.0], dict[int, float](), 0.0
+    for rate in PACES:
+        async with stage.scene() as scene, scene.serving(statuses=False) as app:
+            await _warm(scene, app)
+            before, count = await scene.accepted(), int(rate * PACED_S)
+            await scene.ask("settings", {"latency_s": PACED_LATENCY_S})
+            used = _cpu_s(stage, app)
+            await scene.queue(rate, count)
+            deadline = time.monotonic() + PACED_S * 2
+            while await scene.accepted() < before + count and time.monotonic() < deadline:
+                await asyncio.sleep(0.2)
+            used = _cpu_s(stage, app) - used
+            ats = [line.at for line in (await scene.replies())[before:]]
+        if len(ats) != count:
+            say(f"{len(ats)} of {count} messages after {PACED_S * 2:g} s at {rate}/s")
+            return dict.fromkeys(("pace_second", "pace_sliding", "late_at_80", "late_at_1000", "cpu_send"))
+        seconds.append(max(Counter(int(at) for at in ats).values()) / rate)
+        sliding.append(_fullest(ats) / rate)
+        cpu_send = used / count * 1000
+        burst = math.ceil(rate * BURST_S)
+        late[rate] = percentile([at - ats[0] - max(0, n - burst) / (rate * EVEN) for n, at in enumerate(ats)], 0.99) * 1000
+    return {
+        "pace_second": max(seconds),
+        "pace_sliding": max(sliding),
+        "late_at_80": late[80],
+        "late_at_1000": late[1000],
+        "cpu_send": cpu_send,
+    }
+
+
+def _cpu_s(stage: Stage, app: Child) -> float:
+    """CPU seconds that the process and the server have used."""
+    running = stage.cluster.running()
+    assert running is not None
+    return watch.cpu_s(app.process.pid) + watch.cpu_s(running.pid)
+
+
+def _fullest(ats: Sequence[float], span_s: float = 1.0) -> int:
+    """How many of these instants, in order, the fullest second holds, wherever it begins."""
+    return max(bisect.bisect_left(ats, at + span_s) - n for n, at in enumerate(ats))
 
 
 async def first_reply(stage: Stage, say: Say) -> Values:
@@ -245,6 +294,7 @@ MEASURES: dict[str, tuple[Measure, ...]] = {
     "4": (slow,),
     "5": (thrift,),
     "6": (full,),
+    "7": (paced,),
     "8": (steady,),
     "9": (first_reply,),
 }

@@ -238,6 +238,35 @@ async def test_an_account_event_without_a_number_reaches_the_tenant_of_its_accou
     assert msgspec.json.decode((await inbox.deliveries())[0]["unrouted"])[0]["reason"] == "unknown_account"
 
 
+def upgrade(event: str = "THROUGHPUT_UPGRADE") -> bytes:
+    value = {"display_phone_number": A.display_number.lstrip("+"), "event": event, "current_limit": "TIER_UNLIMITED"}
+    changes = [{"field": "phone_number_quality_update", "value": value}]
+    return msgspec.json.encode({"object": "whatsapp_business_account", "entry": [{"id": A.waba_id, "time": 1, "changes": changes}]})
+
+
+@pytest.mark.parametrize(
+    ("chosen", "event", "raised"),
+    [(False, "THROUGHPUT_UPGRADE", 1000), (False, "ONBOARDING", 80), (True, "THROUGHPUT_UPGRADE", 80)],
+)
+async def test_a_number_sends_faster_when_meta_says_so_unless_somebody_chose_its_rate(
+    inbox: Inbox, chosen: bool, event: str, raised: int
+) -> None:
+    told: list[str] = []
+    inbox.rt.bells._tell = told.append
+    await inbox.rows("UPDATE number SET rate = 80, rate_chosen = $1", chosen)
+    await inbox.receive(upgrade(event))
+    row = await inbox.row("SELECT id, rate FROM number")
+    assert row["rate"] == raised
+    assert told == ([f"number:{row['id']}"] if raised != 80 else [])
+
+
+async def test_what_comes_in_is_counted_for_the_pace_of_its_number_once(inbox: Inbox) -> None:
+    await inbox.receive(says("w1", phone="5511900000001"), says("w2", phone="5511900000002"), says("w1", phone="5511900000001"))
+    await inbox.receive(says("w2", phone="5511900000002"), status("wamid.x", "sent"))
+    number_id = await inbox.value("SELECT id FROM number")
+    assert inbox.rt.bells.heard == {number_id: 2}
+
+
 async def test_unreadable_bodies_are_quarantined_with_their_reason(inbox: Inbox) -> None:
     """F9."""
     await inbox.receive(b"{", b"[]", says("w1", phone="5511900000001"))

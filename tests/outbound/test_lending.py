@@ -13,7 +13,7 @@ from atendeja.db import Tx
 from atendeja.outbound import Outgoing, Ready
 from atendeja.outbound.outcomes import Claim
 from atendeja.outbound.protocol import Candidate
-from atendeja.pacing import Window
+from atendeja.pacing import Pace
 from atendeja.wa.content import Text
 from tests.outbound.office import ANA, BIA, Office
 
@@ -170,13 +170,13 @@ async def test_nothing_is_lent_to_a_transaction_that_does_not_wait_for_the_disk(
 async def test_a_look_that_was_under_way_does_not_take_the_places_that_were_lent_meanwhile(talking: Office) -> None:
     """I12: the pace is asked again when the candidates are there."""
     (sender,) = talking.senders._senders.values()
-    sender._window = Window(5)
+    sender._pace = Pace(50)  # five at once
     talk = await talking.talk()
 
     lent = [sender.lend(candidate(talking, talk), followed=False) for _ in range(4)]
     assert None not in lent
     async with talking.rt.db.tenant(talking.a) as tx:
-        claims, again = await sender._claim(tx, [candidate(talking, talk) for _ in range(5)])
+        claims, again = await sender._claim(tx, [candidate(talking, talk) for _ in range(5)], full=False)
     assert (len(claims), again) == (1, True)
     assert sender.lend(candidate(talking, talk), followed=False) is None
     sender._lent = 0

@@ -33,6 +33,7 @@ WITHDRAWN: list[tuple[str, Candidate, str | None]] = [
     ("a person had taken over before, and gave it back", message(taken_at=NOW - 2 * MINUTE), None),
     ("the window has closed", message(window_until=NOW), "window_closed"),
     ("there never was a window", message(window_until=None), "window_closed"),
+    ("Meta says that it has closed", message(closed=True), "window_closed"),
     ("a template needs no window", message(category="utility", window_until=None), None),
     ("marketing needs no window", message(category="marketing", source="campaign", window_until=None), None),
     ("a person's own message is not withdrawn by the takeover", message(source="agent", taken_at=NOW), None),
@@ -57,7 +58,7 @@ SETTLED: list[tuple[reply.Verdict, Settlement]] = [
     (reply.Undeliverable(100, "bug", "parameter"), Settlement("refused", "failed", 100, "parameter")),
     (reply.Undeliverable(131050, "opt_out", "stopped"), Settlement("refused", "failed", 131050, "stopped")),
     (reply.Misconfigured("template", 132015, "paused"), Settlement("refused", "failed", 132015, "paused")),
-    (reply.Misconfigured("campaign", 131048, "spam"), Settlement("refused", "failed", 131048, "spam")),
+    (reply.Misconfigured("campaign", 131048, "spam"), Settlement("refused", "failed", 131048, "spam", stop_marketing=True)),
     (reply.Misconfigured("number", 190, "token"), Settlement("refused", "queued", 190, "token", retry_s=60.0, stop_number=True)),
     (reply.Unavailable("refused"), Settlement("not_sent", "queued", None, "refused", retry_s=1.0)),
     (reply.Unavailable("maintenance", 2494100), Settlement("refused", "queued", 2494100, "maintenance", retry_s=1.0)),
@@ -70,6 +71,13 @@ SETTLED: list[tuple[reply.Verdict, Settlement]] = [
 @pytest.mark.parametrize(("verdict", "wanted"), SETTLED, ids=lambda value: repr(value)[:60])
 def test_each_verdict_has_its_settlement(verdict: reply.Verdict, wanted: Settlement) -> None:
     assert settle(verdict, MESSAGE, NOW, 0.5) == wanted
+
+
+def test_what_stops_marketing_keeps_the_message_that_it_refused() -> None:
+    """F37: an hour later it, or another, is the probe."""
+    verdict = reply.Misconfigured("campaign", 131048, "spam")
+    found = settle(verdict, message(category="marketing"), NOW, 0.5)
+    assert found == Settlement("refused", "queued", 131048, "spam", retry_s=3600.0, stop_marketing=True)
 
 
 def test_a_refusal_with_a_limit_fails_after_it() -> None:

@@ -14,6 +14,7 @@ from atendeja.cloud import Cloud
 from atendeja.db import Tx
 from atendeja.outbound import outcomes, protocol, sender
 from atendeja.outbound.outcomes import Done, Recorded
+from atendeja.pacing import Pace
 from atendeja.reconcile import Reconciler
 from atendeja.simulator import Settings, Simulator
 from tests.journeys.process import free_port
@@ -89,7 +90,7 @@ async def test_a_ring_ends_the_gathering_and_what_is_waited_for_is_not_gathered(
     assert sum(records) == 4
 
 
-@pytest.mark.parametrize("code", [131047, 131026, 100, 132015, 987654])
+@pytest.mark.parametrize("code", [131026, 100, 132015, 987654])
 async def test_a_final_refusal_is_failed_with_its_code(code: int, office: Office) -> None:
     """F40; 987654 is not listed: final too, by DESIGN 4. A notice each, and the next one of the conversation goes."""
     office.fault("code", code)
@@ -486,6 +487,123 @@ async def test_service_goes_before_marketing(office: Office) -> None:
     assert await office.states(BIA) == ["queued"]
 
 
+async def test_marketing_takes_three_quarters_of_the_pace_and_a_reply_the_rest(office: Office) -> None:
+    """I12: of 8 a second 6 may be marketing. What is beyond that waits without being asked for again and again."""
+    for i in range(9):
+        await office.put("oferta", to=f"55119000000{i:02}", category="marketing")
+    await office.put("oi", to=CAI)
+    await office.admin.execute("UPDATE message SET not_before = now() + interval '1 hour' WHERE category = 'service'")
+    await office.admin.execute("UPDATE number SET rate = 8")
+    await office.open()
+    await posted(office, 6)
+    await office.admin.execute("UPDATE message SET not_before = now() WHERE category = 'service'")
+    office.ring()
+    await office.until("accepted", CAI, timeout_s=0.5)
+    await office.until("accepted")
+    rows = await office.rows(
+        "SELECT a.claimed_at, m.category FROM attempt a JOIN message m ON m.id = a.message_id ORDER BY a.claimed_at"
+    )
+    for most, claimed in (
+        (8, [row["claimed_at"].timestamp() for row in rows]),
+        (6, [row["claimed_at"].timestamp() for row in rows if row["category"] == "marketing"]),
+    ):
+        assert all(sum(start <= at < start + 0.99 for at in claimed) <= most for start in claimed), most
+
+
+async def test_the_pace_is_used_while_answers_take_their_time(office: Office) -> None:
+    """Nothing rings while all is on the wire: the sender wakes for the next place in its pace by itself."""
+    office.simulator.board.change(replace(office.simulator.board.settings, latency_s=1.5))
+    for i in range(30):
+        await office.put("aviso", to=f"55119000000{i:02}", category="utility")
+    await office.admin.execute("UPDATE number SET rate = 20")
+    await office.open()
+    began = asyncio.get_running_loop().time()
+    await posted(office, 20)
+    assert asyncio.get_running_loop().time() - began < 1.4, "none of them has been answered"
+
+
+@pytest.mark.parametrize("code", [131048, 131063, 131064])
+async def test_marketing_that_was_stopped_waits_for_a_probe_and_replies_go_on(code: int, office: Office) -> None:
+    """F37: one notice, nothing lost, nothing hammered; a probe an hour later, and when that is accepted the rest."""
+    office.fault("code", code, to=BIA)
+    office.fault("code", code, to=CAI)
+    await office.put("oferta", to=BIA, category="marketing")
+    await office.open()
+    await posted(office, 1)
+    await office.until("queued", BIA)
+    await office.put("oferta", to=CAI, category="marketing")
+    await office.put("oi", to=ANA)
+    await office.until("accepted", ANA)
+    await asyncio.sleep(0.2)
+    assert [line.answer for line in office.posts] == ["code", "ok"]
+    row = await office.row("SELECT marketing_code, marketing_until - now() AS wait FROM number WHERE marketing_code IS NOT NULL")
+    assert row["marketing_code"] == code and row["wait"] > dt.timedelta(minutes=59)
+    await office.crash()  # what the next sender knows is in the row
+    await office.open()
+    for probes, answers in ((1, ["code"]), (2, ["code", "ok", "ok"])):
+        office.later(hours=1, seconds=1)
+        await office.open()
+        office.ring()
+        await posted(office, 2 + len(answers))
+        await asyncio.sleep(0.2)
+        assert [line.answer for line in office.posts] == ["code", "ok", *answers], probes
+    await office.until("accepted")
+    assert await office.rows("SELECT FROM number WHERE marketing_code IS NOT NULL") == []
+    assert office.notices("marketing_stopped") == 1
+
+
+async def posted(office: Office, n: int) -> None:
+    async with asyncio.timeout(5):
+        while len(office.posts) < n:
+            await asyncio.sleep(0.005)
+
+
+async def test_a_rate_and_a_token_that_are_changed_are_taken_up_while_it_sends(office: Office) -> None:
+    """The row is read again when it is said to have changed; a token that does not open leaves the old one in use."""
+    await office.put("um")
+    await office.open()
+    await office.until("accepted")
+    (sending,) = office.senders._senders.values()
+    await office.admin.execute("UPDATE number SET rate = 7 WHERE id = $1", sending.number_id)
+    office.rt.bells.hear(f"number:{sending.number_id}")
+    await office.put("dois")
+    await office.until("accepted")
+    assert sending._pace.rate == 7
+    await office.admin.execute("UPDATE number SET token = 'x' WHERE id = $1", sending.number_id)
+    office.rt.bells.hear(f"number:{sending.number_id}")
+    await office.put("três")
+    await office.until("accepted")
+    assert sending._number.token == b"x" and office.notices("number_stopped") == 0
+
+
+async def test_a_changed_row_is_found_even_when_nobody_says_so(office: Office) -> None:
+    await office.put("um")
+    await office.open()
+    await office.until("accepted")
+    (sending,) = office.senders._senders.values()
+    await office.admin.execute("UPDATE number SET rate = 7 WHERE id = $1", sending.number_id)
+    office.later(seconds=sender.REREAD_S + 1)
+    await office.put("dois")
+    await office.until("accepted")
+    assert sending._pace.rate == 7
+
+
+async def test_what_comes_in_on_a_number_counts_for_its_pace(office: Office) -> None:
+    """Meta counts both ways: of 40 a second at most 30 are left away for what people write."""
+    await office.put("um")
+    await office.open()
+    await office.until("accepted")
+    (sending,) = office.senders._senders.values()
+    sending._pace = Pace(40)
+    office.rt.bells.heard[sending.number_id] = 500
+    instant = office.rt.monotonic()
+    assert sending._budget(instant) == 4, "the burst"
+    sending._pace.take(instant, 4)
+    assert sending._budget(instant + 0.5) == 4
+    sending._pace.take(instant + 0.5, 4)
+    assert sending._budget(instant + 0.9) == 2, "10 of 40 in this second"
+
+
 # ── withdrawal ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -496,6 +614,28 @@ async def test_a_reply_that_a_person_overtook_is_withdrawn(office: Office) -> No
     await office.open()
     await office.until(["withdrawn", "accepted"], timeout_s=1.5)
     assert (await office.messages())[0]["reason"] == "human"
+
+
+@pytest.mark.parametrize("by", ["answer", "status"])
+async def test_meta_is_the_judge_of_the_window(by: str, office: Office) -> None:
+    """131047 closes it, whatever our clock says: what follows is withdrawn before it costs a call, until the customer writes."""
+    if by == "answer":
+        office.fault("code", 131047)
+    await office.put("um")
+    await office.open()
+    if by == "status":
+        await office.until("accepted")
+        await office.status(office.posts[0], "failed", code=131047)
+    await office.until("failed")
+    await office.put("dois")
+    await office.until(["failed", "withdrawn"])
+    assert (await office.messages())[1]["reason"] == "window_closed"
+    await office.put("oferta", category="marketing")
+    await office.until(["failed", "withdrawn", "accepted"])
+    office.later(seconds=1)
+    await office.says("voltei")
+    await office.put("três")
+    await office.until(["failed", "withdrawn", "accepted", "accepted"])
 
 
 async def test_outside_the_window_a_reply_is_withdrawn(office: Office) -> None:

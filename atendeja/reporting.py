@@ -1,6 +1,7 @@
 """Why a thing happened: the rows that prove it, from the event that came to the message that went."""
 
 import datetime as dt
+from collections.abc import Iterator
 from uuid import UUID
 
 import msgspec
@@ -8,6 +9,7 @@ from msgspec import Struct
 
 from atendeja.db import Database, Tx, query
 from atendeja.tenants import EVERYONE
+from atendeja.wa.codes import CODES
 
 
 class EventRow(Struct, frozen=True):
@@ -81,6 +83,19 @@ class ConversationRow(Struct, frozen=True):
     number_id: UUID
 
 
+class Waits(Struct, frozen=True):
+    """What stands between a queued message and its POST."""
+
+    id: UUID
+    held_at: dt.datetime | None
+    stopped_until: dt.datetime | None
+    stopped_code: int | None
+    marketing_until: dt.datetime | None
+    marketing_code: int | None
+    hold: str | None
+    behind: bool
+
+
 class Unfinished(Struct, frozen=True):
     state: str
     messages: int
@@ -96,13 +111,31 @@ MESSAGES = query("reporting.messages", MessageRow)
 ATTEMPTS = query("reporting.attempts", AttemptRow)
 STEPS = query("reporting.steps", StepRow)
 CONVERSATION = query("reporting.conversation", ConversationRow)
+WAITS = query("reporting.waits", Waits)
 UNFINISHED = query("reporting.unfinished", Unfinished)
 STATES = query("reporting.states", WamidState)
 
 _NOBODY = UUID(int=0)
 
+_STATES = {
+    "sending": "it is on its way, or about to be",
+    "in_doubt": "it was posted and no answer came: a status settles it, or its time runs out",
+    "unknown": "it may have been delivered: no answer came, and no status; it is not sent again",
+    "accepted": "WhatsApp has it, and has said no more yet",
+    "sent": "WhatsApp has sent it; the customer's telephone has not confirmed it yet",
+}
+_WITHDRAWN = {
+    "human": "a person took the conversation over after it was written",
+    "newer_message": "its outcome was unknown, and the customer wrote again before it could be sent a second time",
+    "opted_out": "the customer wants no marketing",
+    "cancelled": "who had it sent took it back",
+    "window_closed": "the customer's last message is more than 24 hours old, by our clock or by WhatsApp's (131047)",
+    "stale": "it came too late to be of use",
+    "operator": "a person decided so",
+}
 
-async def explain(db: Database, wanted: str) -> list[str]:
+
+async def explain(db: Database, wanted: str, now: dt.datetime) -> list[str]:
     """Lines that tell the way of an event or a message, named by its id, its wamid or an attempt's id; empty when nobody has it."""
     try:
         id_ = UUID(wanted)
@@ -112,12 +145,12 @@ async def explain(db: Database, wanted: str) -> list[str]:
         everyone = await session.all(EVERYONE)
     for tenant in everyone:
         async with db.tenant(tenant.id) as tx:
-            if lines := await _explain(tx, id_, wanted):
+            if lines := await _explain(tx, id_, wanted, now):
                 return [f"tenant {tenant.slug}", *lines]
     return []
 
 
-async def _explain(tx: Tx, id_: UUID, key: str) -> list[str]:
+async def _explain(tx: Tx, id_: UUID, key: str, now: dt.datetime) -> list[str]:
     events = await tx.all(EVENTS, id=id_, key=key, conversation_id=None, turn_no=None)
     messages = [] if events else await tx.all(MESSAGES, id=id_, key=key, conversation_id=None, turn_no=None)
     talks = [e.conversation_id for e in events] + [m.conversation_id for m in messages]
@@ -130,9 +163,11 @@ async def _explain(tx: Tx, id_: UUID, key: str) -> list[str]:
     if talk is not None:
         lines += await _turn_lines(tx, talk, turn_no)
     attempts = await tx.all(ATTEMPTS, message_ids=[m.id for m in messages])
+    waits = {w.id: w for w in await tx.all(WAITS, ids=[m.id for m in messages if m.state == "queued"], now=now)}
     for message in messages:
         lines += [
             _message_line(message),
+            *(f"  why: {why}" for why in _why(message, waits.get(message.id), now)),
             *(_attempt_line(a) for a in attempts if a.message_id == message.id),
             *_status_lines(message),
         ]
@@ -172,10 +207,39 @@ def _message_line(m: MessageRow) -> str:
     )
 
 
+def _why(m: MessageRow, waits: Waits | None, now: dt.datetime) -> list[str]:
+    """What made it so, in words."""
+    if m.state == "withdrawn":
+        return [_WITHDRAWN.get(m.reason or "", m.reason or "")]
+    if m.state == "failed":
+        code = CODES.get(m.code or 0)
+        return [f"WhatsApp refused it: {code.meaning}"] if code and m.code is not None else []
+    if m.state == "queued":
+        return list(_waiting(m, waits, now)) or ["it is due: its sender takes it as the pace allows"]
+    return [_STATES[m.state]] if m.state in _STATES else []
+
+
+def _waiting(m: MessageRow, w: Waits | None, now: dt.datetime) -> Iterator[str]:
+    if w is None:
+        return
+    if w.held_at is not None:
+        yield f"nobody sends since {_at(w.held_at)}: see `atendeja resume-sending`"
+    if w.stopped_code is not None and w.stopped_until is not None:
+        yield f"the number is stopped by code {w.stopped_code}, and tried again at {_at(w.stopped_until)}"
+    if m.category == "marketing" and w.marketing_code is not None and w.marketing_until is not None:
+        yield f"the number's marketing is stopped by code {w.marketing_code}, and tried again at {_at(w.marketing_until)}"
+    if w.hold is not None:
+        yield f"what had it sent is held: {w.hold}"
+    if w.behind:
+        yield "another message of the conversation goes first"
+    if m.not_before > now:
+        yield f"it is tried again at {_at(m.not_before)}"
+
+
 def _attempt_line(a: AttemptRow) -> str:
     took = "" if a.ended_at is None else f" after {(a.ended_at - a.claimed_at).total_seconds() * 1000:.0f} ms"
     why = f" ({a.code}: {a.detail})" if a.code is not None else f" ({a.detail})" if a.detail else ""
-    left = "" if a.first_byte_at else ", no byte left us"
+    left = ", no byte left us" if a.state in ("not_sent", "abandoned") else ""
     return f"  attempt {a.n} {a.id} claimed {_at(a.claimed_at)}: {a.state}{took}{why}{left}" + (f", {a.wamid}" if a.wamid else "")
 
 

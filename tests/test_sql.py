@@ -45,6 +45,9 @@ async def test_statements_prepare_and_fit_their_structs(rt: Runtime, concept: st
 
 
 WALKS = {
+    "dead_letters.count": "an index of dead letters, for the command line",
+    "dead_letters.newest": "an index of dead letters, for the command line",
+    "dead_letters.pick": "an index of dead letters, for the command line",
     "flows.definitions": "a tenant has a handful of flows",
     "flows.listing": "a tenant has a handful of flows",
     "flows.point": "a tenant has a handful of flows",
@@ -52,7 +55,11 @@ WALKS = {
     "numbers.by_ids": "a tenant has a handful of numbers",
     "numbers.everyone": "a tenant has a handful of numbers",
     "numbers.go_on": "a tenant has a handful of numbers",
+    "numbers.go_on_with_marketing": "a tenant has a handful of numbers",
+    "numbers.raise_rate": "a tenant has a handful of numbers",
     "numbers.stop": "a tenant has a handful of numbers",
+    "numbers.stop_marketing": "a tenant has a handful of numbers",
+    "reporting.waits": "a tenant has a handful of numbers",
     "ledger.doubt": "an index of what is on the wire or in doubt",
     "ledger.doubt_number": "an index of what is on the wire or in doubt, at a change of hands",
     "ledger.drop_orphans": "retention, once a day",

@@ -19,6 +19,15 @@ SELECT step_no, node, trace FROM step WHERE tenant_id = :tenant_id AND conversat
 -- name: conversation
 SELECT id, state, owner, queue, human_at, window_until, turn_no, contact_id, number_id FROM conversation WHERE tenant_id = :tenant_id AND id = :id;
 
+-- name: waits
+-- What keeps these queued messages from going now. (By id alone: their state would lead the planner through all that is queued.)
+SELECT m.id, g.held_at, n.stopped_until, n.stopped_code, n.marketing_until, n.marketing_code, h.reason AS hold,
+       m.seq IS NOT NULL AND EXISTS (SELECT FROM message p WHERE p.tenant_id = m.tenant_id AND p.conversation_id = m.conversation_id AND p.seq < m.seq
+           AND (p.state IN ('queued', 'sending') OR (p.state = 'in_doubt' AND p.doubt_at > :now::timestamptz - interval '10 seconds'))) AS behind
+FROM message m JOIN number n ON n.tenant_id = m.tenant_id AND n.id = m.number_id CROSS JOIN guard g
+LEFT JOIN hold h ON h.tenant_id = m.tenant_id AND h.source = m.source AND h.source_id = m.source_id
+WHERE m.tenant_id = :tenant_id AND m.id = ANY (:ids::uuid[]);
+
 -- name: unfinished
 SELECT state, count(*)::int AS messages FROM message WHERE tenant_id = :tenant_id AND state IN ('queued', 'sending', 'in_doubt') GROUP BY state ORDER BY state;
 

@@ -43,6 +43,7 @@ tests:
 
 
 ROOT = Path(__file__).parents[2]
+NOBODY = "01980000-0000-7000-8000-000000000000"
 
 
 class Shell:
@@ -205,6 +206,28 @@ def test_tenants_and_numbers(shell: Shell) -> None:
     assert "one of the two" in shell.refused("number", "add", "--tenant", "loja", *NUMBER)
     shell.done("number", "add", "--tenant", "loja", *NUMBER, "--token-stdin", stdin="segredo\n")
     assert "+5511999990000" in shell.done("number", "list", "--tenant", "loja")
+
+
+def test_dead_letters_are_shown_tried_again_and_discarded(shell: Shell) -> None:
+    shell.done(*TENANT)
+    which = ("--tenant", "loja")
+    assert "no dead letter" in shell.done("dead-letter", "list", *which)
+    assert "there is no tenant 'nope'" in shell.refused("dead-letter", "list", "--tenant", "nope")
+    assert "--most must be 1" in shell.refused("dead-letter", "list", *which, "--most", "0")
+    assert "by their ids, or say --all-of-them" in shell.refused("dead-letter", "replay", *which)
+    assert "by their ids, or say --all-of-them" in shell.refused("dead-letter", "discard", NOBODY, *which, "--all-of-them")
+    assert f"no dead letter of loja that this may be done with: {NOBODY}" in shell.refused("dead-letter", "replay", NOBODY, *which)
+    assert "0 are tried again" in shell.done("dead-letter", "replay", *which, "--all-of-them")
+    assert "0 are discarded" in shell.done("dead-letter", "discard", *which, "--all-of-them")
+
+
+def test_a_number_in_coexistence_sends_twenty_a_second_at_most(shell: Shell) -> None:
+    shell.done(*TENANT)
+    add = ("number", "add", "--tenant", "loja", *NUMBER, "--token", "t", "--coexistence")
+    assert "20 messages a second at most" in shell.refused(*add, "--rate", "21")
+    shell.done(*add)
+    shell.done(*add[:-1])  # with a new token; the rate stays
+    assert "20/s" in shell.done("number", "list", "--tenant", "loja")
 
 
 def test_a_number_an_account_or_a_portfolio_of_another_tenant_is_refused_and_nothing_is_written(shell: Shell) -> None:

@@ -91,7 +91,9 @@ class Bell:
         """The present look was begun because somebody in this process rang."""
         self._tell = tell
         self._elsewhere_until = float("-inf")
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
+        self._rings_at = float("-inf")
+        """When it rings by itself, on the loop's clock. (Not asked of the timer: uvloop's has no `when` where that is now.)"""
 
     def ring(self) -> None:
         """There is something to look for."""
@@ -135,10 +137,15 @@ class Bell:
         """Ring later; an earlier appointment is kept."""
         loop = asyncio.get_running_loop()
         when = loop.time() + max(0.0, delay_s)
-        if self._timer is None or self._timer.cancelled() or self._timer.when() <= loop.time() or when < self._timer.when():
-            if self._timer is not None:
-                self._timer.cancel()
-            self._timer = loop.call_at(when, self.ring)
+        if float("-inf") < self._rings_at <= when:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer, self._rings_at = loop.call_at(when, self._keep_appointment), when
+
+    def _keep_appointment(self) -> None:
+        self._rings_at = float("-inf")  # a timer may be early by what its loop rounds
+        self.ring()
 
     def clear(self) -> bool:
         """Forget what woke us until now; True when somebody rang, not only nudged."""

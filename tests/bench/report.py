@@ -47,6 +47,7 @@ FIGURES = (
     Figure("late_at_80", "7", "later than an even pace, at 80/s, p99", "ms", 10),
     Figure("late_at_1000", "7", "later than an even pace, at 1,000/s, p99", "ms", None, 50),
     Figure("cpu_send", "7", "CPU of app and Postgres per send at 1,000/s", "ms", 1.5, 1, digits=2),
+    Figure("overtake", "7b", "a reply beside 100,000 queued marketing messages, p99", "ms", 100),
     Figure("pss_idle", "8", "memory of the process (PSS), idle", "MiB", 100, 70),
     Figure("pss_at_300", "8", "memory of the process (PSS), at 300/s", "MiB", 160, 110),
     Figure("first_reply", "9", "start to first reply", "s", 2, 1, digits=2),

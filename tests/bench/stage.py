@@ -49,7 +49,7 @@ LEFT = """
 QUEUE = """
     WITH contacts AS (
         INSERT INTO contact (tenant_id, id, phone, wa_id, created_at)
-        SELECT $1, gen_random_uuid(), '5521' || (900000000 + n), '5521' || (900000000 + n), now()
+        SELECT $1, gen_random_uuid(), '5521' || (900000000 + $5::int + n), '5521' || (900000000 + $5::int + n), now()
         FROM generate_series(1, $3::int) AS n RETURNING id
     ), talks AS (
         INSERT INTO conversation (tenant_id, id, contact_id, number_id, created_at)
@@ -57,7 +57,7 @@ QUEUE = """
     )
     INSERT INTO message (tenant_id, id, number_id, contact_id, conversation_id, source, source_id, source_no, ordinal, category,
                          policy, content, content_sha256, state, not_before, created_at)
-    SELECT $1, gen_random_uuid(), $2, contact_id, id, 'api', gen_random_uuid(), 0, 0, 'utility', 'at_most_once',
+    SELECT $1, gen_random_uuid(), $2, contact_id, id, 'api', gen_random_uuid(), 0, 0, $4::text, 'at_most_once',
            '{"type": "text", "body": "Seu pedido saiu."}', sha256('x'), 'queued', now(), now() FROM talks
 """
 UNREAD = "SELECT count(*) FROM message WHERE state <> 'read'"
@@ -84,6 +84,7 @@ class Scene:
     def __init__(self, stage: "Stage", database: str, simulator: Child, session: aiohttp.ClientSession) -> None:
         self._stage, self._session = stage, session
         self.database, self.simulator = database, simulator
+        self._queued = 0
 
     @contextlib.asynccontextmanager
     async def serving(self, role: str = "all", *, ready: bool = True, statuses: bool = True) -> AsyncIterator[Child]:
@@ -107,15 +108,16 @@ class Scene:
         assert response.status == 200, answer
         return answer
 
-    async def queue(self, rate: int, count: int) -> None:
-        """Queue so many messages for the first shop's number, which may send at this rate, each to somebody else; then ring."""
+    async def queue(self, rate: int, count: int, category: str = "utility") -> None:
+        """Queue so many messages for the first shop's number, which may send at this rate, each to somebody new; then ring."""
         async with self.looking() as admin:
             number = await admin.fetchrow("SELECT tenant_id, id FROM number ORDER BY tenant_id LIMIT 1")
             async with admin.transaction():
                 await admin.execute("UPDATE number SET rate = $1 WHERE id = $2", rate, number["id"])
-                await admin.execute(QUEUE, number["tenant_id"], number["id"], count)
+                await admin.execute(QUEUE, number["tenant_id"], number["id"], count, category, self._queued)
+            self._queued += count
             await admin.execute(
-                "SELECT pg_notify($1, 'number:' || $2::text), pg_notify($1, 'send:' || $2::text)", CHANNEL, number["id"]
+                "SELECT pg_notify($1, 'number:' || $2::text), pg_notify($1, 'send:' || $2::text)", CHANNEL, str(number["id"])
             )
 
     async def replies(self) -> list[Line]:

@@ -4,12 +4,10 @@ import asyncio
 import bisect
 import contextlib
 import datetime as dt
-import math
 import time
 from collections import Counter, defaultdict, deque
 from collections.abc import Awaitable, Callable, Sequence
 
-from atendeja.pacing import BURST_S, EVEN
 from atendeja.simulator.witness import Line
 from tests.bench import watch
 from tests.bench.bodies import TALKATIVE, Texts, body, request
@@ -173,7 +171,7 @@ async def full(stage: Stage, say: Say) -> Values:
 
 async def paced(stage: Stage, say: Say) -> Values:
     """Row 7: a queue for one number that its pace takes so many seconds for, at three rates; by the simulator's log, which is
-    written a tenth of a second before it answers. Late is what goes later than an even pace behind the burst would have it go."""
+    written a tenth of a second before it answers. Late is what goes later than it would at exactly the rate."""
     seconds, sliding, late, cpu_send = [0.0], [0.0], dict[int, float](), 0.0
     for rate in PACES:
         async with stage.scene() as scene, scene.serving(statuses=False) as app:
@@ -190,8 +188,7 @@ async def paced(stage: Stage, say: Say) -> Values:
         seconds.append(max(Counter(int(at) for at in ats).values()) / rate)
         sliding.append(_fullest(ats) / rate)
         cpu_send = used / count * 1000
-        burst = math.ceil(rate * BURST_S)
-        late[rate] = percentile([at - ats[0] - max(0, n - burst) / (rate * EVEN) for n, at in enumerate(ats)], 0.99) * 1000
+        late[rate] = percentile([at - ats[0] - n / rate for n, at in enumerate(ats)], 0.99) * 1000
     return {
         "pace_second": max(seconds),
         "pace_sliding": max(sliding),

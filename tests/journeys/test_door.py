@@ -91,7 +91,9 @@ async def test_whoever_sends_too_much_is_cut_off_and_costs_no_memory(house: Hous
         posts = [asyncio.ensure_future(post) for post in many]
         assert await house.post(world.text("wamid.usual", "oi")) == 200
         answers = await asyncio.gather(*posts)
-    assert {answer[9:12] for answer in answers} == {b"503", b"408"}
+    assert {answer[9:12] for answer in answers} - {b""} == {b"503", b"408"}, (
+        "a reset may overtake the answer to who is still sending"
+    )
     assert await house.count("delivery") == 1
 
 

@@ -116,7 +116,9 @@ class Pair:
 
         async def work(tx: Tx) -> None:
             far = self._office.now.replace(year=now.year + 1)  # whatever its back-off
-            found = await tx.all(sender.CLAIMABLE, number_id=self._office.number_a, now=far, doubt_before=now, most=10_000, seen=0)
+            found = await tx.all(
+                sender.CLAIMABLE, number_id=self._office.number_a, now=far, doubt_before=now, marketing=True, most=10_000, seen=0
+            )
             (message,) = (m for m in found if m.id == self.message_id)
             if (reason := protocol.withdrawal(message, now)) is not None:
                 await tx.run(sender.WITHDRAW, ids=[message.id], reasons=[reason])

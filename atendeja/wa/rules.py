@@ -60,26 +60,32 @@ def problems(content: Content) -> list[str]:
     Meta alone knows whether a template's parameters fit, whether a file is good and whether the window is open.
     """
     try:
+        return [*_unkeepable(content), *_problems(content)]
+    except RecursionError:
+        return ["data: nested too deeply"]
+
+
+def _unkeepable(content: Content) -> Iterator[str]:
+    """Texts that neither JSON nor a database takes: looked for one by one only where there is one."""
+    try:
         strange = _NUL in msgspec.json.encode(content)
     except UnicodeEncodeError:
         strange = True
-    except RecursionError:
-        return ["data: nested too deeply"]
-    return [*(_unkeepable("", msgspec.to_builtins(content)) if strange else ()), *_problems(content)]
+    if strange:
+        yield from _strange("", msgspec.to_builtins(content))
 
 
-def _unkeepable(path: str, value: object) -> Iterator[str]:
-    """Texts that neither JSON nor a database takes."""
+def _strange(path: str, value: object) -> Iterator[str]:
     if isinstance(value, str):
         if "\0" in value or any("\ud800" <= c <= "\udfff" for c in value):
             yield f"{path}: holds a character that is none (NUL or half of a pair)"
     elif isinstance(value, dict):
         for key, inner in value.items():
-            yield from _unkeepable(path, key)
-            yield from _unkeepable(f"{path}.{key}" if path else str(key), inner)
+            yield from _strange(path, key)
+            yield from _strange(f"{path}.{key}" if path else str(key), inner)
     elif isinstance(value, list):
         for index, inner in enumerate(value):
-            yield from _unkeepable(f"{path}[{index}]", inner)
+            yield from _strange(f"{path}[{index}]", inner)
 
 
 def _problems(content: Content) -> Iterator[str]:

@@ -216,3 +216,9 @@ def template(**keys: Any) -> Template:
 )
 def test_problems(content: Content, expected: list[str]) -> None:
     assert problems(content) == expected
+
+
+def test_no_depth_is_more_than_an_answer() -> None:
+    """Where Python's own depth ends is nobody's to know: on either side of it there is one problem."""
+    for levels in range(800, 1050):
+        assert len(problems(form(data={"a": deep(levels), "b": "\0"}))) == 1, levels

@@ -32,6 +32,8 @@ RANK = {
 }
 
 MAX_TRIES_ALONE = 3
+WINDOW_CLOSED = 131047
+"""Meta's code for a free-form message after the customer's 24 hours."""
 
 
 class NewEvent(Struct, frozen=True):
@@ -127,6 +129,8 @@ class NewMessage(Struct, frozen=True):
     seq: int | None
     attempt_id: UUID | None = None
     """Its first attempt, when its sender has taken it already."""
+    fallback: msgspec.Raw | None = None
+    """JSON: what goes in its place when the window is closed, see outbound.fallback."""
 
 
 class Echo(Struct, frozen=True):
@@ -286,11 +290,12 @@ DROP_ORPHANS = query("ledger.drop_orphans", Nothing)
 
 
 class Applied(Struct):
-    """What reports did: how many messages they were about, and the numbers of those that nobody knew the fate of until now,
-    whose successors may go."""
+    """What reports did: how many messages they were about, the numbers of those that nobody knew the fate of until now, whose
+    successors may go, and which messages met a closed window."""
 
     messages: int = 0
     settled: set[UUID] = set()
+    closed: set[UUID] = set()
     duplicates: int = 0
     """Attempts that WhatsApp turned out to have accepted although it had accepted another of their message."""
 
@@ -309,7 +314,8 @@ async def apply_reports(tx: Tx, reports: Sequence[Report], now: dt.datetime) -> 
     duplicates = await _lift(tx, reduce_reports(triples), list(settled.values()), now) if triples else 0
     await _keep_orphans(tx, [r for r in reports if r not in found and r not in echoes], now)
     released = {a.number_id for a in found.values() if a.id in settled}
-    return Applied(len({message_id for message_id, *_ in triples}), released, duplicates)
+    closed = {message_id for message_id, _, r in triples if r.code == WINDOW_CLOSED}
+    return Applied(len({message_id for message_id, *_ in triples}), released, closed, duplicates)
 
 
 async def _lift(tx: Tx, lifts: Sequence[Lift], settled: Sequence[Settled], now: dt.datetime) -> int:
@@ -356,8 +362,8 @@ async def _keep_orphans(tx: Tx, reports: Sequence[Report], now: dt.datetime) -> 
         )
 
 
-async def join_orphans(tx: Tx, keys: Sequence[tuple[UUID, str]], now: dt.datetime) -> int:
-    """Apply the statuses that came before their message was known, now that it is. Returns how many messages they lifted.
+async def join_orphans(tx: Tx, keys: Sequence[tuple[UUID, str]], now: dt.datetime) -> Applied:
+    """Apply the statuses that came before their message was known, now that it is.
 
     The messages are locked before the kept statuses are touched, as everywhere.
     """
@@ -366,7 +372,7 @@ async def join_orphans(tx: Tx, keys: Sequence[tuple[UUID, str]], now: dt.datetim
     ids |= {e.id for e in await tx.all(ECHOES_BY_WAMID, **places)}
     await tx.all(LOCK_MESSAGES, ids=sorted(ids))
     taken = await tx.all(TAKE_ORPHANS, **places)
-    return (await apply_reports(tx, [msgspec.json.decode(o.content, type=Report) for o in taken], now)).messages
+    return await apply_reports(tx, [msgspec.json.decode(o.content, type=Report) for o in taken], now)
 
 
 async def wait_for_commits(tx: Tx, claimed: Sequence[tuple[UUID, UUID]], others: Iterable[UUID] = ()) -> None:

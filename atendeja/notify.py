@@ -15,6 +15,7 @@ Kind = Literal[
     "event_dead",
     "number_stopped",
     "marketing_stopped",
+    "template_stopped",
     "message_failed",
     "flow_trouble",
     "delivery_quarantined",

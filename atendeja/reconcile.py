@@ -15,7 +15,7 @@ from uuid import UUID
 import structlog
 from msgspec import Struct
 
-from atendeja import ledger, queue
+from atendeja import ledger, outbound, queue
 from atendeja.db import Nothing, Tx, query
 from atendeja.errors import Unavailable
 from atendeja.outbound import protocol
@@ -137,10 +137,13 @@ class Reconciler:
             log.warning("messages_unsettled", tenant_id=tenant_id, in_doubt=doubted, ends=dict(found))
 
     async def _join(self, tenant_id: int, keys: list[tuple[UUID, str]], now: dt.datetime) -> None:
-        async def work(tx: Tx) -> int:
-            return await ledger.join_orphans(tx, keys, now)
+        async def work(tx: Tx) -> tuple[int, set[UUID]]:
+            applied = await ledger.join_orphans(tx, keys, now)
+            return applied.messages, await outbound.fall_back(tx, applied.closed, now, self._rt.new_id)
 
-        joined = await self._rt.db.transact(tenant_id, work)
+        joined, fell_back = await self._rt.db.transact(tenant_id, work)
+        for number_id in fell_back:
+            self._rt.bells.ring_number(number_id)
         log.info("statuses_joined", tenant_id=tenant_id, messages=joined)
 
 

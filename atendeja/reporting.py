@@ -50,6 +50,8 @@ class MessageRow(Struct, frozen=True):
     played_at: dt.datetime | None
     failed_at: dt.datetime | None
     conversation_id: UUID
+    other_id: UUID | None
+    """The template in its place, or in whose place it went."""
 
 
 class AttemptRow(Struct, frozen=True):
@@ -81,6 +83,9 @@ class ConversationRow(Struct, frozen=True):
     turn_no: int
     contact_id: UUID
     number_id: UUID
+    entry_at: dt.datetime | None
+    """When the customer last came by an ad."""
+    free_until: dt.datetime | None
 
 
 class Waits(Struct, frozen=True):
@@ -92,6 +97,8 @@ class Waits(Struct, frozen=True):
     stopped_code: int | None
     marketing_until: dt.datetime | None
     marketing_code: int | None
+    template_until: dt.datetime | None
+    template_code: int | None
     hold: str | None
     behind: bool
 
@@ -180,6 +187,9 @@ async def _turn_lines(tx: Tx, talk: UUID, turn_no: int | None) -> list[str]:
     window = "never opened" if row.window_until is None else f"open until {_at(row.window_until)}"
     owner = row.owner if row.queue is None else f"{row.owner} (queue {row.queue})"
     lines = [f"conversation {row.id} {row.state}, owner {owner}, window {window}"]
+    if row.entry_at is not None:
+        free = "free once it is answered within a day" if row.free_until is None else f"free until {_at(row.free_until)}"
+        lines.append(f"the customer came by an ad {_at(row.entry_at)}: {free}")
     if turn_no is not None:
         lines.append(f"turn {turn_no}")
         lines += [f"  step {s.step_no} {_step(s)}" for s in await tx.all(STEPS, conversation_id=talk, turn_no=turn_no)]
@@ -202,7 +212,8 @@ def _event_line(e: EventRow) -> str:
 
 def _message_line(m: MessageRow) -> str:
     why = f" ({m.reason})" if m.reason else f" ({m.code}: {m.detail})" if m.code is not None else ""
-    return f"message {m.id} {m.category} of {m.source} {m.source_no}.{m.ordinal}, queued {_at(m.created_at)}: {m.state}{why}" + (
+    place = f" in place of message {m.other_id}" if m.ordinal < 0 else f" {m.source_no}.{m.ordinal}"
+    return f"message {m.id} {m.category} of {m.source}{place}, queued {_at(m.created_at)}: {m.state}{why}" + (
         ", held for quality assessment" if m.held else ""
     )
 
@@ -210,13 +221,17 @@ def _message_line(m: MessageRow) -> str:
 def _why(m: MessageRow, waits: Waits | None, now: dt.datetime) -> list[str]:
     """What made it so, in words."""
     if m.state == "withdrawn":
-        return [_WITHDRAWN.get(m.reason or "", m.reason or "")]
+        return [_WITHDRAWN.get(m.reason or "", m.reason or ""), *_other(m)]
     if m.state == "failed":
         code = CODES.get(m.code or 0)
-        return [f"WhatsApp refused it: {code.meaning}"] if code and m.code is not None else []
+        return [*([f"WhatsApp refused it: {code.meaning}"] if code and m.code is not None else []), *_other(m)]
     if m.state == "queued":
         return list(_waiting(m, waits, now)) or ["it is due: its sender takes it as the pace allows"]
     return [_STATES[m.state]] if m.state in _STATES else []
+
+
+def _other(m: MessageRow) -> list[str]:
+    return [] if m.other_id is None or m.ordinal < 0 else [f"a template went in its place: message {m.other_id}"]
 
 
 def _waiting(m: MessageRow, w: Waits | None, now: dt.datetime) -> Iterator[str]:
@@ -228,6 +243,8 @@ def _waiting(m: MessageRow, w: Waits | None, now: dt.datetime) -> Iterator[str]:
         yield f"the number is stopped by code {w.stopped_code}, and tried again at {_at(w.stopped_until)}"
     if m.category == "marketing" and w.marketing_code is not None and w.marketing_until is not None:
         yield f"the number's marketing is stopped by code {w.marketing_code}, and tried again at {_at(w.marketing_until)}"
+    if w.template_code is not None and w.template_until is not None:
+        yield f"the template is stopped by code {w.template_code}, and tried again at {_at(w.template_until)}"
     if w.hold is not None:
         yield f"what had it sent is held: {w.hold}"
     if w.behind:
@@ -267,3 +284,23 @@ async def load_unfinished(tx: Tx) -> dict[str, int]:
 async def load_states(tx: Tx, wamids: list[str]) -> dict[str, str]:
     """wamid → state, for those of the transaction's tenant."""
     return {row.wamid: row.state for row in await tx.all(STATES, wamids=wamids)}
+
+
+class Spent(Struct, frozen=True):
+    """How many messages of a day WhatsApp has priced, and how many of them are on its bill; `campaign_id` of campaigns only."""
+
+    day: dt.date
+    category: str | None
+    type: str | None
+    source: str
+    campaign_id: UUID | None
+    messages: int
+    billable: int
+
+
+SPEND = query("reporting.spend", Spent)
+
+
+async def load_spend(tx: Tx, timezone: str, since: dt.datetime, until: dt.datetime) -> list[Spent]:
+    """What WhatsApp counted from `since` to before `until`, by the tenant's days. It names no price; that is in Meta's list."""
+    return await tx.all(SPEND, timezone=timezone, since=since, until=until)

@@ -229,7 +229,7 @@ async def test_an_orphan_is_kept_once_and_joined_when_its_message_is_known(books
     assert {(tenant, key) for tenant, keys in found.items() for key in keys} == {(books.world.a, (books.number_id, "w1"))}
 
     async def join(tx: Tx) -> int:
-        return await ledger.join_orphans(tx, found[books.world.a], books.rt.now())
+        return (await ledger.join_orphans(tx, found[books.world.a], books.rt.now())).messages
 
     assert await books.rt.db.transact(books.world.a, join) == 1
     assert await books.rows("SELECT 1 FROM status_orphan") == []

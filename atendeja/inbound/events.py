@@ -18,7 +18,7 @@ from uuid import UUID, uuid5
 import msgspec
 from msgspec import Struct
 
-from atendeja import consent, contacts, failpoints, ledger, numbers
+from atendeja import consent, contacts, failpoints, ledger, numbers, outbound
 from atendeja.contacts import Person
 from atendeja.db import Tx
 from atendeja.flow import words
@@ -204,9 +204,10 @@ async def write(tx: Tx, rt: Runtime, arrived: Sequence[Arrived]) -> Wrote:
         await _write_plans(tx, rt, run, wrote, now)
     reports = [r for a in arrived if (r := report(a, rt.callback_keys)) is not None]
     applied = await ledger.apply_reports(tx, reports, now)
+    fell_back = await outbound.fall_back(tx, applied.closed, now, rt.new_id)
     for waba_id, display_number in wrote.raised:  # a number's row is the last in the order of locks
         wrote.changed += await numbers.raise_rate(tx, waba_id, display_number)
-    wrote.statuses, wrote.released, wrote.duplicates = applied.messages, applied.settled, applied.duplicates
+    wrote.statuses, wrote.released, wrote.duplicates = applied.messages, applied.settled | fell_back, applied.duplicates
     failpoints.reach("digest.before_commit")
     return wrote
 

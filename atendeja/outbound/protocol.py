@@ -11,6 +11,7 @@ from typing import Literal
 from uuid import UUID
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from atendeja.wa.reply import Accepted, Misconfigured, Throttled, Unavailable, Undeliverable, Unsettled, Verdict
 
@@ -26,10 +27,12 @@ SLOW_S = 1.0
 """A number that is told to slow down pauses so long, and as much again by chance."""
 NUMBER_STOP_S = 60
 """After a refusal that concerns the number the next message is tried this much later, as a probe."""
-
-
 MARKETING_STOP_S = 3600
 """After a refusal that concerns the number's marketing one more is tried this much later."""
+STALE_AFTER = dt.timedelta(minutes=10)
+"""A one-time code is of no use to anybody later: as long as Meta itself keeps one for a telephone that is off."""
+WRONG_PARAMETERS = frozenset({132000, 132018})
+"""Codes by which a template is at odds with this message's parameters: others of it may be right, this one never is."""
 
 
 class Candidate(Struct, frozen=True):
@@ -65,10 +68,12 @@ def withdrawal(message: Candidate, now: dt.datetime) -> WithdrawalReason | None:
     """Why this message must not go any more; None when it may.
 
     Marketing is withdrawn when the person has opted out, a bot's reply when somebody took the conversation over after it was
-    written, a free-form message when the 24 hours are over, by our clock or by Meta's.
+    written, a free-form message when the 24 hours are over, by our clock or by Meta's, a one-time code when it is stale.
     """
     if message.opted_out:
         return "opted_out"
+    if message.category == "authentication" and now - (message.queued_at or message.created_at) >= STALE_AFTER:
+        return "stale"
     if message.source == "turn" and message.taken_at is not None and message.taken_at >= message.created_at:
         return "human"
     if message.category == "service" and (message.closed or message.window_until is None or message.window_until <= now):
@@ -132,6 +137,8 @@ class Settlement(Struct, frozen=True):
     """The number cannot send until something about it changes: a notice, and probes."""
     stop_marketing: bool = False
     """The number's marketing waits, and nothing else: a notice, and probes."""
+    stop_template: bool = False
+    """The account's messages of this template wait: a notice, and probes."""
     slow_pair: bool = False
 
 
@@ -164,6 +171,10 @@ def settle(verdict: Verdict, message: Candidate, now: dt.datetime, jitter: float
             return Settlement("refused", "queued", code, detail, retry_s=float(MARKETING_STOP_S), stop_marketing=True)
         case Misconfigured(scope="campaign", code=code, detail=detail):
             return Settlement("refused", "failed", code, detail, stop_marketing=True)
+        case Misconfigured(scope="template", code=code, detail=detail) if message.category != "service":
+            if code in WRONG_PARAMETERS:
+                return Settlement("refused", "failed", code, detail, stop_template=True)
+            return _again(Settlement("refused", "queued", code, detail, stop_template=True), message, now, jitter)
         case Misconfigured(code=code, detail=detail):
             return Settlement("refused", "failed", code, detail)
         case Unavailable(reason=reason, code=code, tries=tries) if tries is not None and message.attempt_no >= tries:
@@ -180,9 +191,6 @@ def settle(verdict: Verdict, message: Candidate, now: dt.datetime, jitter: float
 
 def _again(settlement: Settlement, message: Candidate, now: dt.datetime, jitter: float) -> Settlement:
     if now - (message.queued_at or message.created_at) >= GIVE_UP_AFTER:
-        return Settlement(settlement.attempt, "failed", settlement.code, settlement.detail)
+        return replace(settlement, message="failed")
     wait_s = BACKOFF_S[min(message.attempt_no, len(BACKOFF_S) - 1)] * (0.75 + jitter / 2)
-    return Settlement(
-        settlement.attempt, "queued", settlement.code, settlement.detail, retry_s=wait_s,
-        slow_number_s=settlement.slow_number_s, slow_pair=settlement.slow_pair,
-    )  # fmt: skip
+    return replace(settlement, retry_s=wait_s)

@@ -15,10 +15,11 @@ from atendeja import ledger
 from atendeja.db import Tx
 from atendeja.errors import Refused
 from atendeja.ledger import NewMessage
+from atendeja.outbound.fallback import Fallback
 from atendeja.outbound.lending import Lending
 from atendeja.outbound.protocol import Candidate
 from atendeja.wa import rules
-from atendeja.wa.content import Content, Read
+from atendeja.wa.content import Content, Read, Template
 
 
 class Ready(Struct, frozen=True):
@@ -34,7 +35,7 @@ class Ready(Struct, frozen=True):
 class Outgoing(Struct, frozen=True):
     """A message somebody wants to send. `(source, source_id, source_no, ordinal)` is its key: the same twice is one message.
 
-    turn: the conversation, the turn's number; campaign: the recipient, 0; api: the idempotency key, 0.
+    turn: the conversation, the turn's number; campaign: the campaign, the recipient's number in it; api: the idempotency key, 0.
     `seq` is its place among the conversation's service messages, drawn under the contact's lock; marketing has none.
     """
 
@@ -49,6 +50,8 @@ class Outgoing(Struct, frozen=True):
     seq: int | None
     category: Literal["service", "utility", "authentication", "marketing"] = "service"
     ready: Ready | None = None
+    fallback: Fallback | None = None
+    """What goes in its place when its window is closed: of a service message only."""
 
 
 def prepare(messages: Sequence[Outgoing], now: dt.datetime, new_id: Callable[[], UUID], lending: Lending) -> list[NewMessage]:
@@ -58,9 +61,7 @@ def prepare(messages: Sequence[Outgoing], now: dt.datetime, new_id: Callable[[],
     What is ready and has its sender in this process is claimed, to be posted after the COMMIT.
     """
     for message in messages:
-        if isinstance(message.content, Read):
-            raise Refused("content_invalid", "a mark of having read is no message")
-        if wrong := rules.problems(message.content):
+        if wrong := _problems(message):
             raise Refused("content_invalid", "; ".join(wrong))
     n = Counter(m.conversation_id for m in messages)
     return [_row(m, new_id(), now, lending, followed=n[m.conversation_id] > 1) for m in messages]
@@ -73,6 +74,20 @@ async def put(
     lending = lending or Lending()
     made = prepare(messages, now, new_id, lending)
     lending.keep(await ledger.queue_messages(tx, made, now, lending.boot, lending.seen))
+
+
+def _problems(message: Outgoing) -> list[str]:
+    content, fallback = message.content, message.fallback
+    if isinstance(content, Read):
+        return ["a mark of having read is no message"]
+    found = rules.problems(content)
+    if isinstance(content, Template) and message.category == "service":
+        found.append("category: a template is sent as utility, authentication or marketing")
+    if fallback is not None:
+        found += [f"fallback.template.{problem}" for problem in rules.problems(fallback.template)]
+        if message.category != "service":
+            found.append("fallback: only a service message needs one, all others go when the window is closed too")
+    return found
 
 
 def _row(m: Outgoing, id_: UUID, now: dt.datetime, lending: Lending, *, followed: bool) -> NewMessage:
@@ -90,6 +105,7 @@ def _row(m: Outgoing, id_: UUID, now: dt.datetime, lending: Lending, *, followed
         msgspec.Raw(content),
         hashlib.sha256(content).digest(),
         m.seq,
+        fallback=None if m.fallback is None else msgspec.Raw(msgspec.json.encode(m.fallback)),
     )
     if m.ready is None:
         return row

@@ -23,10 +23,12 @@ from atendeja.gathering import Gathering
 from atendeja.notify import notice
 from atendeja.numbers import Number
 from atendeja.outbound import health, outcomes, protocol
+from atendeja.outbound.fallback import fall_back
 from atendeja.outbound.health import Health
 from atendeja.outbound.outcomes import Claim, Done
 from atendeja.outbound.post import post
 from atendeja.outbound.protocol import Candidate, Settlement
+from atendeja.outbound.templates import Templates
 from atendeja.pacing import Pace, Pair
 from atendeja.queue import Bell
 from atendeja.runtime import Runtime
@@ -100,7 +102,7 @@ class Sender:
         self._look = True
         """Something may be due that we have not seen: somebody rang, the sweep is due, or the last look did not take all."""
         self._taken_over = False
-        self._health = Health(number)
+        self._health, self._templates = Health(number), Templates(number.waba_id)
         self._read_at = rt.monotonic()
         """When the number's row was last read, on the monotonic clock."""
         self._let_go = False
@@ -161,7 +163,7 @@ class Sender:
             return None
         if self._look or self._budget(instant) <= 0:  # what waits already goes first
             return None
-        if protocol.withdrawal(message, self._rt.now()) is not None:
+        if protocol.withdrawal(message, self._rt.now()) is not None or self._templates.wait_s(message, self._rt.now()) > 0:
             return None
         pair = self._pair(message.contact_id)
         if pair.wait_s(instant) > 0 or (message.phone is None and message.user_id is None):
@@ -185,6 +187,7 @@ class Sender:
 
         async def work(tx: Tx) -> list[Recent]:
             await tx.run(DOUBT_NUMBER, number_id=self._number.id, now=self._rt.now())
+            await self._templates.load(tx)
             return await tx.all(RECENT_ATTEMPTS, number_id=self._number.id, since=self._rt.now() - RECENT, slow_codes=SLOW_CODES)
 
         recent = await self._rt.db.transact(self._tenant_id, work)
@@ -201,7 +204,13 @@ class Sender:
 
     async def _read_again(self) -> None:
         """The number's row has perhaps been changed: another token, another rate, no longer stopped."""
-        (number,) = await self._rt.db.transact(self._tenant_id, lambda tx: numbers.load(tx, [self._number.id]))
+
+        async def work(tx: Tx) -> Number:
+            await self._templates.load(tx)
+            (number,) = await numbers.load(tx, [self._number.id])
+            return number
+
+        number = await self._rt.db.transact(self._tenant_id, work)
         self._rt.bells.changed.discard(self._number.id)
         self._read_at = self._rt.monotonic()
         if number.token != self._number.token:
@@ -343,18 +352,23 @@ class Sender:
         claims: list[Claim] = []
         withdrawn: dict[UUID, protocol.WithdrawalReason | None] = {}
         waits: dict[UUID, float] = {}
+        stopped: set[UUID] = set()
         for message in candidates:
             pair = self._pair(message.contact_id)
             if (reason := protocol.withdrawal(message, now)) is not None:
                 withdrawn[message.id] = None if message.doubtful else reason
+            elif (wait_s := self._templates.wait_s(message, now)) > 0:
+                waits[message.id] = wait_s
+                stopped.add(message.id)
             elif (wait_s := pair.wait_s(instant)) > 0:
                 waits[message.id] = wait_s
             elif len(claims) < room and (message.category != "marketing" or room_for_marketing > 0):
                 pair.take(instant)
                 room_for_marketing -= message.category == "marketing"
                 claims.append(Claim(self._rt.new_attempt_id(), message, followed=message.category != "marketing"))
+                self._templates.claimed(claims[-1], now)
         self._pace.take(instant, len(claims), marketing=sum(claim.marketing for claim in claims))
-        await self._write_claims(tx, claims, withdrawn, waits, now)
+        await self._write_claims(tx, claims, withdrawn, waits, stopped, now)
         return claims, full or len(claims) + len(waits) < len(candidates)
 
     async def _write_claims(
@@ -363,17 +377,21 @@ class Sender:
         claims: Sequence[Claim],
         withdrawn: dict[UUID, protocol.WithdrawalReason | None],
         waits: dict[UUID, float],
+        stopped: set[UUID],
         now: dt.datetime,
     ) -> None:
         if withdrawn:
             await tx.run(WITHDRAW, ids=list(withdrawn), reasons=list(withdrawn.values()))
+            closed = [id_ for id_, reason in withdrawn.items() if reason == "window_closed"]
+            await fall_back(tx, closed, now, self._rt.new_id)
             for reason in withdrawn.values():
                 if reason is None:
                     self._rt.meter.count("messages_unknown")
                 else:
                     self._rt.meter.count("messages_withdrawn", label=reason)
         if waits:
-            await tx.run(DEFER, ids=list(waits), ats=[now + dt.timedelta(seconds=s) for s in waits.values()])
+            ats = [now + dt.timedelta(seconds=s) for s in waits.values()]
+            await tx.run(DEFER, ids=list(waits), ats=ats, places_kept=[id_ not in stopped for id_ in waits])
             self._bell.ring_in(min(waits.values()))
         if claims:
             intents = [Intent(c.message.id, c.attempt_id, c.message.contact_id, c.n) for c in claims]
@@ -393,16 +411,20 @@ class Sender:
         """True when a successor of one of these may go."""
         now = self._rt.now()
         recorded = await outcomes.record(tx, done, now)
+        closed = {d.claim.message.id for d in done if d.settlement.code == ledger.WINDOW_CLOSED}
+        fell_back = await fall_back(tx, closed, now, self._rt.new_id)
+        await self._templates.write(tx)
         await self._health.write(tx, self._number.id, done, now)
         self._duplicates = recorded.duplicates
-        return recorded.successors
+        return recorded.successors or bool(fell_back)
 
     def _learn(self, claim: Claim, settlement: Settlement) -> None:
         """What the pace takes from an answer at once, before it is recorded."""
         instant = self._rt.monotonic()
         if settlement.slow_number_s is not None:
             self._pace.refused(instant, settlement.slow_number_s)
-        if self._health.learn(claim, settlement, self._rt.now()):
+        goes_on = self._health.learn(claim, settlement, self._rt.now())
+        if self._templates.learn(claim, settlement, self._rt.now()) or goes_on:
             self._bell.ring()
         if settlement.slow_pair:
             self._pair(claim.message.contact_id).refused(instant)
@@ -424,6 +446,11 @@ class Sender:
         """These are recorded: people should know of a stop."""
         for kind, code in self._health.wrote(done):
             notice(self._rt.meter, kind, tenant_id=self._tenant_id, number_id=str(self._number.id), code=code)
+        for stop in self._templates.wrote():
+            notice(
+                self._rt.meter, "template_stopped", tenant_id=self._tenant_id, number_id=str(self._number.id), code=stop.code,
+                template=stop.name, language=stop.language,
+            )  # fmt: skip
 
     def _pair(self, contact_id: UUID) -> Pair:
         pair = self._pairs.get(contact_id)

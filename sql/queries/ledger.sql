@@ -9,11 +9,12 @@ WITH new AS (
     FROM json_to_recordset(:records::json) AS e (id uuid, number_id uuid, contact_id uuid, conversation_id uuid, key text, kind text, arrival bigint, position int,
                                               content jsonb, sent_at timestamptz, received_at timestamptz, reason text)
     ORDER BY e.number_id, e.key ON CONFLICT (tenant_id, number_id, key) DO NOTHING
-    RETURNING id, state, conversation_id, contact_id, least(sent_at, received_at) + interval '24 hours' AS until
+    RETURNING id, state, conversation_id, contact_id, least(sent_at, received_at) + interval '24 hours' AS until,
+              CASE WHEN content ? 'referral' THEN least(sent_at, received_at) END AS entry_at
 ), heard AS (
-    SELECT conversation_id, contact_id, max(until) AS until FROM new WHERE state = 'unhandled' GROUP BY conversation_id, contact_id
+    SELECT conversation_id, contact_id, max(until) AS until, max(entry_at) AS entry_at FROM new WHERE state = 'unhandled' GROUP BY conversation_id, contact_id
 ), opened AS (
-    UPDATE conversation c SET state = 'open', window_until = greatest(c.window_until, h.until)
+    UPDATE conversation c SET state = 'open', window_until = greatest(c.window_until, h.until), entry_at = greatest(c.entry_at, h.entry_at)
     FROM heard h WHERE c.tenant_id = :tenant_id AND c.id = h.conversation_id
 ), due AS (
     UPDATE contact c SET due_at = least(c.due_at, :now) FROM (SELECT DISTINCT contact_id FROM heard) AS h
@@ -42,12 +43,12 @@ put AS (
     SELECT r.*, CASE WHEN (SELECT g.held_at IS NULL AND g.mark >= :seen FROM guard g WHERE g.one) THEN r.attempt_id END AS claim_id
     FROM json_to_recordset(:messages::json)
       AS r (id uuid, number_id uuid, contact_id uuid, conversation_id uuid, source text, source_id uuid, source_no bigint, ordinal int, category text,
-            content jsonb, sha256 text, seq bigint, attempt_id uuid)
+            content jsonb, sha256 text, seq bigint, fallback jsonb, attempt_id uuid)
 ), queued AS (
     INSERT INTO message (tenant_id, id, number_id, contact_id, conversation_id, source, source_id, source_no, ordinal, category, policy, content, content_sha256,
-                         seq, state, attempt_no, not_before, created_at)
+                         seq, fallback, state, attempt_no, not_before, created_at)
     SELECT :tenant_id, p.id, p.number_id, p.contact_id, p.conversation_id, p.source, p.source_id, p.source_no, p.ordinal, p.category,
-           CASE WHEN p.category = 'service' THEN 'at_least_once' ELSE 'at_most_once' END, p.content, decode(p.sha256, 'base64'), p.seq,
+           CASE WHEN p.category = 'service' THEN 'at_least_once' ELSE 'at_most_once' END, p.content, decode(p.sha256, 'base64'), p.seq, p.fallback,
            CASE WHEN p.claim_id IS NULL THEN 'queued' ELSE 'sending' END, CASE WHEN p.claim_id IS NULL THEN 0 ELSE 1 END,
            :now::timestamptz, :now::timestamptz
     FROM put p ORDER BY p.source, p.source_id, p.source_no, p.ordinal
@@ -159,7 +160,9 @@ UPDATE message m SET state = CASE WHEN n.reason IS NULL THEN 'unknown' ELSE 'wit
 WHERE m.tenant_id = :tenant_id AND m.id = n.id;
 
 -- name: defer
-UPDATE message m SET not_before = n.at FROM unnest(:ids::uuid[], :ats::timestamptz[]) AS n (id, at)
+-- What waits for its template gives up its place: the conversation goes on without it.
+UPDATE message m SET not_before = n.at, seq = CASE WHEN n.place_kept THEN m.seq END
+FROM unnest(:ids::uuid[], :ats::timestamptz[], :places_kept::boolean[]) AS n (id, at, place_kept)
 WHERE m.tenant_id = :tenant_id AND m.id = n.id;
 
 -- name: record_outcomes
@@ -193,6 +196,13 @@ SELECT EXISTS (SELECT FROM n CROSS JOIN LATERAL (
     SELECT count(*)::int FROM n JOIN locked l ON l.id = n.message_id WHERE l.attempt_no > 1 AND n.wamid IS NOT NULL
     AND EXISTS (SELECT FROM attempt o WHERE o.tenant_id = :tenant_id AND o.message_id = n.message_id AND o.id <> n.attempt_id AND o.wamid IS NOT NULL)
 ) AS duplicates;
+
+-- name: owed_fallbacks
+-- Of messages that this transaction has moved: those that met a closed window and were given something to go in their place. (By id
+-- alone: the state would lead the planner through all that is withdrawn.)
+SELECT id, number_id, contact_id, conversation_id, source, source_id, source_no, ordinal, seq, fallback FROM message
+WHERE tenant_id = :tenant_id AND id = ANY (:ids::uuid[]) AND fallback IS NOT NULL
+  AND CASE WHEN state = 'withdrawn' THEN reason = 'window_closed' ELSE state = 'failed' AND code = 131047 END;
 
 -- name: doubt_number
 -- We have just taken this number's lease and have nothing on the wire: what is `sending` is somebody's who died. Nobody will tell

@@ -33,6 +33,19 @@ FOR NO KEY UPDATE OF m SKIP LOCKED;
 SELECT contact_id, claimed_at, state = 'refused' AND code = ANY (:slow_codes::int[]) AS slowed FROM attempt WHERE tenant_id = :tenant_id AND number_id = :number_id AND claimed_at > :since
 AND state NOT IN ('abandoned', 'not_sent') ORDER BY claimed_at;
 
+-- name: template_stops
+SELECT name, language, code, refusals, until FROM template_stop WHERE tenant_id = :tenant_id AND waba_id = :waba_id;
+
+-- name: stop_template
+INSERT INTO template_stop (tenant_id, waba_id, name, language, code, refusals, until)
+SELECT :tenant_id, :waba_id, n.* FROM json_to_recordset(:stops::json) AS n (name text, language text, code int, refusals int, until timestamptz)
+ORDER BY n.name, n.language
+ON CONFLICT (tenant_id, waba_id, name, language) DO UPDATE SET code = excluded.code, refusals = excluded.refusals, until = excluded.until;
+
+-- name: go_on_with_template
+DELETE FROM template_stop t USING unnest(:names::text[], :languages::text[]) AS n (name, language)
+WHERE t.tenant_id = :tenant_id AND t.waba_id = :waba_id AND t.name = n.name AND t.language = n.language;
+
 -- name: place_hold
 INSERT INTO hold (tenant_id, source, source_id, reason, placed_at) VALUES (:tenant_id, :source, :source_id, :reason, :now) ON CONFLICT DO NOTHING;
 

@@ -3,11 +3,13 @@ SELECT id, key, kind, state, reason, turn_no, tries, arrival, position, sent_at,
 WHERE tenant_id = :tenant_id AND (id = :id OR key = :key OR (conversation_id = :conversation_id AND turn_no = :turn_no)) ORDER BY arrival, position;
 
 -- name: messages
-SELECT id, source, source_no, ordinal, category, policy, seq, state, reason, code, detail, held, attempt_no, not_before, created_at, accepted_at, sent_at,
-       delivered_at, read_at, played_at, failed_at, conversation_id
-FROM message WHERE tenant_id = :tenant_id AND (id = :id OR (conversation_id = :conversation_id AND source = 'turn' AND source_no = :turn_no)
-                                               OR id = (SELECT message_id FROM attempt WHERE tenant_id = :tenant_id AND (id = :id OR wamid = :key) LIMIT 1))
-ORDER BY created_at, ordinal;
+-- `other_id`: the template that went in this one's place, or the message in whose place this one went.
+SELECT m.id, m.source, m.source_no, m.ordinal, m.category, m.policy, m.seq, m.state, m.reason, m.code, m.detail, m.held, m.attempt_no, m.not_before, m.created_at,
+       m.accepted_at, m.sent_at, m.delivered_at, m.read_at, m.played_at, m.failed_at, m.conversation_id, o.id AS other_id
+FROM message m LEFT JOIN message o ON o.tenant_id = m.tenant_id AND o.source = m.source AND o.source_id = m.source_id AND o.source_no = m.source_no AND o.ordinal = -1 - m.ordinal
+WHERE m.tenant_id = :tenant_id AND (m.id = :id OR (m.conversation_id = :conversation_id AND m.source = 'turn' AND m.source_no = :turn_no)
+                                    OR m.id = (SELECT message_id FROM attempt WHERE tenant_id = :tenant_id AND (id = :id OR wamid = :key) LIMIT 1))
+ORDER BY m.created_at, m.ordinal;
 
 -- name: attempts
 SELECT message_id, id, n, state, code, detail, wamid, claimed_at, first_byte_at, ended_at FROM attempt
@@ -17,15 +19,26 @@ WHERE tenant_id = :tenant_id AND message_id = ANY (:message_ids::uuid[]) ORDER B
 SELECT step_no, node, trace FROM step WHERE tenant_id = :tenant_id AND conversation_id = :conversation_id AND turn_no = :turn_no ORDER BY id, step_no;
 
 -- name: conversation
-SELECT id, state, owner, queue, human_at, window_until, turn_no, contact_id, number_id FROM conversation WHERE tenant_id = :tenant_id AND id = :id;
+SELECT id, state, owner, queue, human_at, window_until, turn_no, contact_id, number_id, entry_at, (
+    SELECT f.free_until FROM free_entry f WHERE f.tenant_id = :tenant_id AND f.conversation_id = v.id) AS free_until
+FROM conversation v WHERE tenant_id = :tenant_id AND id = :id;
+
+-- name: spend
+-- What WhatsApp counted from :since to :until, by the day in the tenant's time zone on which a message was delivered, as far as it told.
+SELECT (at AT TIME ZONE :timezone::text)::date AS day, category, type, source, CASE WHEN source = 'campaign' THEN source_id END AS campaign_id,
+       count(*)::int AS messages, count(*) FILTER (WHERE billable)::int AS billable
+FROM spend WHERE tenant_id = :tenant_id AND at >= :since AND at < :until
+GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5;
 
 -- name: waits
 -- What keeps these queued messages from going now. (By id alone: their state would lead the planner through all that is queued.)
-SELECT m.id, g.held_at, n.stopped_until, n.stopped_code, n.marketing_until, n.marketing_code, h.reason AS hold,
+SELECT m.id, g.held_at, n.stopped_until, n.stopped_code, n.marketing_until, n.marketing_code, t.until AS template_until, t.code AS template_code, h.reason AS hold,
        m.seq IS NOT NULL AND EXISTS (SELECT FROM message p WHERE p.tenant_id = m.tenant_id AND p.conversation_id = m.conversation_id AND p.seq < m.seq
            AND (p.state IN ('queued', 'sending') OR (p.state = 'in_doubt' AND p.doubt_at > :now::timestamptz - interval '10 seconds'))) AS behind
 FROM message m JOIN number n ON n.tenant_id = m.tenant_id AND n.id = m.number_id CROSS JOIN guard g
 LEFT JOIN hold h ON h.tenant_id = m.tenant_id AND h.source = m.source AND h.source_id = m.source_id
+LEFT JOIN template_stop t ON t.tenant_id = m.tenant_id AND t.waba_id = n.waba_id AND m.content->>'type' = 'template'
+    AND t.name = m.content->>'name' AND t.language = m.content->>'language'
 WHERE m.tenant_id = :tenant_id AND m.id = ANY (:ids::uuid[]);
 
 -- name: unfinished

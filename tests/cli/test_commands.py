@@ -305,3 +305,12 @@ def test_unknown_ids_are_refused(shell: Shell) -> None:
 def test_the_shipped_flows_read_back_from_their_canonical_form() -> None:
     for key, flow in load_examples().items():
         assert document.load(document.canonical(flow).decode(), key) == flow
+
+
+def test_spend(shell: Shell) -> None:
+    shell.done(*TENANT)
+    which = ("--tenant", "loja")
+    assert "WhatsApp has priced no message from " in shell.done("spend", *which)
+    assert "from 2026-11-01 to 2026-11-02" in shell.done("spend", *which, "--since", "2026-11-01", "--until", "2026-11-02")
+    assert "2026-11-03 is after 2026-11-02" in shell.refused("spend", *which, "--since", "2026-11-03", "--until", "2026-11-02")
+    assert "there is no tenant 'nope'" in shell.refused("spend", "--tenant", "nope")

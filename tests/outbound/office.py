@@ -14,14 +14,14 @@ from msgspec import Struct
 
 from atendeja import outbound
 from atendeja.db import Tx
-from atendeja.outbound import Outgoing
+from atendeja.outbound import Fallback, Outgoing
 from atendeja.outbound.senders import Senders
 from atendeja.runtime import Runtime
 from atendeja.simulator import Simulator
 from atendeja.simulator.faults import Fault
 from atendeja.simulator.witness import Line
 from atendeja.turn.take import Turns
-from atendeja.wa.content import Text
+from atendeja.wa.content import Content, Text
 from tests import world
 from tests.turn.shop import Shop
 
@@ -65,26 +65,32 @@ class Office(Shop):
     # ── what happens ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def put(
-        self, *bodies: str, to: str = ANA, category: Category = "service", source: Literal["turn", "api"] = "api"
+        self,
+        *contents: Content | str,
+        to: str = ANA,
+        category: Category = "service",
+        source: Literal["turn", "api"] = "api",
+        fallback: Fallback | None = None,
     ) -> None:
-        """Queue these for a customer, who wrote just before the first of them, in one transaction."""
+        """Queue these (texts, where they are words) for a customer, who wrote just before the first of them, in one transaction."""
         if not await self.rows("SELECT id FROM contact WHERE wa_id = $1", to):
             await self.says("oi", to)
         talk = await self.talk(to)
         seq, self._no = talk["seq"], self._no + 1
         messages = [
             Outgoing(
-                talk["number_id"], talk["contact_id"], talk["id"], source, UUID(int=self._no), 0, i, Text(body),
-                None if category == "marketing" else seq + i + 1, category,
+                talk["number_id"], talk["contact_id"], talk["id"], source, UUID(int=self._no), 0, i,
+                Text(content) if isinstance(content, str) else content,
+                None if category == "marketing" else seq + i + 1, category, fallback=fallback,
             )
-            for i, body in enumerate(bodies)
+            for i, content in enumerate(contents)
         ]  # fmt: skip
 
         async def work(tx: Tx) -> None:
             await outbound.put(tx, messages, self.now, self.rt.new_id)
 
         await self.rt.db.transact(self.a, work)
-        await self.admin.execute("UPDATE conversation SET seq = $2 WHERE id = $1", talk["id"], seq + len(bodies))
+        await self.admin.execute("UPDATE conversation SET seq = $2 WHERE id = $1", talk["id"], seq + len(contents))
         self.ring()
 
     def ring(self) -> None:

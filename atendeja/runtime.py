@@ -115,8 +115,7 @@ class Bells:
         self.numbers: dict[UUID, Bell] = {}
         """Also of those whose sender is known to be in another process."""
         self.heard: Counter[UUID] = Counter()
-        """How many messages digest found on each number since its sender last asked, where it is in this process: they count for
-        its pace."""
+        """How many messages digest found on each number since its sender, if it is here, last asked: they count for its pace."""
         self.changed: set[UUID] = set()
         """Numbers whose row has perhaps been changed by others: their senders, if they are here, read it again."""
         self.due: set[tuple[int, UUID]] = set()
@@ -126,6 +125,18 @@ class Bells:
     def ring_number(self, number_id: UUID) -> None:
         """There is something to send for this number: its sender's bell, or the one that starts senders."""
         self.numbers.get(number_id, self.send).ring()
+
+    def came_in(self, number_id: UUID, n: int) -> None:
+        """So many messages came in on this number: its sender is to know, wherever it is."""
+        if self._here(number_id):
+            self.heard[number_id] += n
+        else:
+            self._tell(f"heard:{number_id}:{n}")
+
+    def _here(self, number_id: UUID) -> bool:
+        """Whether no other process is known to send for this number."""
+        bell = self.numbers.get(number_id)
+        return bell is None or not bell.is_elsewhere
 
     def send_elsewhere(self, number_id: UUID) -> None:
         """Another process has this number's sender, and is told: now, and at every ring from now on."""
@@ -146,12 +157,14 @@ class Bells:
         elif bell := stages.get(word):
             bell.hear()
         else:
-            what, _, id_ = word.partition(":")
+            what, id_, n, *_ = (*word.split(":"), "", "0")
             with contextlib.suppress(ValueError):
-                self._hear_of_number(what, UUID(id_))
+                self._hear_of_number(what, UUID(id_), int(n or 0))
 
-    def _hear_of_number(self, what: str, number_id: UUID) -> None:
+    def _hear_of_number(self, what: str, number_id: UUID, n: int) -> None:
         bell = self.numbers.get(number_id)
+        if what == "heard" and bell is not None and self._here(number_id):
+            self.heard[number_id] += n
         if what == "number":
             self.changed.add(number_id)
             bell = bell or self.send  # it may have been stopped

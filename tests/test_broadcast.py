@@ -197,3 +197,24 @@ async def test_a_process_that_only_stores_tells_every_ring() -> None:
     bells.hear(EVERYTHING)  # its own word, when it gives its leases back at a stop
     bells.digest.ring()
     assert told == ["digest", "statuses", "digest"] and not bells.digest.clear()
+
+
+async def test_what_came_in_counts_where_the_number_has_its_sender() -> None:
+    """Every process hears it, the one that told it too; only the sender's keeps it."""
+    told: list[str] = []
+    number = UUID(int=7)
+    digesting, sending, other = Bells(told.append), Bells(), Bells()
+    digesting.came_in(number, 2)
+    assert digesting.heard == {number: 2} and told == [], "as far as is known it sends itself"
+    digesting.heard.clear()
+    digesting.send_elsewhere(number)
+    told.clear()
+    sending.numbers[number] = Bell()
+    digesting.came_in(number, 3)
+    for bells in (digesting, sending, other):
+        for word in told:
+            bells.hear(word)
+    assert sending.heard == {number: 3} and not digesting.heard and not other.heard
+    for word in ("heard:x:1", f"heard:{number}:x", f"heard:{number}", f"heard:{number}:1:2"):
+        sending.hear(word)
+    assert sending.heard == {number: 4}, "what cannot be read is of another release"

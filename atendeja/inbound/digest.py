@@ -197,7 +197,8 @@ class Digester:
         self._rt.meter.count("events_recorded", wrote.events)
         self._rt.meter.count("statuses_applied", wrote.statuses)
         self._rt.meter.count("duplicate_sends", wrote.duplicates)
-        self._rt.bells.heard.update(wrote.heard)
+        for number_id, n in wrote.heard.items():
+            self._rt.bells.came_in(number_id, n)
         for number_id in wrote.changed:
             self._rt.bells.change_number(number_id)
         for number_id in wrote.released:

@@ -13,23 +13,21 @@ from functools import partial
 from uuid import UUID
 
 import structlog
-from msgspec import Struct
 
 from atendeja import failpoints, ledger, numbers, queue
 from atendeja.cloud import Outcome
-from atendeja.db import DATA_FAULTS, Nothing, Tx, query, records
+from atendeja.db import DATA_FAULTS, Nothing, Tx, query
 from atendeja.errors import Refused
 from atendeja.gathering import Gathering
 from atendeja.notify import notice
 from atendeja.numbers import Number
-from atendeja.outbound import health, outcomes, protocol
+from atendeja.outbound import claiming, health, outcomes, protocol
+from atendeja.outbound.claiming import CLAIMABLE
 from atendeja.outbound.fallback import fall_back
-from atendeja.outbound.health import Health
+from atendeja.outbound.limits import RECENT, Limits, Recent
 from atendeja.outbound.outcomes import Claim, Done
 from atendeja.outbound.post import post
 from atendeja.outbound.protocol import Candidate, Settlement
-from atendeja.outbound.templates import Templates
-from atendeja.pacing import Pace, Pair
 from atendeja.queue import Bell
 from atendeja.runtime import Runtime
 from atendeja.tenants import Tenant
@@ -37,37 +35,13 @@ from atendeja.wa.codes import CODES
 
 log = structlog.get_logger(__name__)
 
-MOST_A_CLAIM = 100
-MOST_OPEN_POSTS = 200
 REREAD_S = 60.0
 """A number's row is read so often at least: the word that it has been changed may be lost."""
-RECENT = dt.timedelta(seconds=60)
 SLOW_CODES = sorted(code for code, row in CODES.items() if row.kind == "S")
 GATHER_S = 0.1
 """From 20 a second on outcomes wait so long for others before they are recorded: a kill meanwhile leaves as many more in doubt."""
 
-
-class Recent(Struct):
-    contact_id: UUID
-    claimed_at: dt.datetime
-    slowed: bool
-    """It was refused because the number went too fast."""
-
-
-class Intent(Struct, frozen=True):
-    """A claim as it is written before the POST."""
-
-    message_id: UUID
-    attempt_id: UUID
-    contact_id: UUID
-    n: int
-
-
-CLAIMABLE = query("outbound.claimable", Candidate)
 RECENT_ATTEMPTS = query("outbound.recent", Recent)
-CLAIM = query("ledger.claim", Nothing)
-WITHDRAW = query("ledger.withdraw", Nothing)
-DEFER = query("ledger.defer", Nothing)
 DOUBT_NUMBER = query("ledger.doubt_number", Nothing)
 
 
@@ -87,8 +61,7 @@ class Sender:
         self._number, self._token = number, token
         self.term = term
         """Of the lease under which it sends."""
-        self._pace = Pace(number.rate)
-        self._pairs: dict[UUID, Pair] = {}
+        self._limits = Limits(number)
         self._flights: set[asyncio.Task[None]] = set()
         self._done: list[Done] = []
         self._unclear: list[Claim] = []
@@ -102,7 +75,6 @@ class Sender:
         self._look = True
         """Something may be due that we have not seen: somebody rang, the sweep is due, or the last look did not take all."""
         self._taken_over = False
-        self._health, self._templates = Health(number), Templates(number.waba_id)
         self._read_at = rt.monotonic()
         """When the number's row was last read, on the monotonic clock."""
         self._let_go = False
@@ -153,23 +125,18 @@ class Sender:
         return not (self._may_claim() or self._flights or self._done or self._unclear or self._lent)
 
     def _may_claim(self) -> bool:
-        return self.leased and not self._health.stopped and not self._rt.stopping.is_set() and self._rt.guard.hold is None
+        return self.leased and not self._limits.health.stopped and not self._rt.stopping.is_set() and self._rt.guard.hold is None
 
     # ── claims that others make: lending.Lender ──────────────────────────────────────────────────────────────────────
 
     def lend(self, message: Candidate, *, followed: bool) -> Claim | None:
         instant = self._rt.monotonic()
-        if message.category == "marketing" or not self._taken_over:
+        if message.category == "marketing" or not self._taken_over or (message.phone is None and message.user_id is None):
             return None
         if self._look or self._budget(instant) <= 0:  # what waits already goes first
             return None
-        if protocol.withdrawal(message, self._rt.now()) is not None or self._templates.wait_s(message, self._rt.now()) > 0:
+        if not self._limits.lend(message, instant, self._rt.now()):
             return None
-        pair = self._pair(message.contact_id)
-        if pair.wait_s(instant) > 0 or (message.phone is None and message.user_id is None):
-            return None
-        pair.take(instant)
-        self._pace.take(instant, 1)
         self._lent += 1
         return Claim(self._rt.new_attempt_id(), message, followed)
 
@@ -187,26 +154,19 @@ class Sender:
 
         async def work(tx: Tx) -> list[Recent]:
             await tx.run(DOUBT_NUMBER, number_id=self._number.id, now=self._rt.now())
-            await self._templates.load(tx)
+            await self._limits.templates.load(tx)
             return await tx.all(RECENT_ATTEMPTS, number_id=self._number.id, since=self._rt.now() - RECENT, slow_codes=SLOW_CODES)
 
         recent = await self._rt.db.transact(self._tenant_id, work)
-        instant = self._rt.monotonic()
         self._rt.bells.heard.pop(self._number.id, None)  # whatever came in before, it is not known when
-        offset = instant - self._rt.now().timestamp()
-        for row in recent:
-            at = min(row.claimed_at.timestamp() + offset, instant)  # another machine's clock may be ahead
-            self._pace.take(at, 1, marketing=1)  # it is not known of which it was, and for a second only
-            if row.slowed:
-                self._pace.refused(at, protocol.SLOW_S)
-            self._pairs.setdefault(row.contact_id, Pair(instant - RECENT.total_seconds())).take(at)
+        self._limits.remember(recent, self._rt.monotonic(), self._rt.now())
         self._taken_over = True
 
     async def _read_again(self) -> None:
         """The number's row has perhaps been changed: another token, another rate, no longer stopped."""
 
         async def work(tx: Tx) -> Number:
-            await self._templates.load(tx)
+            await self._limits.templates.load(tx)
             (number,) = await numbers.load(tx, [self._number.id])
             return number
 
@@ -218,9 +178,9 @@ class Sender:
                 self._token = numbers.read_token(self._tenant, number, self._rt.config.secret_keys)
             except Refused as error:  # the old one goes on as long as it is good
                 log.warning("token_unreadable", tenant_id=self._tenant_id, number_id=str(number.id), why=str(error))
-        self._number, self._pace.rate = number, number.rate
+        self._number, self._limits.pace.rate = number, number.rate
         if not health.says_something(self._done):
-            self._health.read(number)
+            self._limits.health.read(number)
 
     # ── a cycle: record, claim, post ─────────────────────────────────────────────────────────────────────────────────
 
@@ -242,7 +202,7 @@ class Sender:
             self._tell_of_health(done)
             self._follow_up(done)
         instant = self._rt.monotonic()
-        if self._look and self._may_claim() and (wait_s := self._pace.wait_s(instant)) > 0:
+        if self._look and self._may_claim() and (wait_s := self._limits.pace.wait_s(instant)) > 0:
             self._bell.ring_in(wait_s)
         return bool(self._done) or (self._look and self._budget(instant) > 0)
 
@@ -251,13 +211,8 @@ class Sender:
         if not self._may_claim():
             return 0
         if came_in := self._rt.bells.heard.pop(self._number.id, 0):
-            self._pace.heard(instant, came_in)
-        open_posts = len(self._flights) + self._lent
-        return min(self._pace.free(instant), (1 if self._health.row_stopped else MOST_OPEN_POSTS) - open_posts, MOST_A_CLAIM)
-
-    def _room_for_marketing(self, instant: float) -> int:
-        """How many of them may be marketing."""
-        return self._health.marketing_room(self._pace.free_for_marketing(instant), self._rt.now())
+            self._limits.pace.heard(instant, came_in)
+        return self._limits.room(instant, len(self._flights) + self._lent)
 
     async def _record_and_claim(self, done: Sequence[Done], budget: int) -> tuple[list[Claim], float]:
         """(claims, when they were committed): one transaction. Looks for what to claim only where something may be found."""
@@ -317,7 +272,7 @@ class Sender:
 
     def _launch(self, claims: Sequence[Claim], committed: float) -> None:
         """Post each; from here on the flights know of them."""
-        self._health.launched(claims, self._rt.now())
+        self._limits.health.launched(claims, self._rt.now())
         for claim in claims:
             flight = asyncio.get_running_loop().create_task(self._post(claim, committed))
             self._flights.add(flight)
@@ -337,9 +292,9 @@ class Sender:
         now = self._rt.now()
         doubt_before = now - dt.timedelta(seconds=protocol.DOUBT_HOLDS_S)
         instant, seen = self._rt.monotonic(), self._rt.guard.seen
-        marketing = self._room_for_marketing(instant) > 0
+        marketing = self._limits.room_for_marketing(instant, now) > 0
         if not marketing:  # nobody knows whether there is any
-            self._bell.ring_in(max(self._health.marketing_wait_s(now), self._pace.marketing_wait_s(instant)))
+            self._bell.ring_in(self._limits.marketing_wait_s(instant, now))
         return await tx.all(
             CLAIMABLE, number_id=self._number.id, now=now, doubt_before=doubt_before, marketing=marketing, most=budget, seen=seen
         )
@@ -348,54 +303,11 @@ class Sender:
         """(claims, whether to look again: there were more (`full`), something was withdrawn, which lets its successors pass, or
         others took the places in the pace while we looked)."""
         now, instant = self._rt.now(), self._rt.monotonic()
-        room, room_for_marketing = self._budget(instant), self._room_for_marketing(instant)
-        claims: list[Claim] = []
-        withdrawn: dict[UUID, protocol.WithdrawalReason | None] = {}
-        waits: dict[UUID, float] = {}
-        stopped: set[UUID] = set()
-        for message in candidates:
-            pair = self._pair(message.contact_id)
-            if (reason := protocol.withdrawal(message, now)) is not None:
-                withdrawn[message.id] = None if message.doubtful else reason
-            elif (wait_s := self._templates.wait_s(message, now)) > 0:
-                waits[message.id] = wait_s
-                stopped.add(message.id)
-            elif (wait_s := pair.wait_s(instant)) > 0:
-                waits[message.id] = wait_s
-            elif len(claims) < room and (message.category != "marketing" or room_for_marketing > 0):
-                pair.take(instant)
-                room_for_marketing -= message.category == "marketing"
-                claims.append(Claim(self._rt.new_attempt_id(), message, followed=message.category != "marketing"))
-                self._templates.claimed(claims[-1], now)
-        self._pace.take(instant, len(claims), marketing=sum(claim.marketing for claim in claims))
-        await self._write_claims(tx, claims, withdrawn, waits, stopped, now)
-        return claims, full or len(claims) + len(waits) < len(candidates)
-
-    async def _write_claims(
-        self,
-        tx: Tx,
-        claims: Sequence[Claim],
-        withdrawn: dict[UUID, protocol.WithdrawalReason | None],
-        waits: dict[UUID, float],
-        stopped: set[UUID],
-        now: dt.datetime,
-    ) -> None:
-        if withdrawn:
-            await tx.run(WITHDRAW, ids=list(withdrawn), reasons=list(withdrawn.values()))
-            closed = [id_ for id_, reason in withdrawn.items() if reason == "window_closed"]
-            await fall_back(tx, closed, now, self._rt.new_id)
-            for reason in withdrawn.values():
-                if reason is None:
-                    self._rt.meter.count("messages_unknown")
-                else:
-                    self._rt.meter.count("messages_withdrawn", label=reason)
-        if waits:
-            ats = [now + dt.timedelta(seconds=s) for s in waits.values()]
-            await tx.run(DEFER, ids=list(waits), ats=ats, places_kept=[id_ not in stopped for id_ in waits])
-            self._bell.ring_in(min(waits.values()))
-        if claims:
-            intents = [Intent(c.message.id, c.attempt_id, c.message.contact_id, c.n) for c in claims]
-            await tx.run(CLAIM, claims=records(intents), number_id=self._number.id, boot=self._rt.who.boot, now=now)
+        choice = self._limits.choose(candidates, self._budget(instant), instant, now, self._rt.new_attempt_id)
+        await claiming.write(tx, self._rt, self._number.id, choice, now)
+        if choice.waits:
+            self._bell.ring_in(min(choice.waits.values()))
+        return choice.claims, full or len(choice.claims) + len(choice.waits) < len(candidates)
 
     async def _post(self, claim: Claim, committed: float) -> None:
         """One POST of one claim, or none when the fence has come down."""
@@ -413,23 +325,15 @@ class Sender:
         recorded = await outcomes.record(tx, done, now)
         closed = {d.claim.message.id for d in done if d.settlement.code == ledger.WINDOW_CLOSED}
         fell_back = await fall_back(tx, closed, now, self._rt.new_id)
-        await self._templates.write(tx)
-        await self._health.write(tx, self._number.id, done, now)
+        await self._limits.templates.write(tx)
+        await self._limits.health.write(tx, self._number.id, done, now)
         self._duplicates = recorded.duplicates
         return recorded.successors or bool(fell_back)
 
     def _learn(self, claim: Claim, settlement: Settlement) -> None:
-        """What the pace takes from an answer at once, before it is recorded."""
-        instant = self._rt.monotonic()
-        if settlement.slow_number_s is not None:
-            self._pace.refused(instant, settlement.slow_number_s)
-        goes_on = self._health.learn(claim, settlement, self._rt.now())
-        if self._templates.learn(claim, settlement, self._rt.now()) or goes_on:
+        """What is taken from an answer at once, before it is recorded."""
+        if self._limits.learn(claim, settlement, self._rt.monotonic(), self._rt.now()):
             self._bell.ring()
-        if settlement.slow_pair:
-            self._pair(claim.message.contact_id).refused(instant)
-        elif settlement.attempt == "accepted":
-            self._pair(claim.message.contact_id).accepted()
 
     def _follow_up(self, done: Sequence[Done]) -> None:
         """Look again when something recorded wants it, and forget idle recipients."""
@@ -438,25 +342,17 @@ class Sender:
                 self._bell.ring_in(protocol.DOUBT_HOLDS_S + 0.05)
             elif d.settlement.retry_s is not None:
                 self._bell.ring_in(d.settlement.retry_s)
-        if len(self._pairs) > 10_000:
-            instant = self._rt.monotonic()
-            self._pairs = {contact_id: pair for contact_id, pair in self._pairs.items() if not pair.idle(instant)}
+        self._limits.tidy(self._rt.monotonic())
 
     def _tell_of_health(self, done: Sequence[Done]) -> None:
         """These are recorded: people should know of a stop."""
-        for kind, code in self._health.wrote(done):
+        for kind, code in self._limits.health.wrote(done):
             notice(self._rt.meter, kind, tenant_id=self._tenant_id, number_id=str(self._number.id), code=code)
-        for stop in self._templates.wrote():
+        for stop in self._limits.templates.wrote():
             notice(
                 self._rt.meter, "template_stopped", tenant_id=self._tenant_id, number_id=str(self._number.id), code=stop.code,
                 template=stop.name, language=stop.language,
             )  # fmt: skip
-
-    def _pair(self, contact_id: UUID) -> Pair:
-        pair = self._pairs.get(contact_id)
-        if pair is None:
-            pair = self._pairs[contact_id] = Pair()
-        return pair
 
     def _log(self, claim: Claim, settlement: Settlement, outcome: Outcome | None) -> None:
         self._rt.meter.count("posts", label=settlement.attempt)

@@ -14,10 +14,10 @@ import pytest
 from atendeja import ledger
 from atendeja.db import Tx, records
 from atendeja.ledger import Report
-from atendeja.outbound import outcomes, protocol, sender
+from atendeja.outbound import claiming, outcomes, protocol, sender
+from atendeja.outbound.claiming import Intent
 from atendeja.outbound.outcomes import Claim, Done
 from atendeja.outbound.protocol import Settlement
-from atendeja.outbound.sender import Intent
 from atendeja.reconcile import Reconciler
 from atendeja.wa.reply import Accepted, Throttled, Unavailable, Undeliverable, Unsettled, Verdict
 from tests.outbound.model import books as ledger_model
@@ -117,16 +117,16 @@ class Pair:
         async def work(tx: Tx) -> None:
             far = self._office.now.replace(year=now.year + 1)  # whatever its back-off
             found = await tx.all(
-                sender.CLAIMABLE, number_id=self._office.number_a, now=far, doubt_before=now, marketing=True, most=10_000, seen=0
+                claiming.CLAIMABLE, number_id=self._office.number_a, now=far, doubt_before=now, marketing=True, most=10_000, seen=0
             )
             (message,) = (m for m in found if m.id == self.message_id)
             if (reason := protocol.withdrawal(message, now)) is not None:
-                await tx.run(sender.WITHDRAW, ids=[message.id], reasons=[reason])
+                await tx.run(claiming.WITHDRAW, ids=[message.id], reasons=[reason])
                 return
             claim = Claim(self._office.rt.new_attempt_id(), message)
             intent = Intent(message.id, claim.attempt_id, message.contact_id, claim.n)
             boot = self._office.rt.who.boot
-            await tx.run(sender.CLAIM, claims=records([intent]), number_id=self._office.number_a, boot=boot, now=now)
+            await tx.run(claiming.CLAIM, claims=records([intent]), number_id=self._office.number_a, boot=boot, now=now)
             self.claims[claim.n] = claim
 
         await self._transact(work)

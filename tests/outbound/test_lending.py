@@ -170,7 +170,7 @@ async def test_nothing_is_lent_to_a_transaction_that_does_not_wait_for_the_disk(
 async def test_a_look_that_was_under_way_does_not_take_the_places_that_were_lent_meanwhile(talking: Office) -> None:
     """I12: the pace is asked again when the candidates are there."""
     (sender,) = talking.senders._senders.values()
-    sender._pace = Pace(50)  # five at once
+    sender._limits.pace = Pace(50)  # five at once
     talk = await talking.talk()
 
     lent = [sender.lend(candidate(talking, talk), followed=False) for _ in range(4)]
@@ -225,7 +225,7 @@ async def test_only_the_first_of_several_replies_goes_at_once_and_the_others_fol
 async def test_the_pace_is_kept_by_what_goes_at_once(talking: Office) -> None:
     """The pair rule allows a burst of ten; the eleventh waits its six seconds in the queue."""
     (sender,) = talking.senders._senders.values()
-    pair = sender._pair((await talking.contact())["id"])
+    pair = sender._limits.pair((await talking.contact())["id"])
     for _ in range(9):
         pair.take(talking.rt.monotonic())
     await talking.asks("fim")

@@ -568,7 +568,7 @@ async def test_a_rate_and_a_token_that_are_changed_are_taken_up_while_it_sends(o
     office.rt.bells.hear(f"number:{sending.number_id}")
     await office.put("dois")
     await office.until("accepted")
-    assert sending._pace.rate == 7
+    assert sending._limits.pace.rate == 7
     await office.admin.execute("UPDATE number SET token = 'x' WHERE id = $1", sending.number_id)
     office.rt.bells.hear(f"number:{sending.number_id}")
     await office.put("três")
@@ -585,7 +585,7 @@ async def test_a_changed_row_is_found_even_when_nobody_says_so(office: Office) -
     office.later(seconds=sender.REREAD_S + 1)
     await office.put("dois")
     await office.until("accepted")
-    assert sending._pace.rate == 7
+    assert sending._limits.pace.rate == 7
 
 
 async def test_what_comes_in_on_a_number_counts_for_its_pace(office: Office) -> None:
@@ -594,13 +594,13 @@ async def test_what_comes_in_on_a_number_counts_for_its_pace(office: Office) -> 
     await office.open()
     await office.until("accepted")
     (sending,) = office.senders._senders.values()
-    sending._pace = Pace(40)
+    sending._limits.pace = Pace(40)
     office.rt.bells.heard[sending.number_id] = 500
     instant = office.rt.monotonic()
     assert sending._budget(instant) == 4, "the burst"
-    sending._pace.take(instant, 4)
+    sending._limits.pace.take(instant, 4)
     assert sending._budget(instant + 0.5) == 4
-    sending._pace.take(instant + 0.5, 4)
+    sending._limits.pace.take(instant + 0.5, 4)
     assert sending._budget(instant + 0.9) == 2, "10 of 40 in this second"
 
 

@@ -6,7 +6,7 @@ doubled or before we knew the message, it comes to the same end.
 """
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 from uuid import UUID
 
@@ -156,8 +156,21 @@ class Echoed(Struct, frozen=True):
     at: dt.datetime
 
 
+class Places(Struct, frozen=True):
+    id: UUID
+    first: int
+
+
+DRAW_PLACES = query("ledger.draw_places", Places)
 QUEUE_MESSAGES = query("ledger.queue_messages", AttemptId)
 RECORD_ECHOES = query("ledger.record_echoes", Echoed)
+
+
+async def draw_places(tx: Tx, contact_ids: Iterable[UUID], wanted: Mapping[UUID, int]) -> dict[UUID, int]:
+    """So many places in the order of each of these conversations, which are theirs: the first one of each. Locks the contacts."""
+    await tx.all(contacts.LOCK, ids=sorted({*contact_ids}))
+    ids = sorted(wanted)
+    return {row.id: row.first for row in await tx.all(DRAW_PLACES, ids=ids, ns=[wanted[id_] for id_ in ids])}
 
 
 async def queue_messages(tx: Tx, messages: Sequence[NewMessage], now: dt.datetime, boot: UUID, seen: int = 0) -> set[UUID]:

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import hashlib
+import itertools
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Literal
@@ -36,7 +37,7 @@ class Outgoing(Struct, frozen=True):
     """A message somebody wants to send. `(source, source_id, source_no, ordinal)` is its key: the same twice is one message.
 
     turn: the conversation, the turn's number; campaign: the campaign, the recipient's number in it; api: the idempotency key, 0.
-    `seq` is its place among the conversation's service messages, drawn under the contact's lock; marketing has none.
+    `seq` is its place in the conversation, drawn under the contact's lock: by a turn, else by `put`. Marketing has none.
     """
 
     number_id: UUID
@@ -47,7 +48,7 @@ class Outgoing(Struct, frozen=True):
     source_no: int
     ordinal: int
     content: Content
-    seq: int | None
+    seq: int | None = None
     category: Literal["service", "utility", "authentication", "marketing"] = "service"
     ready: Ready | None = None
     fallback: Fallback | None = None
@@ -72,8 +73,23 @@ async def put(
 ) -> None:
     """Queue these in the caller's transaction. Raises Refused, before anything is written, for what Meta would refuse."""
     lending = lending or Lending()
-    made = prepare(messages, now, new_id, lending)
+    made = await _place(tx, prepare(messages, now, new_id, lending))
     lending.keep(await ledger.queue_messages(tx, made, now, lending.boot, lending.seen))
+
+
+async def _place(tx: Tx, messages: Sequence[NewMessage]) -> list[NewMessage]:
+    """Each with its place in its conversation, in the order given."""
+    waiting = [m for m in messages if _waits(m)]
+    if not waiting:
+        return list(messages)
+    wanted = Counter(m.conversation_id for m in waiting)
+    drawn = await ledger.draw_places(tx, (m.contact_id for m in waiting), wanted)
+    places = {id_: itertools.count(first) for id_, first in drawn.items()}
+    return [replace(m, seq=next(places[m.conversation_id])) if _waits(m) else m for m in messages]
+
+
+def _waits(m: NewMessage) -> bool:
+    return m.seq is None and m.category != "marketing"
 
 
 def _problems(message: Outgoing) -> list[str]:

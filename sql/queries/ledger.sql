@@ -65,6 +65,11 @@ WITH
 -- include: ledger.queueing
 SELECT id FROM claimed;
 
+-- name: draw_places
+-- Under the contacts' locks. Places that are drawn and not used are gaps.
+UPDATE conversation c SET seq = c.seq + n.n FROM unnest(:ids::uuid[], :ns::int[]) AS n (id, n)
+WHERE c.tenant_id = :tenant_id AND c.id = n.id RETURNING c.id, c.seq - n.n + 1 AS first;
+
 -- name: record_echoes
 -- What a person sent from the shop's telephone has gone out already.
 INSERT INTO message (tenant_id, id, number_id, contact_id, conversation_id, source, source_id, source_no, ordinal, category, policy, content, content_sha256,

@@ -1,8 +1,12 @@
-"""Marketing in the run: messages that may go once, put through the one door while processes die, to whoever has written."""
+"""What others than the bot send in the run: every kind of content, as marketing, as a service message, and templates of the other
+categories; put through the one door while processes die, to whoever has written.
+"""
 
 import asyncio
 import contextlib
+import itertools
 import random
+from typing import Literal
 from uuid import UUID
 
 import asyncpg
@@ -18,21 +22,30 @@ from atendeja.wa.content import (
     CallToAction,
     Card,
     CardName,
+    ContactRequest,
     Contacts,
     Content,
     CouponCode,
     File,
     Form,
     Location,
+    LocationRequest,
     Media,
+    Options,
+    Reaction,
+    Row,
+    Section,
     Slide,
     Template,
     Text,
     Value,
+    authentication,
 )
 
 EVERY_S, AT_ONCE = 0.5, 3
-CONTENTS: tuple[Content, ...] = (
+Category = Literal["service", "utility", "authentication", "marketing"]
+BOLO = Template("bolo", "pt_BR", header=File("video", id="300000000000004"), body=[Value("Ana")], buttons=[CouponCode(0, "BOLO10")])
+FREE: tuple[Content, ...] = (
     Text("Hoje tem bolo."),
     Media("image", link="https://padaria.example/bolo.jpg", caption="Bolo de hoje"),
     Media("audio", id="300000000000001", voice=True),
@@ -42,10 +55,19 @@ CONTENTS: tuple[Content, ...] = (
     Form("Encomende", "Abrir", "encomenda", form_id="700000000000001", screen="INICIO"),
     Location(-23.5, -46.6, "Padaria"),
     Contacts([Card(CardName("Padaria", first_name="Padaria"))]),
-    Template("bolo", "pt_BR", header=File("video", id="300000000000004"), body=[Value("Ana")], buttons=[CouponCode(0, "BOLO10")]),
-    Template("vitrine", "pt_BR", slides=[Slide(File("image", id="300000000000005"))] * 2),
+    Options("Qual?", "Ver", [Section([Row("1", "Cenoura"), Row("2", "Fubá")], "Bolos")]),
+    LocationRequest("Onde entregamos?"),
+    ContactRequest("Seu telefone?"),
+    Reaction("wamid.YXRlbmRlamEvaW4tMDAwMQ==", "🍰"),
 )
-"""A message of each kind that a campaign might carry."""
+"""What needs no template."""
+TEMPLATES: tuple[Content, ...] = (BOLO, Template("vitrine", "pt_BR", slides=[Slide(File("image", id="300000000000005"))] * 2))
+KINDS: tuple[tuple[Category, Content], ...] = (
+    *(("marketing", content) for content in (*FREE, *TEMPLATES)),
+    *(("service", content) for content in FREE),
+    *(("utility", content) for content in TEMPLATES),
+    ("authentication", authentication("codigo", "pt_BR", "123456")),
+)
 SOMEBODY = "SELECT tenant_id, number_id, contact_id, id FROM conversation ORDER BY id OFFSET $1 LIMIT 1"
 
 
@@ -54,6 +76,7 @@ class Campaign:
 
     def __init__(self, dsn: str, login_dsn: str, seed: int) -> None:
         self._dsn, self._login_dsn, self._dice = dsn, login_dsn, random.Random(f"campaign {seed}")
+        self._kinds = itertools.cycle(self._dice.sample(KINDS, len(KINDS)))
         self.put, self.over = 0, False
 
     async def run(self) -> None:
@@ -76,9 +99,10 @@ class Campaign:
         for row in filter(None, rows):
             await self._put(database, row, UUID(int=self._dice.getrandbits(128)))
 
-    async def _put(self, database: Database, row: asyncpg.Record, recipient: UUID) -> None:
-        content = CONTENTS[self.put % len(CONTENTS)]
-        message = Outgoing(row["number_id"], row["contact_id"], row["id"], "campaign", recipient, 0, 0, content, None, "marketing")
+    async def _put(self, database: Database, row: asyncpg.Record, key: UUID) -> None:
+        category, content = next(self._kinds)
+        source: Literal["api", "campaign"] = "campaign" if category == "marketing" else "api"
+        message = Outgoing(row["number_id"], row["contact_id"], row["id"], source, key, 0, 0, content, category=category)
 
         async def work(tx: Tx) -> None:
             await outbound.put(tx, [message], utc_now(), fresh_id)

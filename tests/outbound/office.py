@@ -76,12 +76,12 @@ class Office(Shop):
         if not await self.rows("SELECT id FROM contact WHERE wa_id = $1", to):
             await self.says("oi", to)
         talk = await self.talk(to)
-        seq, self._no = talk["seq"], self._no + 1
+        self._no += 1
         messages = [
             Outgoing(
                 talk["number_id"], talk["contact_id"], talk["id"], source, UUID(int=self._no), 0, i,
                 Text(content) if isinstance(content, str) else content,
-                None if category == "marketing" else seq + i + 1, category, fallback=fallback,
+                category=category, fallback=fallback,
             )
             for i, content in enumerate(contents)
         ]  # fmt: skip
@@ -90,7 +90,6 @@ class Office(Shop):
             await outbound.put(tx, messages, self.now, self.rt.new_id)
 
         await self.rt.db.transact(self.a, work)
-        await self.admin.execute("UPDATE conversation SET seq = $2 WHERE id = $1", talk["id"], seq + len(contents))
         self.ring()
 
     def ring(self) -> None:

@@ -48,6 +48,19 @@ async def test_the_same_key_twice_is_one_message(office: Office) -> None:
     assert [m["ordinal"] for m in await office.messages()] == [0, 1]
 
 
+async def test_places_are_drawn_in_the_order_given_and_marketing_has_none(office: Office) -> None:
+    """Behind those that were drawn before; what is refused draws none."""
+    message = await outgoing(office, source="api", seq=None)
+    made = [replace(message, ordinal=n, category="marketing" if n == 1 else "service") for n in range(4)]
+    with pytest.raises(Refused):
+        await put(office, message, replace(message, content=Text("")))
+    assert (await office.talk(ANA))["seq"] == 0
+    await put(office, *made)
+    await put(office, replace(message, ordinal=4))
+    assert [m["seq"] for m in await office.messages()] == [1, None, 2, 3, 4]
+    assert (await office.talk(ANA))["seq"] == 4
+
+
 @pytest.mark.parametrize(
     ("category", "policy"),
     [("service", "at_least_once"), ("utility", "at_most_once"), ("authentication", "at_most_once"), ("marketing", "at_most_once")],

@@ -85,7 +85,7 @@ class Cloud:
         cannot be opened.
         """
         with await asyncio.to_thread(path.open, "rb") as file:
-            form = aiohttp.FormData({"messaging_product": "whatsapp", "type": mime})
+            form = aiohttp.FormData({"messaging_product": "whatsapp", "type": mime}, quote_fields=False)  # names in UTF-8
             form.add_field("file", file, filename=filename or path.name, content_type=mime)
             try:
                 async with self._session.post(

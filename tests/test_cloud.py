@@ -214,6 +214,7 @@ async def test_an_upload_is_one_form_with_the_token_the_type_and_the_file(
     assert b"\r\nAuthorization: Bearer segredo\r\n" in head
     assert b'name="messaging_product"\r\n\r\nwhatsapp\r\n' in body
     assert b'name="type"\r\n\r\nimage/png\r\n' in body
+    assert 'name="file"; filename="cardápio.png"\r\n'.encode() in body
     assert b"\r\n\r\n" + PNG + b"\r\n--" in body
 
 

@@ -156,43 +156,6 @@ class Switchboard:
             self._report(number, customer, send, line.wamid, fault)
         return answer, fault
 
-    # The app uploads.
-
-    async def upload(self, phone_number_id: str, content_type: str, raw: bytes) -> tuple[Answer, Fault | None]:
-        """Take the form of a POST to `…/media`: what to answer, and the fault with which to spoil the answer."""
-        now = time.time()
-        number = self.world.number(phone_number_id)
-        if number is None:
-            return answers.unknown_id(phone_number_id, "post"), None
-        try:
-            form = await uploads.read(content_type, raw)
-        except Invalid as error:
-            return answers.error(error.code, error.details), None
-        return self._judge_upload(number, form, raw, now)
-
-    def _judge_upload(self, number: Number, form: Form, raw: bytes, now: float) -> tuple[Answer, Fault | None]:
-        upload = Upload(round(now, 6), number.phone_number_id, form.mime, form.filename, form.size, form.sha256)
-        self.world.uploads.append(upload)
-        fault = self.faults.take(number.phone_number_id, None, raw, accepted=False)
-        if fault is not None:
-            upload.answer = fault.do
-            return answers.error(int(fault.value or 131000) if fault.do == "code" else 131000), fault
-        if (refused := uploads.refusal(form)) is not None:
-            upload.answer = "131053"
-            return answers.error(131053, refused), None
-        fault = self.faults.take(number.phone_number_id, None, raw, accepted=True)
-        upload.answer, upload.id = fault.do if fault else "ok", f"{self._media_prefix}{next(self._serial):08d}"
-        self.world.media[upload.id] = upload
-        return answers.uploaded(upload.id), fault
-
-    def delete(self, media_id: str) -> Answer:
-        """Forget an uploaded file."""
-        known = self.world.media.get(media_id)
-        if known is None or known.deleted:
-            return answers.unknown_id(media_id, "delete")
-        known.deleted = True
-        return answers.success()
-
     def _count(self, wamid: str | None) -> None:
         if wamid is None:
             self.tally.refused += 1
@@ -245,6 +208,43 @@ class Switchboard:
             change = changes.status(number, customer, wamid, kind, at, opaque, template=template)
         self.webhooks.put(change, wait_s)
         asyncio.get_running_loop().call_later(wait_s, self.feed.tick, wamid, kind)
+
+    # The app uploads.
+
+    async def upload(self, phone_number_id: str, content_type: str, raw: bytes) -> tuple[Answer, Fault | None]:
+        """Take the form of a POST to `…/media`: what to answer, and the fault with which to spoil the answer."""
+        now = time.time()
+        number = self.world.number(phone_number_id)
+        if number is None:
+            return answers.unknown_id(phone_number_id, "post"), None
+        try:
+            form = await uploads.read(content_type, raw)
+        except Invalid as error:
+            return answers.error(error.code, error.details), None
+        return self._judge_upload(number, form, raw, now)
+
+    def _judge_upload(self, number: Number, form: Form, raw: bytes, now: float) -> tuple[Answer, Fault | None]:
+        upload = Upload(round(now, 6), number.phone_number_id, form.mime, form.filename, form.size, form.sha256)
+        self.world.uploads.append(upload)
+        fault = self.faults.take(number.phone_number_id, None, raw, accepted=False)
+        if fault is not None:
+            upload.answer = fault.do
+            return answers.error(int(fault.value or 131000) if fault.do == "code" else 131000), fault
+        if (refused := uploads.refusal(form)) is not None:
+            upload.answer = "131053"
+            return answers.error(131053, refused), None
+        fault = self.faults.take(number.phone_number_id, None, raw, accepted=True)
+        upload.answer, upload.id = fault.do if fault else "ok", f"{self._media_prefix}{next(self._serial):08d}"
+        self.world.media[upload.id] = upload
+        return answers.uploaded(upload.id), fault
+
+    def delete(self, media_id: str) -> Answer:
+        """Forget an uploaded file."""
+        known = self.world.media.get(media_id)
+        if known is None or known.deleted:
+            return answers.unknown_id(media_id, "delete")
+        known.deleted = True
+        return answers.success()
 
     def _show(self, customer: Customer, number: Number, wamid: str, by: Side, message: Raw, at: float, tick: Tick = "") -> None:
         self.feed.add(customer, Bubble(wamid, customer.key, number.phone_number_id, by, message, at, tick))

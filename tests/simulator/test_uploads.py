@@ -194,7 +194,7 @@ async def test_an_upload_can_be_delayed_and_sends_are_not(open_api: Api) -> None
     assert (await uploading)[0] == 200
 
 
-async def test_a_client_that_leaves_in_the_middle_leaves_nothing(api: Api) -> None:
+async def test_a_client_that_leaves_in_the_middle_leaves_nothing(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
     host, port = api.url.removeprefix("http://").split(":")
     _, writer = await asyncio.open_connection(host, int(port))
     writer.write(f"POST /v24.0/{NUMBER}/media HTTP/1.1\r\nHost: {host}\r\nContent-Length: 1000\r\n\r\nhalf".encode())
@@ -202,6 +202,7 @@ async def test_a_client_that_leaves_in_the_middle_leaves_nothing(api: Api) -> No
     writer.close()
     await asyncio.sleep(0.05)
     assert await api.uploads() == []
+    assert "Exception" not in capsys.readouterr().err
 
 
 async def test_the_feed_shows_an_upload_without_its_bytes(api: Api, simulator: Simulator) -> None:

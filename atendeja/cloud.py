@@ -7,6 +7,7 @@ sent` and may be tried again, after it nobody knows. Redirects are not followed 
 import asyncio
 import datetime as dt
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 
 import aiohttp
@@ -19,6 +20,8 @@ from atendeja.wa import reply
 TOTAL_S = 20
 READ_S = 15
 CONNECT_S = 5
+UPLOAD_S = 120
+"""For a file, which may be of 100 MB, and for what Meta does to it before it answers."""
 MAX_ANSWER_BYTES = 256 * 1024
 
 
@@ -75,6 +78,27 @@ class Cloud:
             verdict = _failure(error, mark)
         return Outcome(verdict, mark.first_byte_at)
 
+    async def upload_media(self, phone_number_id: str, token: str, path: Path, mime: str, filename: str | None) -> reply.Upload:
+        """POST a file from the disk, for this number's messages: its id at Meta, or why there is none.
+
+        Whatever happens on the network is `Unavailable`: an upload sends nothing and may be repeated. Raises OSError when the file
+        cannot be opened.
+        """
+        with await asyncio.to_thread(path.open, "rb") as file:
+            form = aiohttp.FormData({"messaging_product": "whatsapp", "type": mime}, quote_fields=False)  # names in UTF-8
+            form.add_field("file", file, filename=filename or path.name, content_type=mime)
+            try:
+                async with self._session.post(
+                    f"{self._root}/{phone_number_id}/media",
+                    data=form,
+                    headers={"Authorization": f"Bearer {token}"},
+                    allow_redirects=False,
+                    timeout=aiohttp.ClientTimeout(total=UPLOAD_S, sock_connect=CONNECT_S),
+                ) as response:
+                    return reply.read_upload(response.status, response.headers, await _read(response))
+            except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+                return reply.Unavailable(_word(error))
+
     async def fetch_number(self, phone_number_id: str, token: str) -> dict[str, object]:
         """What Meta knows of a number (`display_phone_number`, `verified_name`, `throughput` …).
 
@@ -130,5 +154,9 @@ async def _mark_first_byte(
 
 
 def _failure(error: Exception, mark: SimpleNamespace) -> reply.Verdict:
-    reason = "timeout" if isinstance(error, asyncio.TimeoutError) else type(error).__name__
+    reason = _word(error)
     return reply.not_sent(reason) if mark.first_byte_at is None else reply.lost(reason)
+
+
+def _word(error: Exception) -> str:
+    return "timeout" if isinstance(error, asyncio.TimeoutError) else type(error).__name__

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,7 @@ from atendeja import cloud
 from atendeja.cloud import Cloud, Outcome
 from atendeja.errors import Refused, Unavailable
 from atendeja.wa import reply
+from tests.files import PNG
 
 Behaviour = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -184,3 +186,88 @@ async def test_the_number_is_known_or_why_it_is_not(graph: Graph, client: Cloud)
     graph.behave = hang_up
     with pytest.raises(Unavailable, match="cannot be reached"):
         await client.fetch_number("100", "t")
+
+
+UPLOADED = b'{"id":"300"}'
+LAST = "Connection: close\r\n"
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    path = tmp_path / "picture"
+    path.write_bytes(PNG)
+    return path
+
+
+async def upload(client: Cloud, path: Path, filename: str | None = "cardápio.png") -> reply.Upload:
+    return await client.upload_media("100", "segredo", path, "image/png", filename)
+
+
+async def test_an_upload_is_one_form_with_the_token_the_type_and_the_file(
+    graph: Graph, client: Cloud, picture: Path, no_blocking: None
+) -> None:
+    graph.behave = respond(UPLOADED, pieces=3)
+    assert await upload(client, picture) == reply.Uploaded("300")
+    (request,) = graph.requests
+    head, _, body = request.partition(b"\r\n\r\n")
+    assert head.startswith(b"POST /v24.0/100/media HTTP/1.1\r\n")
+    assert b"\r\nAuthorization: Bearer segredo\r\n" in head
+    assert b'name="messaging_product"\r\n\r\nwhatsapp\r\n' in body
+    assert b'name="type"\r\n\r\nimage/png\r\n' in body
+    assert 'name="file"; filename="cardápio.png"\r\n'.encode() in body
+    assert b"\r\n\r\n" + PNG + b"\r\n--" in body
+
+
+async def test_a_file_without_a_name_is_a_file_all_the_same(graph: Graph, client: Cloud, picture: Path) -> None:
+    graph.behave = respond(UPLOADED)
+    assert await upload(client, picture, None) == reply.Uploaded("300")
+    assert b'filename="picture"' in graph.requests[0]
+
+
+@pytest.mark.parametrize(
+    "behave",
+    [hang_up, reset, cut, respond(b"<html>oi</html>"), respond(b"", "302 Found", more="Location: /x\r\n"), respond(b"{}")],
+)
+async def test_an_upload_whose_answer_is_lost_or_odd_may_be_done_again(
+    behave: Behaviour, graph: Graph, client: Cloud, picture: Path
+) -> None:
+    graph.behave = behave
+    assert isinstance(await upload(client, picture), reply.Unavailable)
+    await asyncio.sleep(0.05)
+    assert len(graph.requests) == 1
+
+
+async def test_an_upload_has_its_own_time(graph: Graph, picture: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Longer than a message's, and an end."""
+
+    async def slowly(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(0.3)
+        await respond(UPLOADED, more=LAST)(reader, writer)
+
+    monkeypatch.setattr(cloud, "READ_S", 0.1)
+    monkeypatch.setattr(cloud, "TOTAL_S", 0.1)
+    monkeypatch.setattr(cloud, "UPLOAD_S", 1)
+    client = Cloud(graph.url, "v24.0")
+    graph.behave = slowly
+    assert await upload(client, picture) == reply.Uploaded("300")
+    graph.behave = stay_silent
+    assert await upload(client, picture) == reply.Unavailable("timeout")
+    await client.close()
+
+
+async def test_an_upload_without_a_connection_may_be_done_again(picture: Path) -> None:
+    client = Cloud("http://127.0.0.1:9", "v24.0")
+    assert await upload(client, picture) == reply.Unavailable("ClientConnectorError")
+    await client.close()
+
+
+async def test_a_refused_upload_says_of_what(graph: Graph, client: Cloud, picture: Path) -> None:
+    graph.behave = respond(b'{"error":{"message":"expired","code":190}}', "401 Unauthorized", more=LAST)
+    assert await upload(client, picture) == reply.Misconfigured("number", 190, "expired")
+    graph.behave = respond(b'{"error":{"message":"bad type","code":131053}}', "400 Bad Request")
+    assert await upload(client, picture) == reply.Undeliverable(131053, "refused", "bad type")
+
+
+async def test_a_file_that_is_gone_is_nobody_elses_fault(client: Cloud, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        await upload(client, tmp_path / "gone")

@@ -72,6 +72,10 @@ def sent(to_or_user_id: str, *, wa_id: str | None, user_id: str, wamid: str, mes
     return 200, {"messaging_product": "whatsapp", "contacts": [{"input": to_or_user_id, **known}], "messages": [message]}
 
 
+def uploaded(media_id: str) -> Answer:
+    return 200, {"id": media_id}
+
+
 def success() -> Answer:
     return 200, {"success": True}
 
@@ -114,8 +118,9 @@ def wrong_token() -> Answer:
     }
 
 
-def unknown_number(phone_number_id: str, verb: str) -> Answer:
-    what = f"Unsupported {verb} request. Object with ID '{phone_number_id}' does not exist, "
+def unknown_id(meta_id: str, verb: str) -> Answer:
+    """Of a number, or of a file."""
+    what = f"Unsupported {verb} request. Object with ID '{meta_id}' does not exist, "
     return 400, {
         "error": {
             "message": what + "cannot be loaded due to missing permissions, or does not support this operation.",

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from atendeja.wa import limits
+from atendeja.wa.limits import MEDIA
 
 PHONE = re.compile(r"\+?[1-9][0-9]{6,14}")
 BSUID = re.compile(r"[A-Z]{2}\.(ENT\.)?[A-Za-z0-9]{1,128}")
@@ -205,6 +206,20 @@ def read(raw: bytes) -> Send | Read:
     return send
 
 
+def media_ids(send: Send) -> list[str]:
+    """The ids of files in a message, wherever they stand: itself, a header, a slide."""
+    found: list[str] = []
+    left: list[object] = [{send.type: msgspec.json.decode(send.content)}]
+    for value in left:  # which grows
+        if isinstance(value, dict):
+            files = (inner for key, inner in value.items() if key in MEDIA and isinstance(inner, dict))
+            found += [file["id"] for file in files if isinstance(file.get("id"), str)]
+            left += value.values()
+        elif isinstance(value, list):
+            left += value
+    return found
+
+
 def _check_recipient(send: Send) -> None:
     if (send.to is None) == (send.recipient is None):
         raise Invalid(100, "exactly one of `to` and `recipient` is required")
@@ -217,7 +232,7 @@ def _check_recipient(send: Send) -> None:
 def _check_content(kind: str, content: Raw) -> None:
     if kind == "interactive":
         _check_interactive(content)
-    elif kind in ("image", "video", "audio", "document", "sticker"):
+    elif kind in MEDIA:
         _check_media(kind, _media.decode(content))
     elif kind in _shapes:
         _shapes[kind].decode(content)

@@ -51,7 +51,7 @@ class Control:
             "number": self.number,
             "reset": self.reset,
         }
-        gets = {"log": self.log, "state": self.state}
+        gets = {"log": self.log, "uploads": self.uploads, "state": self.state}
         return [
             Mount(
                 "/_sim",
@@ -67,7 +67,7 @@ class Control:
         return {"wamid": await self._board.receive(await _body(request, Incoming))}
 
     async def fault(self, request: Request) -> object:
-        """Break the answers to some sends: `{match?, do, value?, times?}`."""
+        """Break the answers to some sends, or uploads (`match: {path: media}`): `{match?, do, value?, times?}`."""
         self._board.faults.add(await _body(request, Fault))
         return {"faults": self._board.faults.rules}
 
@@ -99,6 +99,10 @@ class Control:
         except ValueError as error:
             raise Refused("bad_query", "after and limit are whole numbers") from error
         return {"lines": self._board.witness.read(after, limit), "last": self._board.witness.last}
+
+    async def uploads(self, request: Request) -> object:
+        """The files that were POSTed since the last reset, in order, also those that were refused: `{uploads}`."""
+        return {"uploads": self._board.world.uploads}
 
     async def state(self, request: Request) -> object:
         """Everything that can be asked, at once."""

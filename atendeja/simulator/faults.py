@@ -18,6 +18,8 @@ BEFORE: frozenset[Do] = frozenset(get_args(Before))
 class Match(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Which POSTs: all that is given must hold. `contains` is looked for in the raw body."""
 
+    path: Literal["messages", "media"] = "messages"
+    """Sends, or uploads of files, which are `to` nobody."""
     phone_number_id: str | None = None
     to: str | None = None
     """Phone (with or without `+`) or BSUID."""
@@ -32,12 +34,17 @@ class Fault(Struct, frozen=True, forbid_unknown_fields=True):
     `value`: `code` Meta's code; `failed` the code of the failed status; `5xx_*` and `html` the HTTP status (500, 200);
     `delay` seconds before the answer; `drop_answer` seconds of silence before the connection closes (0);
     `held` seconds that it waits for its quality to be judged, its statuses that much later (60).
+    An upload has no statuses: it can be neither `failed` nor `held`.
     """
 
     do: Do
     match: Match = Match()
     value: float | None = None
     times: Annotated[int, Meta(ge=1)] | None = 1
+
+    def __post_init__(self) -> None:
+        if self.match.path == "media" and self.do in ("failed", "held"):
+            raise ValueError(f"an upload has no statuses: {self.do} is for sends")
 
 
 class Rule(Struct):
@@ -49,7 +56,7 @@ class Rule(Struct):
     hits: int = 0
     """POSTs it struck."""
 
-    def strikes(self, phone_number_id: str, send: Send, raw: bytes) -> bool:
+    def strikes(self, phone_number_id: str, send: Send | None, raw: bytes) -> bool:
         """Whether this POST is struck; counts it."""
         match, times = self.fault.match, self.fault.times
         if not _matches(match, phone_number_id, send, raw):
@@ -70,18 +77,19 @@ class Faults:
     def add(self, fault: Fault) -> None:
         self.rules.append(Rule(fault))
 
-    def take(self, phone_number_id: str, send: Send, raw: bytes, *, accepted: bool) -> Fault | None:
-        """The fault that strikes this POST, of those that strike before or after acceptance."""
+    def take(self, phone_number_id: str, send: Send | None, raw: bytes, *, accepted: bool) -> Fault | None:
+        """The fault that strikes this POST (of a file when there is no `send`), of those that strike before or after acceptance."""
         for rule in self.rules:
             if (rule.fault.do in BEFORE) != accepted and rule.strikes(phone_number_id, send, raw):
                 return rule.fault
         return None
 
 
-def _matches(match: Match, phone_number_id: str, send: Send, raw: bytes) -> bool:
-    to = (send.to or send.recipient or "").lstrip("+")
+def _matches(match: Match, phone_number_id: str, send: Send | None, raw: bytes) -> bool:
+    to = "" if send is None else (send.to or send.recipient or "").lstrip("+")
     return (
-        match.phone_number_id in (None, phone_number_id)
+        match.path == ("media" if send is None else "messages")
+        and match.phone_number_id in (None, phone_number_id)
         and (match.to is None or match.to.lstrip("+") == to)
         and (match.contains is None or match.contains.encode() in raw)
     )

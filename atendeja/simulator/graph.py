@@ -6,7 +6,7 @@ import socket
 import struct
 
 from starlette.datastructures import Headers
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -16,6 +16,7 @@ from atendeja.simulator.answers import Answer
 from atendeja.simulator.faults import Fault
 from atendeja.simulator.server import transport_of
 from atendeja.simulator.switchboard import Switchboard
+from atendeja.simulator.uploads import MOST_BYTES
 
 HTML = b"<!DOCTYPE html><html><head><title>Error</title></head><body>Sorry, something went wrong.</body></html>"
 MESSAGES = re.compile(r"/[^/]+/[^/]+/messages")
@@ -56,7 +57,11 @@ class Graph:
     @property
     def routes(self) -> list[BaseRoute]:
         """All but `messages`; to be matched last, for they would match nearly everything."""
-        return [Route("/{version}/{phone_number_id}", self.phone_number, methods=["GET"])]
+        return [
+            Route("/{version}/{phone_number_id}/media", self.media, methods=["POST"]),
+            Route("/{version}/{media_id}", self.delete, methods=["DELETE"]),
+            Route("/{version}/{phone_number_id}", self.phone_number, methods=["GET"]),
+        ]
 
     async def messages(self, path: str, headers: Headers, raw: bytes) -> Response:
         """Answer a POST to `/{version}/{phone_number_id}/messages`: send a message, or mark one as read."""
@@ -65,6 +70,33 @@ class Graph:
             answer, fault = await self._board.send(path.split("/")[2], raw)
         else:
             answer = answers.wrong_token()
+        return await self._respond(path, raw, answer, fault)
+
+    async def media(self, request: Request) -> Response:
+        """Take a file."""
+        raw = bytearray()
+        try:
+            async for chunk in request.stream():
+                if len(raw) <= MOST_BYTES:  # the rest is read, so that the answer is heard
+                    raw += chunk
+        except ClientDisconnect:
+            return Response()
+        fault: Fault | None = None
+        if self._known_token(request.headers):
+            content_type = request.headers.get("content-type", "")
+            answer, fault = await self._board.upload(request.path_params["phone_number_id"], content_type, bytes(raw))
+        else:
+            answer = answers.wrong_token()
+        return await self._respond(request.url.path, b"%d bytes" % len(raw), answer, fault)
+
+    async def delete(self, request: Request) -> Response:
+        """Forget a file that was uploaded."""
+        if not self._known_token(request.headers):
+            return _json(answers.wrong_token())
+        return _json(self._board.delete(request.path_params["media_id"]))
+
+    async def _respond(self, path: str, shown: bytes, answer: Answer, fault: Fault | None) -> Response:
+        """The answer to a POST, spoiled if it must be; the feed shows it, and `shown` for its body."""
         if self._board.settings.latency_s:
             await asyncio.sleep(self._board.settings.latency_s)
         response = _json(answer) if fault is None else await _spoiled(answer, fault)
@@ -72,7 +104,7 @@ class Graph:
         self._board.feed.exchange(
             "graph",
             f"POST {path}",
-            raw,
+            shown,
             None if spoiled else response.status_code,
             None if spoiled else bytes(response.body),
         )
@@ -85,7 +117,7 @@ class Graph:
         if not self._known_token(request.headers):
             return _json(answers.wrong_token())
         if number is None:
-            return _json(answers.unknown_number(phone_number_id, "get"))
+            return _json(answers.unknown_id(phone_number_id, "get"))
         status, known = answers.phone_number(number)
         fields = request.query_params.get("fields", "display_phone_number,verified_name,quality_rating").split(",")
         return _json((status, {name: value for name, value in known.items() if name in (*fields, "id")}))

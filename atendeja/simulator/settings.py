@@ -53,6 +53,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     """Messages that one person may get at once. Source: Meta, throughput (copy of 2026-09-11)."""
     window: bool = True
     """Whether a free-form message needs one from the customer in the last 24 h (131047)."""
+    media_s: float = limits.MEDIA_ID_UPLOADED_S
+    """How long the id of an uploaded file is good (131009)."""
     connections: int = 16
     """Webhooks in flight at once."""
     webhook_timeout_s: float = 10

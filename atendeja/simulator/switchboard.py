@@ -10,12 +10,13 @@ from itertools import count
 from msgspec import Raw, Struct, field
 
 from atendeja.errors import Refused
-from atendeja.simulator import answers, changes
+from atendeja.simulator import answers, changes, uploads
 from atendeja.simulator.answers import Answer
 from atendeja.simulator.bodies import BSUID, PHONE, Invalid, Read, Send, read
 from atendeja.simulator.faults import Fault, Faults
 from atendeja.simulator.feed import Bubble, Feed, Side, Tick
 from atendeja.simulator.settings import Number, Settings
+from atendeja.simulator.uploads import Form, Upload
 from atendeja.simulator.webhooks import Webhooks
 from atendeja.simulator.witness import Line, Witness
 from atendeja.simulator.world import DEFAULT_NUMBER, Customer, World
@@ -59,6 +60,7 @@ class Switchboard:
         self.tally = Tally()
         self._serial = count(1)
         self._prefix = secrets.token_hex(6)
+        self._media_prefix = 10**6 + secrets.randbelow(9 * 10**6)
 
     @property
     def settings(self) -> Settings:
@@ -121,7 +123,7 @@ class Switchboard:
         now = time.time()
         number = self.world.number(phone_number_id)
         if number is None:
-            return answers.unknown_number(phone_number_id, "post"), None
+            return answers.unknown_id(phone_number_id, "post"), None
         try:
             body = read(raw)
         except Invalid as error:
@@ -206,6 +208,43 @@ class Switchboard:
             change = changes.status(number, customer, wamid, kind, at, opaque, template=template)
         self.webhooks.put(change, wait_s)
         asyncio.get_running_loop().call_later(wait_s, self.feed.tick, wamid, kind)
+
+    # The app uploads.
+
+    async def upload(self, phone_number_id: str, content_type: str, raw: bytes) -> tuple[Answer, Fault | None]:
+        """Take the form of a POST to `…/media`: what to answer, and the fault with which to spoil the answer."""
+        now = time.time()
+        number = self.world.number(phone_number_id)
+        if number is None:
+            return answers.unknown_id(phone_number_id, "post"), None
+        try:
+            form = await uploads.read(content_type, raw)
+        except Invalid as error:
+            return answers.error(error.code, error.details), None
+        return self._judge_upload(number, form, raw, now)
+
+    def _judge_upload(self, number: Number, form: Form, raw: bytes, now: float) -> tuple[Answer, Fault | None]:
+        upload = Upload(round(now, 6), number.phone_number_id, form.mime, form.filename, form.size, form.sha256)
+        self.world.uploads.append(upload)
+        fault = self.faults.take(number.phone_number_id, None, raw, accepted=False)
+        if fault is not None:
+            upload.answer = fault.do
+            return answers.error(int(fault.value or 131000) if fault.do == "code" else 131000), fault
+        if (refused := uploads.refusal(form)) is not None:
+            upload.answer = "131053"
+            return answers.error(131053, refused), None
+        fault = self.faults.take(number.phone_number_id, None, raw, accepted=True)
+        upload.answer, upload.id = fault.do if fault else "ok", f"{self._media_prefix}{next(self._serial):08d}"
+        self.world.media[upload.id] = upload
+        return answers.uploaded(upload.id), fault
+
+    def delete(self, media_id: str) -> Answer:
+        """Forget an uploaded file."""
+        known = self.world.media.get(media_id)
+        if known is None or known.deleted:
+            return answers.unknown_id(media_id, "delete")
+        known.deleted = True
+        return answers.success()
 
     def _show(self, customer: Customer, number: Number, wamid: str, by: Side, message: Raw, at: float, tick: Tick = "") -> None:
         self.feed.add(customer, Bubble(wamid, customer.key, number.phone_number_id, by, message, at, tick))

@@ -6,8 +6,9 @@ ignored when a phone is looked up, and the `wa_id` stays the one the customer ca
 
 from dataclasses import dataclass, field
 
-from atendeja.simulator.bodies import BSUID, Send
+from atendeja.simulator.bodies import BSUID, Send, media_ids
 from atendeja.simulator.settings import Number, Settings
+from atendeja.simulator.uploads import Upload
 from atendeja.wa import limits
 
 DEFAULT_NUMBER = Number("100000000000001")
@@ -62,6 +63,10 @@ class World:
         self._heard_at: dict[tuple[str, str], float] = {}
         self._throughput = Bucket()
         self._pairs = Bucket()
+        self.uploads: list[Upload] = []
+        """All that were POSTed, in order."""
+        self.media: dict[str, Upload] = {}
+        """Those that were taken, by id."""
 
     @property
     def customer_count(self) -> int:
@@ -115,6 +120,8 @@ class World:
             return None
         if customer.wa_id == number.display_phone_number:
             return 131021
+        if self.media and not all(self.has_media(number, media_id, now) for media_id in media_ids(send)):
+            return 131009
         rate = settings.rate
         if rate and not self._throughput.take(number.phone_number_id, now, 1 / rate, max(rate, 1)):
             return 130429
@@ -124,6 +131,13 @@ class World:
         if settings.pair and not self._pairs.take(pair, now, limits.PAIR_INTERVAL_S, settings.pair_burst):
             return 131056
         return None
+
+    def has_media(self, number: Number, media_id: str, now: float) -> bool:
+        """Whether a file of this id can be sent from this number. One that was never given here is taken for good."""
+        known = self.media.get(media_id)
+        return known is None or (
+            known.phone_number_id == number.phone_number_id and not known.deleted and now - known.at < self.settings.media_s
+        )
 
     def _is_open(self, number: Number, customer: Customer, now: float) -> bool:
         heard_at = self._heard_at.get((number.phone_number_id, customer.key))

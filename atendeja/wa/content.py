@@ -4,7 +4,9 @@ These structs are also what `message.content` holds in the database (tagged by `
 default but never renamed. Shapes and limits: Meta's OpenAPI file business-messaging-api v23.0, with its pages where that is silent.
 """
 
+from collections.abc import Iterator
 from typing import Literal
+from uuid import UUID
 
 from msgspec import Struct
 
@@ -24,13 +26,14 @@ class Text(Struct, frozen=True, omit_defaults=True, tag_field=type_key, tag="tex
 
 
 class File(Struct, frozen=True, omit_defaults=True, tag_field=type_key, tag="file"):
-    """A file that stands above a message's text, by Meta's media id or by a public link: exactly one of the two."""
+    """A file that stands above a message's text, named in one of the ways in which `Media` is."""
 
     kind: Literal["image", "video", "document"]
     id: str | None = None
     link: str | None = None
     filename: str | None = None
     """Of a document only."""
+    file: UUID | None = None
 
 
 # ── with something to tap ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -117,7 +120,7 @@ class Form(Struct, frozen=True, omit_defaults=True, tag_field=type_key, tag="for
 
 
 class Media(Struct, frozen=True, omit_defaults=True, tag_field=type_key, tag="media"):
-    """A file by Meta's media id or by a public link: exactly one of the two."""
+    """A file by Meta's media id, by a public link, or one of ours: exactly one of the three, but for a link beside one of ours."""
 
     kind: Literal["image", "video", "audio", "document", "sticker"]
     id: str | None = None
@@ -125,6 +128,8 @@ class Media(Struct, frozen=True, omit_defaults=True, tag_field=type_key, tag="me
     caption: str | None = None
     filename: str | None = None
     voice: bool = False
+    file: UUID | None = None
+    """Our own file, uploaded to WhatsApp before the message goes; where it cannot be, the `link` beside it is sent."""
 
 
 class Location(Struct, frozen=True, omit_defaults=True, tag_field=type_key, tag="location"):
@@ -325,3 +330,21 @@ Content = (
 )
 Interactive = Buttons | Options | CallToAction | LocationRequest | ContactRequest | Form
 """What has something to tap."""
+
+
+def attachments(content: Content) -> Iterator[File | Media]:
+    """Every file of a content: itself, its header, those of its slides."""
+    match content:
+        case Media():
+            yield content
+        case Buttons(header=File() as file) | CallToAction(header=File() as file) | Form(header=File() as file):
+            yield file
+        case Template(header=header, slides=slides):
+            if isinstance(header, File):
+                yield header
+            yield from (slide.header for slide in slides)
+
+
+def files(content: Content) -> list[UUID]:
+    """The ids of our own files in a content, each once, in the order in which they stand there."""
+    return list(dict.fromkeys(part.file for part in attachments(content) if part.file is not None))

@@ -3,7 +3,11 @@
 Source: Meta's OpenAPI file business-messaging-api v23.0 and its pages on messages and throughput (September 2026).
 """
 
-from typing import Final
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final, Literal, TypeAlias
+
+from msgspec import Struct
 
 CHALLENGE: Final = 1024
 """Characters of a verification challenge we are willing to echo (ours; Meta sends about ten)."""
@@ -66,6 +70,41 @@ TYPING_S: Final = 25
 """How long the typing dots stay."""
 MEDIA_ID_RECEIVED_S: Final = 7 * 24 * 3600
 MEDIA_ID_UPLOADED_S: Final = 30 * 24 * 3600
+
+MediaKind: TypeAlias = Literal["image", "video", "audio", "document", "sticker"]
+_MB: Final = 1024 * 1024
+
+
+class MediaLimit(Struct, frozen=True):
+    """What may be sent as a kind: MIME types, and bytes of a file."""
+
+    types: tuple[str, ...]
+    most_bytes: int
+
+
+MEDIA: Final[Mapping[MediaKind, MediaLimit]] = MappingProxyType(
+    {
+        "image": MediaLimit(("image/jpeg", "image/png"), 5 * _MB),
+        "video": MediaLimit(("video/mp4", "video/3gpp"), 16 * _MB),
+        "audio": MediaLimit(("audio/aac", "audio/amr", "audio/mpeg", "audio/mp4", "audio/ogg"), 16 * _MB),
+        "document": MediaLimit(
+            (
+                "text/plain",
+                "application/pdf",
+                "application/msword",
+                "application/vnd.ms-excel",
+                "application/vnd.ms-powerpoint",
+                "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+                "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+                "application/vnd.openxmlformats-officedocument.presentationml.presentation",
+            ),
+            100 * _MB,
+        ),
+        "sticker": MediaLimit(("image/webp",), 500 * 1024),
+    }
+)
+"""By kind. Meta says MB, not which: the larger is meant here, and what is between the two it may refuse. A sticker that does not
+move may have 100 KB only; whether it moves is not looked at. Source: Meta, supported media types (copy of 2026-09-11)."""
 
 NUMBER_RATE: Final = 80
 """Messages per second and number, in and out together, until Meta raises it to 1,000."""

@@ -68,7 +68,21 @@ class Unsettled(Struct, frozen=True, omit_defaults=True, tag="unsettled"):
     code: int | None = None
 
 
-Verdict: TypeAlias = Accepted | Unavailable | Throttled | Undeliverable | Misconfigured | Unsettled
+Refusal: TypeAlias = Unavailable | Throttled | Undeliverable | Misconfigured | Unsettled
+Verdict: TypeAlias = Accepted | Refusal
+
+
+class Uploaded(Struct, frozen=True, tag="uploaded"):
+    """Meta has the file, for 30 days, for the number that it was uploaded by."""
+
+    id: str
+
+
+Upload: TypeAlias = Uploaded | Unavailable | Throttled | Undeliverable | Misconfigured
+"""What became of an upload. It sends nothing, so it is never unsettled: what nobody knows may simply be done again."""
+
+UNFIT: Final = 131053
+"""Of a file: its type or size. About a message it means a link that could not be fetched, which may be tried again."""
 
 
 class _Answer(Struct):
@@ -76,6 +90,7 @@ class _Answer(Struct):
     contacts: Raw = ABSENT
     error: Raw = ABSENT
     success: Raw = ABSENT
+    id: Raw = ABSENT
 
 
 class _Sent(Struct):
@@ -115,12 +130,36 @@ def read(status: int, headers: Mapping[str, str], body: bytes) -> Verdict:
     """
     answer = _read_answer(body)
     if answer is None:
-        kind = headers.get("content-type") or headers.get("Content-Type") or "no type"
-        return Unsettled(f"http {status}, unreadable answer of {len(body)} bytes ({kind[:40]})")
+        return Unsettled(_unreadable(status, headers, body))
     error = _error.part(answer.error)
     if error is not None:
         return _refusal(status, error)
     return _acceptance(status, answer)
+
+
+def read_upload(status: int, headers: Mapping[str, str], body: bytes) -> Upload:
+    """Say what the Cloud API's answer to an upload means. Does no I/O, never raises, never retries.
+
+    `Undeliverable` refuses this file, not the message that names it: that may still go by a link. `Misconfigured("number")` is
+    about the number, as after a send. Whatever leaves it open is `Unavailable`: upload again.
+    Source: Meta, WhatsApp Cloud API, media and error codes (copies of 2026-09-11).
+    """
+    answer = _read_answer(body)
+    if answer is None:
+        return Unavailable(_unreadable(status, headers, body))
+    error = _error.part(answer.error)
+    if error is None:
+        media_id = _string.part(answer.id)
+        if not media_id or len(media_id) > MAX_ID or not 200 <= status < 300:
+            return Unavailable(f"http {status} without a media id")
+        return Uploaded(media_id)
+    if error.code == UNFIT:
+        return Undeliverable(UNFIT, "refused", _detail(error))
+    match _refusal(status, error):
+        case Unsettled(reason, code):
+            return Unavailable(reason, code)
+        case refusal:
+            return refusal
 
 
 def not_sent(reason: str) -> Verdict:
@@ -137,6 +176,11 @@ def read_ok(status: int, body: bytes) -> bool:
     """Whether a call that sends nothing (mark as read, typing) was answered `{"success": true}`."""
     answer = _read_answer(body)
     return answer is not None and 200 <= status < 300 and _bool.part(answer.success) is True
+
+
+def _unreadable(status: int, headers: Mapping[str, str], body: bytes) -> str:
+    kind = headers.get("content-type") or headers.get("Content-Type") or "no type"
+    return f"http {status}, unreadable answer of {len(body)} bytes ({kind[:40]})"
 
 
 def _read_answer(body: bytes) -> _Answer | None:
@@ -163,7 +207,7 @@ def _recipient(raw: Raw) -> tuple[str | None, str | None]:
         return None, None
 
 
-def _refusal(status: int, error: _Error) -> Verdict:
+def _refusal(status: int, error: _Error) -> Refusal:
     code = lookup(error.code, error.error_subcode)
     detail = _detail(error)
     if code is not None:
@@ -173,7 +217,7 @@ def _refusal(status: int, error: _Error) -> Verdict:
     return Unsettled(f"http {status}, unlisted code", error.code)
 
 
-def _listed(number: int, code: Code, detail: str) -> Verdict:
+def _listed(number: int, code: Code, detail: str) -> Refusal:
     match code.kind:
         case "R":
             return Unavailable(detail, number, code.tries)

@@ -3,10 +3,13 @@
 Source: Meta's OpenAPI file business-messaging-api v23.0.
 """
 
+from collections.abc import Mapping
 from decimal import Decimal
-from typing import assert_never
+from typing import TypeVar, assert_never
+from uuid import UUID
 
 import msgspec
+from msgspec.structs import replace
 
 from atendeja import phone
 from atendeja.wa.content import (
@@ -44,18 +47,28 @@ from atendeja.wa.content import (
 FORM_VERSION = "3"
 """Of the message that carries a WhatsApp Flow: the only one."""
 
+Part = TypeVar("Part", File, Media)
 
-def build(content: Content, recipient: Recipient, *, callback: str | None = None, quote: str | None = None) -> dict[str, object]:
+
+def build(
+    content: Content,
+    recipient: Recipient,
+    *,
+    callback: str | None = None,
+    quote: str | None = None,
+    uploads: Mapping[UUID, str] = {},
+) -> dict[str, object]:
     """The JSON body that sends this content to this person; for `Read` the body that marks a message as read.
 
-    `callback` comes back in every status of the message, `quote` is the wamid to answer to. Does not check the limits: see
-    `rules.problems`. Raises `ValueError` if the recipient has neither a phone nor a BSUID, or a BSUID in the phone's place, which
-    Meta would accept and silently lose.
+    `callback` comes back in every status of the message, `quote` is the wamid to answer to. `uploads` are the ids by which Meta
+    knows our own files; one that is not among them goes by its link. Does not check the limits: see `rules.problems`. Raises
+    `ValueError` if the recipient has neither a phone nor a BSUID, or a BSUID in the phone's place, which Meta would accept and
+    silently lose; and for a file of ours that has neither an id of Meta's nor a link.
     """
     if isinstance(content, Read):
         return _read(content)
     body: dict[str, object] = {"messaging_product": "whatsapp", "recipient_type": "individual", **_address(recipient)}
-    body.update(_typed(content))
+    body.update(_typed(_placed(content, uploads)))
     if quote is not None:
         body["context"] = {"message_id": quote}
     if callback is not None:
@@ -72,6 +85,33 @@ def _address(recipient: Recipient) -> dict[str, object]:
     if recipient.user_id:
         return {"recipient": recipient.user_id}
     raise ValueError("a recipient needs a phone or a BSUID")
+
+
+def _placed(content: Content, uploads: Mapping[UUID, str]) -> Content:
+    """The content with each file of ours where Meta finds it."""
+    match content:
+        case Media():
+            return _place(content, uploads)
+        case Buttons(header=File() as file) | CallToAction(header=File() as file) | Form(header=File() as file):
+            return replace(content, header=_place(file, uploads))
+        case Template(header=header, slides=slides):
+            return replace(
+                content,
+                header=_place(header, uploads) if isinstance(header, File) else header,
+                slides=[replace(slide, header=_place(slide.header, uploads)) for slide in slides],
+            )
+        case _:
+            return content
+
+
+def _place(part: Part, uploads: Mapping[UUID, str]) -> Part:
+    if part.file is None:
+        return part
+    if part.file in uploads:
+        return replace(part, id=uploads[part.file], link=None, file=None)
+    if part.link is None:
+        raise ValueError(f"the file {part.file} has not been uploaded, and has no link")
+    return replace(part, file=None)
 
 
 def _read(content: Read) -> dict[str, object]:

@@ -162,9 +162,9 @@ def _data(path: str, value: dict[str, object]) -> Iterator[str]:
 
 
 def _one_of(content: File | Media) -> Iterator[str]:
-    """Where a file is: exactly one of the two."""
-    if (content.id is None) == (content.link is None):
-        yield "id: exactly one of id and link is needed"
+    """Where a file is: exactly one of the three, but for a link beside one of our own."""
+    if (content.id is None) == (content.link is None and content.file is None):
+        yield "id: exactly one of id, link and file is needed; a link may stand beside file"
     yield from _text("id", content.id, limits.CALLBACK, optional=True)
     if content.link is not None:
         yield from _link("link", content.link)

@@ -2,6 +2,7 @@
 
 import base64
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import pytest
 
 from atendeja.dev.run import load_examples
 from atendeja.flow import document
-from tests import server, world
+from tests import files, server, world
 from tests.journeys import process
 
 GOOD = {"WA_VERIFY_TOKEN": world.VERIFY_TOKEN, "WA_APP_SECRET": world.APP_SECRET, "SECRET_KEY": world.SECRET_KEY}
@@ -130,7 +131,20 @@ def test_wrong_usage_is_status_2(bare: Shell) -> None:
 
 def test_help_names_every_command(bare: Shell) -> None:
     said = bare.done("--help")
-    for name in ("serve", "dev", "simulator", "migrate", "init", "config", "tenant", "number", "flow", "conversation", "explain"):
+    for name in (
+        "serve",
+        "dev",
+        "simulator",
+        "migrate",
+        "init",
+        "config",
+        "tenant",
+        "number",
+        "flow",
+        "media",
+        "conversation",
+        "explain",
+    ):
         assert name in said
     assert "resume-sending" in said
 
@@ -219,6 +233,71 @@ def test_dead_letters_are_shown_tried_again_and_discarded(shell: Shell) -> None:
     assert f"no dead letter of loja that this may be done with: {NOBODY}" in shell.refused("dead-letter", "replay", NOBODY, *which)
     assert "0 are tried again" in shell.done("dead-letter", "replay", *which, "--all-of-them")
     assert "0 are discarded" in shell.done("dead-letter", "discard", *which, "--all-of-them")
+
+
+def add_file(file: Path, *more: str) -> tuple[str, ...]:
+    return ("media", "add", str(file), "--tenant", "loja", *more)
+
+
+def test_files_are_kept_shown_and_the_same_one_only_once(shell: Shell, tmp_path: Path) -> None:
+    shell.done(*TENANT)
+    assert "no file yet" in shell.done("media", "list", "--tenant", "loja")
+    picture, note = tmp_path / "cardápio.PNG", tmp_path / "nota"
+    picture.write_bytes(files.PNG)
+    note.write_bytes(files.PDF)
+    said = shell.done(*add_file(picture))
+    assert said.startswith("file cardápio.PNG is ") and said.endswith(
+        f": {len(files.PNG)} bytes of image/png, to be sent as image\n"
+    )
+    assert shell.done(*add_file(picture)) == said
+    shell.done(*add_file(note, "--type", "Application/PDF", "--name", "Nota fiscal.pdf"))
+    first, second = shell.done("media", "list", "--tenant", "loja").splitlines()
+    assert said.split()[3].rstrip(":") in first and first.endswith(f"image/png  {len(files.PNG)} bytes  cardápio.PNG")
+    assert second.endswith(f"application/pdf  {len(files.PDF)} bytes  Nota fiscal.pdf")
+    assert shell.done("media", "list", "--tenant", "loja", "--most", "1") == f"{second}\n"
+    assert "--most must be 1" in shell.refused("media", "list", "--tenant", "loja", "--most", "0")
+    kept = [path for path in (tmp_path / "state" / "media").rglob("*") if path.is_file()]
+    assert sorted(path.stat().st_size for path in kept) == sorted([len(files.PNG), len(files.PDF)])
+    assert {path.stat().st_mode & 0o777 for path in kept} == {0o600}
+
+
+def test_a_file_that_cannot_be_sent_is_refused_and_not_kept(shell: Shell, tmp_path: Path) -> None:
+    shell.done(*TENANT)
+    for name, data in (
+        ("a.png", files.PNG),
+        ("empty.png", b""),
+        ("big.webp", b"x" * 512_001),
+        ("a.gif", b"GIF89a"),
+        ("nota", b"x"),
+    ):
+        (tmp_path / name).write_bytes(data)
+    assert "gone.png cannot be read: No such file or directory" in shell.refused(*add_file(tmp_path / "gone.png"))
+    assert "cannot be read: Is a directory" in shell.refused(*add_file(tmp_path))
+    assert "the file is empty" in shell.refused(*add_file(tmp_path / "empty.png"))
+    assert "more than 512000 bytes" in shell.refused(*add_file(tmp_path / "big.webp"))
+    for name in ("a.gif", "nota"):
+        said = shell.refused(*add_file(tmp_path / name))
+        assert "does not say its type" in said and "--type: image/jpeg, image/png, video/mp4" in said
+    said = shell.refused(*add_file(tmp_path / "a.gif", "--type", "image/gif"))
+    assert "image/gif cannot be sent on WhatsApp; what can: image/jpeg, image/png" in said
+    assert "1 to 240 characters" in shell.refused(*add_file(tmp_path / "a.png", "--name", ""))
+    assert "there is no tenant 'nope'" in shell.refused("media", "add", str(tmp_path / "a.png"), "--tenant", "nope")
+    (tmp_path / "closed").write_text("a file where a directory should be")
+    said = shell.refused(*add_file(tmp_path / "a.png"), MEDIA_DIR=str(tmp_path / "closed"))
+    assert f"the file cannot be kept under {tmp_path / 'closed'}: " in said and "is MEDIA_DIR ours" in said
+    assert "no file yet" in shell.done("media", "list", "--tenant", "loja")
+    assert not [path for path in (tmp_path / "state").rglob("media/**/*") if path.is_file()]
+
+
+def test_a_kill_between_the_bytes_and_their_row_leaves_nothing_that_is_missed(shell: Shell, tmp_path: Path) -> None:
+    shell.done(*TENANT)
+    (tmp_path / "a.png").write_bytes(files.PNG)
+    assert shell(*add_file(tmp_path / "a.png"), ATENDEJA_FAILPOINTS="commit.before=kill?add").returncode == -signal.SIGKILL
+    assert "no file yet" in shell.done("media", "list", "--tenant", "loja")
+    assert [p.stat().st_size for p in (tmp_path / "state" / "media").rglob("*") if p.is_file()] == [len(files.PNG)]
+    shell.done(*add_file(tmp_path / "a.png"))
+    assert "a.png" in shell.done("media", "list", "--tenant", "loja")
+    assert len([p for p in (tmp_path / "state" / "media").rglob("*") if p.is_file()]) == 1
 
 
 def test_a_number_in_coexistence_sends_twenty_a_second_at_most(shell: Shell) -> None:

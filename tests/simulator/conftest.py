@@ -1,7 +1,8 @@
 """A simulator, an app's webhook to receive for it, and a client, all over real sockets."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import io
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -100,6 +101,31 @@ class Api:
         headers = {"Authorization": f"Bearer {token}"}
         async with self.session.post(f"{self.url}/v24.0/{number}/messages", json=body, headers=headers) as response:
             return response.status, await response.json()
+
+    async def upload(
+        self,
+        data: bytes,
+        mime: str = "image/png",
+        *,
+        fields: Mapping[str, str | None] = {},
+        number: str = NUMBER,
+        token: str = "t",
+    ) -> tuple[int, Json]:
+        """POST a file as the app does; `fields` replaces those of the form, None leaves one out."""
+        form = aiohttp.FormData(default_to_multipart=True, quote_fields=False)
+        for name, value in ({"messaging_product": "whatsapp", "type": mime, **fields}).items():
+            if value is not None:
+                form.add_field(name, value)
+        if data:
+            form.add_field("file", io.BytesIO(data), filename="cardápio.png", content_type=mime)
+        headers = {"Authorization": f"Bearer {token}"}
+        async with self.session.post(f"{self.url}/v24.0/{number}/media", data=form, headers=headers) as response:
+            return response.status, await response.json()
+
+    async def uploads(self) -> list[Json]:
+        """What the simulator says of the files that were POSTed."""
+        found: list[Json] = (await self.get("/_sim/uploads"))["uploads"]
+        return found
 
     async def sim(self, name: str, /, **body: object) -> Json:
         """POST to the control side; it must agree."""

@@ -28,7 +28,7 @@ def test_an_error_reads_as_metas(name: str) -> None:
 
 
 def test_the_special_errors_have_metas_keys() -> None:
-    number: Any = answers.unknown_number("100000000000001", "post")[1]
+    number: Any = answers.unknown_id("100000000000001", "post")[1]
     assert number["error"] | {"fbtrace_id": ""} == sample("error-100-33-unknown-phone-number-id")["error"] | {"fbtrace_id": ""}
     token: Any = answers.wrong_token()[1]
     assert token["error"] | {"fbtrace_id": ""} == sample("error-190-expired-token")["error"] | {"fbtrace_id": ""}

@@ -41,6 +41,20 @@ def test_nth_and_times_count_what_matches(nth: int, times: int | None, hits: lis
     assert struck(Fault("code", Match(to="5511900000001", nth=nth), times=times), sends) == [False, False, *hits]
 
 
+@pytest.mark.parametrize(("path", "hits"), [("messages", [False, True]), ("media", [True, False])])
+def test_uploads_are_struck_only_when_they_are_meant(path: str, hits: list[bool]) -> None:
+    faults = Faults()
+    fault = msgspec.convert({"do": "code", "match": {"path": path}}, Fault)
+    faults.add(fault)
+    assert [faults.take("1", send, b"", accepted=False) is fault for send in (None, ANA)] == hits
+
+
+@pytest.mark.parametrize("do", ["failed", "held"])
+def test_an_upload_has_no_statuses(do: str) -> None:
+    with pytest.raises(msgspec.ValidationError, match="an upload has no statuses"):
+        msgspec.convert({"do": do, "match": {"path": "media"}}, Fault)
+
+
 AFTER = {
     "rst_before": False,
     "5xx_before": False,

@@ -14,11 +14,14 @@ from atendeja.wa.reply import (
     Unavailable,
     Undeliverable,
     Unsettled,
+    Upload,
+    Uploaded,
     Verdict,
     lost,
     not_sent,
     read,
     read_ok,
+    read_upload,
 )
 
 SAMPLES = Path(__file__).parent / "samples"
@@ -198,6 +201,37 @@ def test_read_ok(status: int, answer: bytes, fine: bool) -> None:
     assert read_ok(status, answer) is fine
 
 
+@pytest.mark.parametrize(
+    ("status", "answer", "upload"),
+    [
+        (200, body("response-media-upload"), Uploaded("300000000000050")),
+        (200, b'{"id": 300000000000050}', Uploaded("300000000000050")),
+        (201, b'{"id": "1", "error": null}', Uploaded("1")),
+        (500, body("response-media-upload"), Unavailable("http 500 without a media id")),
+        (200, b'{"id": ""}', Unavailable("http 200 without a media id")),
+        (200, b'{"id": {}}', Unavailable("http 200 without a media id")),
+        (200, msgspec.json.encode({"id": "1" * 600}), Unavailable("http 200 without a media id")),
+        (200, body("response-send"), Unavailable("http 200 without a media id")),
+        (413, b"<html>", Unavailable("http 413, unreadable answer of 6 bytes (no type)")),
+        (400, error(131053), Undeliverable(131053, "refused", "(#x) y")),
+        (400, error(100), Undeliverable(100, "bug", "(#x) y", notice=True)),
+        (400, error(777), Undeliverable(777, "refused", "(#x) y", notice=True)),
+        (500, error(777), Unavailable("http 500, unlisted code", 777)),
+    ],
+)
+def test_read_upload(status: int, answer: bytes, upload: Upload) -> None:
+    assert read_upload(status, {}, answer) == upload
+
+
+@pytest.mark.parametrize("case", REFUSALS)
+def test_a_refused_upload_is_judged_as_a_send_but_what_is_open_is_tried_again(case: str) -> None:
+    status, kind, word = REFUSALS[case]
+    upload = read_upload(status, {}, body(case))
+    assert isinstance(upload, Unavailable if kind is Unsettled else kind)
+    assert word in msgspec.structs.astuple(upload)
+
+
 @given(st.integers(100, 599), st.binary(max_size=40) | st.sampled_from([body(case) for case in REFUSALS]).map(lambda b: b[:-20]))
 def test_never_raises(status: int, answer: bytes) -> None:
     assert msgspec.json.encode(read(status, {}, answer))
+    assert msgspec.json.encode(read_upload(status, {}, answer))

@@ -1,6 +1,7 @@
 """Every request body we know how to build, and everything Meta would refuse."""
 
 from pathlib import Path
+from uuid import UUID
 
 import msgspec
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from atendeja.wa.content import (
     Button,
     Buttons,
+    CallToAction,
     CatalogButton,
     Content,
     File,
@@ -19,8 +21,10 @@ from atendeja.wa.content import (
     Money,
     Read,
     Recipient,
+    Slide,
     Template,
     Text,
+    files,
 )
 from atendeja.wa.request import build
 from atendeja.wa.rules import problems
@@ -124,6 +128,43 @@ def test_everything_a_template_can_be_filled_in_with() -> None:
         },
     ]
     assert problems(made) == []
+
+
+OURS, OTHER = UUID(int=1), UUID(int=2)
+FILE = File("image", file=OURS)
+PLACES: dict[str, Content] = {
+    "itself": Media("image", file=OURS),
+    "above buttons": Buttons("a", [Button("1", "a")], header=FILE),
+    "above a link": CallToAction("a", "Pagar", "https://x", header=FILE),
+    "above a form": Form("a", "Abrir", "t", form_id="1", header=FILE),
+    "above a template": Template("promo", "pt_BR", header=FILE),
+    "in a carousel": Template("promo", "pt_BR", slides=[Slide(File("image", id="9")), Slide(FILE)]),
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_file_of_ours_goes_by_the_id_it_was_uploaded_as_or_not_at_all(place: str) -> None:
+    made = PLACES[place]
+    assert (files(made), problems(made)) == ([OURS], [])
+    body = msgspec.json.encode(build(made, ANA, uploads={OURS: "300", OTHER: "400"}))
+    assert b'"image":{"id":"300"}' in body
+    assert str(OURS).encode() not in body
+    with pytest.raises(ValueError, match=f"the file {OURS} has not been uploaded, and has no link"):
+        build(made, ANA, uploads={OTHER: "400"})
+    assert msgspec.json.decode(msgspec.json.encode(made), type=Content) == made
+
+
+def test_a_file_that_could_not_be_uploaded_goes_by_its_link() -> None:
+    made = Media("document", link="https://loja.example/a.pdf", file=OURS, filename="a.pdf", caption="A nota")
+    rest = {"filename": "a.pdf", "caption": "A nota"}
+    assert build(made, ANA)["document"] == {"link": "https://loja.example/a.pdf", **rest}
+    assert build(made, ANA, uploads={OURS: "300"})["document"] == {"id": "300", **rest}
+
+
+def test_each_file_of_ours_is_named_once_and_in_order() -> None:
+    slides = [Slide(File("image", file=OURS)), Slide(File("video", link="https://x")), Slide(File("image", file=OTHER))]
+    assert files(Template("promo", "pt_BR", header=File("image", file=OTHER), slides=slides)) == [OTHER, OURS]
+    assert files(Text("a")) == files(Buttons("a", [Button("1", "a")], header="a")) == []
 
 
 def test_text_with_preview() -> None:

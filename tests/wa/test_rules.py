@@ -1,6 +1,7 @@
 """Everything Meta would refuse, by its path."""
 
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -42,6 +43,9 @@ from atendeja.wa.content import (
     authentication,
 )
 from atendeja.wa.rules import problems
+
+OURS = UUID(int=1)
+WHERE = "id: exactly one of id, link and file is needed; a link may stand beside file"
 
 
 def rows(count: int) -> list[Row]:
@@ -110,8 +114,13 @@ def template(**keys: Any) -> Template:
             Options("a", "b", [Section([Row("1", "a")], "t"), Section([Row("1", "a")], "u")]),
             ["sections[1].rows[0].id: the same as sections[0].rows[0].id"],
         ),
-        (Media("image"), ["id: exactly one of id and link is needed"]),
-        (Media("image", id="1", link="https://x"), ["id: exactly one of id and link is needed"]),
+        (Media("image"), [WHERE]),
+        (Media("image", id="1", link="https://x"), [WHERE]),
+        (Media("image", file=OURS), []),
+        (Media("image", file=OURS, link="https://x"), []),
+        (Media("image", file=OURS, link="ftp://x"), ["link: must begin with https:// or http:// and a host"]),
+        (Media("image", id="1", file=OURS), [WHERE]),
+        (Media("image", id="1", link="https://x", file=OURS), [WHERE]),
         (Media("image", link="ftp://x"), ["link: must begin with https:// or http:// and a host"]),
         (Media("image", id="1", caption="x" * 1025), ["caption: 1025 characters, at most 1024 are allowed"]),
         (Media("sticker", id="1", caption="a"), ["caption: sticker takes none"]),
@@ -131,7 +140,7 @@ def template(**keys: Any) -> Template:
         (form(data={"\0": 1}), ["data: holds a character that is none (NUL or half of a pair)"]),
         (
             Buttons("a", [Button("1", "a")], header=File("image")),
-            ["header.id: exactly one of id and link is needed"],
+            [f"header.{WHERE}"],
         ),
         (
             Buttons("a", [Button("1", "a")], header=File("image", id="1", filename="a.png")),
@@ -181,7 +190,7 @@ def template(**keys: Any) -> Template:
         (card(birthday="19901231"), ["cards[0].birthday: a date like 1990-12-31 is needed"]),
         (template(header=Value("x" * 61)), ["header[0].text: 61 characters, at most 60 are allowed"]),
         (template(header=Location(91, 0)), ["header.latitude: must be between -90 and 90"]),
-        (template(header=File("video")), ["header.id: exactly one of id and link is needed"]),
+        (template(header=File("video")), [f"header.{WHERE}"]),
         (template(body=[Value("a\nb")]), ["body[0].text: must be one line, without tabs"]),
         (template(body=[Value("a\tb")]), ["body[0].text: must be one line, without tabs"]),
         (template(body=[Value("a    b")]), []),
@@ -205,7 +214,7 @@ def template(**keys: Any) -> Template:
         (
             template(slides=[Slide(File("image"), [Value("")], [QuickReply(2, "a")])]),
             [
-                "slides[0].header.id: exactly one of id and link is needed",
+                f"slides[0].header.{WHERE}",
                 "slides[0].body[0].text: must not be empty",
                 "slides[0].buttons[0].index: must be between 0 and 1",
             ],

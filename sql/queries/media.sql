@@ -1,0 +1,30 @@
+-- name: insert
+-- The same bytes under the same type and name are the same file: no row comes back, and `same` has it.
+INSERT INTO media (tenant_id, id, sha256, mime, size, filename, created_at)
+VALUES (:tenant_id, :id, :sha256, :mime, :size, :filename, :created_at) ON CONFLICT DO NOTHING
+RETURNING id, sha256, mime, size, filename, created_at;
+
+-- name: same
+SELECT id, sha256, mime, size, filename, created_at FROM media
+WHERE tenant_id = :tenant_id AND sha256 = :sha256 AND mime = :mime AND filename IS NOT DISTINCT FROM :filename;
+
+-- name: by_ids
+SELECT id, sha256, mime, size, filename, created_at FROM media WHERE tenant_id = :tenant_id AND id = ANY (:ids::uuid[]);
+
+-- name: newest
+-- Ids begin with their time.
+SELECT id, sha256, mime, size, filename, created_at FROM media WHERE tenant_id = :tenant_id ORDER BY id DESC LIMIT :most;
+
+-- name: uploads
+SELECT media_id, meta_id FROM media_upload
+WHERE tenant_id = :tenant_id AND number_id = :number_id AND media_id = ANY (:ids::uuid[]) AND expires_at > :now;
+
+-- name: record_upload
+-- Two may have uploaded it at once: either id is good, the last one stays.
+INSERT INTO media_upload (tenant_id, number_id, media_id, meta_id, uploaded_at, expires_at)
+VALUES (:tenant_id, :number_id, :media_id, :meta_id, :uploaded_at, :expires_at)
+ON CONFLICT (tenant_id, number_id, media_id) DO UPDATE
+SET meta_id = excluded.meta_id, uploaded_at = excluded.uploaded_at, expires_at = excluded.expires_at;
+
+-- name: forget_uploads
+DELETE FROM media_upload WHERE tenant_id = :tenant_id AND number_id = :number_id AND media_id = ANY (:ids::uuid[]);

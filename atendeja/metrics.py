@@ -30,6 +30,7 @@ COUNTERS = {
     "statuses_applied": Counted("Messages that a status was about."),
     "turns_taken": Counted("Turns committed."),
     "replies_queued": Counted("Messages that turns queued."),
+    "uploads": Counted("Files uploaded to WhatsApp, by what came of it.", "outcome"),
     "posts": Counted("Sends to the Cloud API by what came of the attempt.", "outcome"),
     "messages_withdrawn": Counted("Messages that were not sent, by reason.", "reason"),
     "messages_doubted": Counted("Messages found on the wire without a sender."),

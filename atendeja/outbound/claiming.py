@@ -6,6 +6,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from atendeja.db import Nothing, Tx, query, records
+from atendeja.notify import notice
 from atendeja.outbound.fallback import fall_back
 from atendeja.outbound.limits import Choice
 from atendeja.outbound.protocol import Candidate
@@ -25,6 +26,7 @@ CLAIMABLE = query("outbound.claimable", Candidate)
 CLAIM = query("ledger.claim", Nothing)
 WITHDRAW = query("ledger.withdraw", Nothing)
 DEFER = query("ledger.defer", Nothing)
+FAIL = query("ledger.fail", Nothing)
 
 
 async def write(tx: Tx, rt: Runtime, number_id: UUID, choice: Choice, now: dt.datetime) -> None:
@@ -38,6 +40,11 @@ async def write(tx: Tx, rt: Runtime, number_id: UUID, choice: Choice, now: dt.da
                 rt.meter.count("messages_unknown")
             else:
                 rt.meter.count("messages_withdrawn", label=reason)
+    if choice.unfit:
+        codes, details = [u.code for u in choice.unfit.values()], [u.detail for u in choice.unfit.values()]
+        await tx.run(FAIL, ids=list(choice.unfit), codes=codes, details=details, now=now)
+        for id_, unfit in choice.unfit.items():
+            notice(rt.meter, "message_failed", tenant_id=tx.tenant_id, message_id=str(id_), code=unfit.code)
     if choice.waits:
         ats = [now + dt.timedelta(seconds=s) for s in choice.waits.values()]
         await tx.run(DEFER, ids=list(choice.waits), ats=ats, places_kept=[id_ not in choice.stopped for id_ in choice.waits])

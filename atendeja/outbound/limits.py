@@ -4,13 +4,14 @@ The database knows the rest (`outbound.claimable`). No I/O: instants of a monoto
 """
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from uuid import UUID
 
 from msgspec import Struct
 
 from atendeja.numbers import Number
 from atendeja.outbound import protocol
+from atendeja.outbound.files import Files, Unfit
 from atendeja.outbound.health import Health
 from atendeja.outbound.outcomes import Claim
 from atendeja.outbound.protocol import Candidate, Settlement, WithdrawalReason
@@ -41,12 +42,15 @@ class Choice(Struct):
     """Seconds."""
     stopped: set[UUID] = set()
     """Those of `waits` that wait for their template."""
+    unfit: dict[UUID, Unfit] = {}
+    """They can never go: a file of theirs cannot be had."""
 
 
 class Limits:
     def __init__(self, number: Number) -> None:
         self.pace = Pace(number.rate)
         self.health, self.templates = Health(number), Templates(number.waba_id)
+        self.files = Files()
         self._pairs: dict[UUID, Pair] = {}
 
     def remember(self, attempts: Sequence[Recent], instant: float, now: dt.datetime) -> None:
@@ -80,14 +84,18 @@ class Limits:
         """Seconds until marketing may be asked for again."""
         return max(self.health.marketing_wait_s(now), self.pace.marketing_wait_s(instant))
 
-    def lend(self, message: Candidate, instant: float, now: dt.datetime) -> bool:
-        """Whether this may go at once, by a turn's claim; then it is charged. There must be room."""
-        pair = self.pair(message.contact_id)
+    def lend(
+        self, message: Candidate, instant: float, now: dt.datetime, *, followed: bool, new_id: Callable[[], UUID]
+    ) -> Claim | None:
+        """A claim of this, when it may go at once; then it is charged. There must be room."""
+        pair, uploads = self.pair(message.contact_id), self.files.ask(message, instant)
         if protocol.withdrawal(message, now) is not None or self.templates.wait_s(message, now) > 0 or pair.wait_s(instant) > 0:
-            return False
+            return None
+        if not isinstance(uploads, Mapping):
+            return None
         pair.take(instant)
         self.pace.take(instant, 1)
-        return True
+        return Claim(new_id(), message, followed, uploads)
 
     def choose(
         self, candidates: Sequence[Candidate], room: int, instant: float, now: dt.datetime, new_id: Callable[[], UUID]
@@ -104,13 +112,32 @@ class Limits:
             elif (wait_s := pair.wait_s(instant)) > 0:
                 choice.waits[message.id] = wait_s
             elif len(choice.claims) < room and (message.category != "marketing" or room_for_marketing > 0):
+                uploads = self._files_of(message, choice, instant, now)
+                if uploads is None:
+                    continue
                 pair.take(instant)
                 room_for_marketing -= message.category == "marketing"
-                claim = Claim(new_id(), message, followed=message.category != "marketing")
+                claim = Claim(new_id(), message, message.category != "marketing", uploads)
                 self.templates.claimed(claim, now)
                 choice.claims.append(claim)
         self.pace.take(instant, len(choice.claims), marketing=sum(claim.marketing for claim in choice.claims))
         return choice
+
+    def _files_of(self, message: Candidate, choice: Choice, instant: float, now: dt.datetime) -> Mapping[UUID, str] | None:
+        """None when it cannot go now: then the choice says what becomes of it."""
+        asked = self.files.ask(message, instant)
+        if isinstance(asked, float):
+            if now - (message.queued_at or message.created_at) < protocol.GIVE_UP_AFTER:
+                choice.waits[message.id] = asked
+                return None
+            asked = self.files.last_failure(message)
+        if not isinstance(asked, Unfit):
+            return asked
+        if message.doubtful:
+            choice.withdrawn[message.id] = None
+        else:
+            choice.unfit[message.id] = asked
+        return None
 
     # ── what an answer changes ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -122,6 +149,8 @@ class Limits:
             self.pair(claim.message.contact_id).refused(instant)
         elif settlement.attempt == "accepted":
             self.pair(claim.message.contact_id).accepted()
+        if settlement.stale_uploads:
+            self.files.forget(claim.uploads)
         marketing_goes_on = self.health.learn(claim, settlement, now)
         return self.templates.learn(claim, settlement, now) or marketing_goes_on
 

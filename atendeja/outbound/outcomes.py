@@ -1,7 +1,7 @@
 """What came of claims, on its way into the ledger: the attempt's end, the message's next state, the number's stop."""
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from msgspec import Struct
@@ -18,6 +18,8 @@ class Claim(Struct, frozen=True):
     message: Candidate
     followed: bool = True
     """Something may wait for its outcome: the next message of the conversation."""
+    uploads: Mapping[UUID, str] = {}
+    """Our own files in it, by the ids by which Meta knows them."""
 
     @property
     def n(self) -> int:

@@ -35,11 +35,12 @@ async def post(rt: Runtime, number: Number, token: str, claim: Claim, committed:
     if outcome is None:
         return protocol.abandon(), None
     rt.meter.observe("post_seconds", rt.monotonic() - started)
-    return protocol.settle(outcome.verdict, message, rt.now(), rt.dice.random()), outcome
+    return protocol.settle(outcome.verdict, message, rt.now(), rt.dice.random(), uploaded=bool(claim.uploads)), outcome
 
 
 def _body(rt: Runtime, claim: Claim) -> bytes:
     message = claim.message
     mark = callback.make(claim.attempt_id, rt.callback_keys[0])
-    built = request.build(_content.decode(message.content), Recipient(message.phone, message.user_id), callback=mark)
+    recipient = Recipient(message.phone, message.user_id)
+    built = request.build(_content.decode(message.content), recipient, callback=mark, uploads=claim.uploads)
     return msgspec.json.encode(built)

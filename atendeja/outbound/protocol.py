@@ -33,6 +33,8 @@ STALE_AFTER = dt.timedelta(minutes=10)
 """A one-time code is of no use to anybody later: as long as Meta itself keeps one for a telephone that is off."""
 WRONG_PARAMETERS = frozenset({132000, 132018})
 """Codes by which a template is at odds with this message's parameters: others of it may be right, this one never is."""
+FORGOTTEN_FILE = frozenset({100, 131009})
+"""Codes by which Meta may say that it has no such file: a parameter is wrong. Believed once a message."""
 
 
 class Candidate(Struct, frozen=True):
@@ -140,6 +142,8 @@ class Settlement(Struct, frozen=True):
     stop_template: bool = False
     """The account's messages of this template wait: a notice, and probes."""
     slow_pair: bool = False
+    stale_uploads: bool = False
+    """Meta may not know its files any more: they are to be uploaded anew."""
 
 
 def abandon() -> Settlement:
@@ -152,8 +156,9 @@ def unbuilt(detail: str) -> Settlement:
     return Settlement("not_sent", "failed", detail=f"it cannot be built: {detail}")
 
 
-def settle(verdict: Verdict, message: Candidate, now: dt.datetime, jitter: float) -> Settlement:
-    """What this verdict means for this message at its attempt `message.attempt_no + 1`. `jitter` is 0 to 1.
+def settle(verdict: Verdict, message: Candidate, now: dt.datetime, jitter: float, *, uploaded: bool = False) -> Settlement:
+    """What this verdict means for this message at its attempt `message.attempt_no + 1`. `jitter` is 0 to 1; `uploaded`: it named
+    files of our own by Meta's ids.
 
     A definite refusal that may pass is tried again after 1, 2, 4 … 60 s until a day has passed; then it has failed with
     its code. What left us and was not answered is in doubt, never tried again here.
@@ -163,6 +168,8 @@ def settle(verdict: Verdict, message: Candidate, now: dt.datetime, jitter: float
             return Settlement("accepted", "accepted", wamid=wamid, held=held)
         case Unsettled(reason=reason, code=code):
             return Settlement("unknown", "in_doubt", code, reason)
+        case Undeliverable(code=code, detail=detail) if uploaded and code in FORGOTTEN_FILE and not message.attempt_no:
+            return _again(Settlement("refused", "queued", code, detail, stale_uploads=True), message, now, jitter)
         case Undeliverable(code=code, detail=detail):
             return Settlement("refused", "failed", code, detail)
         case Misconfigured(scope="number", code=code, detail=detail):

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from atendeja import ledger
+from atendeja import ledger, media
 from atendeja.db import Tx
 from atendeja.errors import Refused
 from atendeja.ledger import NewMessage
@@ -20,7 +20,8 @@ from atendeja.outbound.fallback import Fallback
 from atendeja.outbound.lending import Lending
 from atendeja.outbound.protocol import Candidate
 from atendeja.wa import rules
-from atendeja.wa.content import Content, Read, Template
+from atendeja.wa.content import Content, File, Media, Read, Template, attachments, with_files
+from atendeja.wa.media import file_problems
 
 
 class Ready(Struct, frozen=True):
@@ -73,7 +74,7 @@ async def put(
 ) -> None:
     """Queue these in the caller's transaction. Raises Refused, before anything is written, for what Meta would refuse."""
     lending = lending or Lending()
-    made = await _place(tx, prepare(messages, now, new_id, lending))
+    made = await _place(tx, prepare(await _name_files(tx, messages), now, new_id, lending))
     lending.keep(await ledger.queue_messages(tx, made, now, lending.boot, lending.seen))
 
 
@@ -86,6 +87,31 @@ async def _place(tx: Tx, messages: Sequence[NewMessage]) -> list[NewMessage]:
     drawn = await ledger.draw_places(tx, (m.contact_id for m in waiting), wanted)
     places = {id_: itertools.count(first) for id_, first in drawn.items()}
     return [replace(m, seq=next(places[m.conversation_id])) if _waits(m) else m for m in messages]
+
+
+async def _name_files(tx: Tx, messages: Sequence[Outgoing]) -> Sequence[Outgoing]:
+    """With the names that our own documents have. Raises Refused for a file that there is not, or that cannot be sent as such."""
+    parts = [part for m in messages for part in attachments(m.content) if part.file is not None]
+    parts += [part for m in messages if m.fallback for part in attachments(m.fallback.template) if part.file is not None]
+    if not parts:
+        return messages
+    stored = {s.id: s for s in await media.load(tx, [part.file for part in parts if part.file is not None])}
+    wrong: list[str] = []
+    for part in parts:
+        kept = stored.get(part.file) if part.file is not None else None
+        if kept is None:
+            wrong.append(f"file: there is no file {part.file}: `media add` keeps one")
+        else:
+            wrong += [f"file.{problem}" for problem in file_problems(part.kind, kept.mime, kept.size)]
+    if wrong:
+        raise Refused("content_invalid", "; ".join(wrong))
+
+    def named(part: File | Media) -> File | Media:
+        if part.file is None or part.kind != "document" or part.filename is not None:
+            return part
+        return replace(part, filename=stored[part.file].filename)
+
+    return [replace(m, content=with_files(m.content, named)) for m in messages]
 
 
 def _waits(m: NewMessage) -> bool:

@@ -14,7 +14,7 @@ from uuid import UUID
 
 import structlog
 
-from atendeja import failpoints, ledger, numbers, queue
+from atendeja import failpoints, ledger, media, numbers, queue
 from atendeja.cloud import Outcome
 from atendeja.db import DATA_FAULTS, Nothing, Tx, query
 from atendeja.errors import Refused
@@ -28,6 +28,7 @@ from atendeja.outbound.limits import RECENT, Limits, Recent
 from atendeja.outbound.outcomes import Claim, Done
 from atendeja.outbound.post import post
 from atendeja.outbound.protocol import Candidate, Settlement
+from atendeja.outbound.uploading import Uploading
 from atendeja.queue import Bell
 from atendeja.runtime import Runtime
 from atendeja.tenants import Tenant
@@ -62,6 +63,7 @@ class Sender:
         self.term = term
         """Of the lease under which it sends."""
         self._limits = Limits(number)
+        self._uploading = Uploading(rt, tenant.id, number, self._limits.files, bell)
         self._flights: set[asyncio.Task[None]] = set()
         self._done: list[Done] = []
         self._unclear: list[Claim] = []
@@ -106,8 +108,11 @@ class Sender:
             self._look |= self._bell.clear()
             if self._number.id in self._rt.bells.changed or self._rt.monotonic() - self._read_at > REREAD_S:
                 await self._read_again()
+            if (stop := self._uploading.stopped_by) is not None:
+                await self._stop(stop.code)
             more = await self._cycle()
             if self._finished():
+                await self._uploading.close()
                 return
             if not more and not await queue.rest(self._bell):
                 self._look = True
@@ -135,10 +140,9 @@ class Sender:
             return None
         if self._look or self._budget(instant) <= 0:  # what waits already goes first
             return None
-        if not self._limits.lend(message, instant, self._rt.now()):
-            return None
-        self._lent += 1
-        return Claim(self._rt.new_attempt_id(), message, followed)
+        claim = self._limits.lend(message, instant, self._rt.now(), followed=followed, new_id=self._rt.new_attempt_id)
+        self._lent += claim is not None
+        return claim
 
     def launch(self, claims: Sequence[Claim], sealed_at: float) -> None:
         self._lent -= len(claims)
@@ -179,6 +183,7 @@ class Sender:
             except Refused as error:  # the old one goes on as long as it is good
                 log.warning("token_unreadable", tenant_id=self._tenant_id, number_id=str(number.id), why=str(error))
         self._number, self._limits.pace.rate = number, number.rate
+        self._limits.files.forget()
         if not health.says_something(self._done):
             self._limits.health.read(number)
 
@@ -199,6 +204,7 @@ class Sender:
             self._gathering.came(len(done), instant)
             failpoints.reach("send.after_claim" if claims else "send.after_record")
             self._launch(claims, committed)
+            self._uploading.begin(self._token)
             self._tell_of_health(done)
             self._follow_up(done)
         instant = self._rt.monotonic()
@@ -231,6 +237,7 @@ class Sender:
             if not look or budget <= 0:
                 return [], look, self._rt.monotonic()
             candidates = await self._candidates(tx, budget)
+            await self._find_uploads(tx, candidates)
             claims, again = await self._claim(tx, candidates, full=len(candidates) >= budget)
             self._unclear += claims  # until they fly
             return claims, again, self._rt.monotonic()
@@ -299,6 +306,10 @@ class Sender:
             CLAIMABLE, number_id=self._number.id, now=now, doubt_before=doubt_before, marketing=marketing, most=budget, seen=seen
         )
 
+    async def _find_uploads(self, tx: Tx, candidates: Sequence[Candidate]) -> None:
+        if unknown := self._limits.files.unknown(candidates):
+            self._limits.files.found(await media.uploads(tx, self._number.id, unknown, self._rt.now()))
+
     async def _claim(self, tx: Tx, candidates: Sequence[Candidate], *, full: bool) -> tuple[list[Claim], bool]:
         """(claims, whether to look again: there were more (`full`), something was withdrawn, which lets its successors pass, or
         others took the places in the pace while we looked)."""
@@ -325,6 +336,9 @@ class Sender:
         recorded = await outcomes.record(tx, done, now)
         closed = {d.claim.message.id for d in done if d.settlement.code == ledger.WINDOW_CLOSED}
         fell_back = await fall_back(tx, closed, now, self._rt.new_id)
+        stale = {file for d in done if d.settlement.stale_uploads for file in d.claim.uploads}
+        if stale:
+            await media.forget_uploads(tx, self._number.id, sorted(stale))
         await self._limits.templates.write(tx)
         await self._limits.health.write(tx, self._number.id, done, now)
         self._duplicates = recorded.duplicates
@@ -334,6 +348,14 @@ class Sender:
         """What is taken from an answer at once, before it is recorded."""
         if self._limits.learn(claim, settlement, self._rt.monotonic(), self._rt.now()):
             self._bell.ring()
+
+    async def _stop(self, code: int) -> None:
+        """The answer to an upload has stopped the number: as one to a message does."""
+        until = self._rt.now() + dt.timedelta(seconds=protocol.NUMBER_STOP_S)
+        await self._rt.db.transact(self._tenant_id, lambda tx: tx.run(numbers.STOP, id=self._number.id, until=until, code=code))
+        if not self._limits.health.row_stopped:
+            notice(self._rt.meter, "number_stopped", tenant_id=self._tenant_id, number_id=str(self._number.id), code=code)
+        self._limits.health.stopped = self._limits.health.row_stopped = True
 
     def _follow_up(self, done: Sequence[Done]) -> None:
         """Look again when something recorded wants it, and forget idle recipients."""

@@ -4,11 +4,12 @@ These structs are also what `message.content` holds in the database (tagged by `
 default but never renamed. Shapes and limits: Meta's OpenAPI file business-messaging-api v23.0, with its pages where that is silent.
 """
 
-from collections.abc import Iterator
-from typing import Literal
+from collections.abc import Callable, Iterator
+from typing import Literal, TypeVar
 from uuid import UUID
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 type_key = "type"
 
@@ -343,6 +344,32 @@ def attachments(content: Content) -> Iterator[File | Media]:
             if isinstance(header, File):
                 yield header
             yield from (slide.header for slide in slides)
+
+
+Part = TypeVar("Part", File, Media)
+
+
+def with_files(content: Content, change: Callable[[File | Media], File | Media]) -> Content:
+    """The content with each file of it changed, into one of its own sort."""
+
+    def changed(part: Part) -> Part:
+        made = change(part)
+        assert isinstance(made, type(part))
+        return made
+
+    match content:
+        case Media():
+            return changed(content)
+        case Buttons(header=File() as file) | CallToAction(header=File() as file) | Form(header=File() as file):
+            return replace(content, header=changed(file))
+        case Template(header=header, slides=slides):
+            return replace(
+                content,
+                header=changed(header) if isinstance(header, File) else header,
+                slides=[replace(slide, header=changed(slide.header)) for slide in slides],
+            )
+        case _:
+            return content
 
 
 def files(content: Content) -> list[UUID]:

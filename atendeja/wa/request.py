@@ -5,7 +5,7 @@ Source: Meta's OpenAPI file business-messaging-api v23.0.
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import TypeVar, assert_never
+from typing import assert_never
 from uuid import UUID
 
 import msgspec
@@ -42,12 +42,11 @@ from atendeja.wa.content import (
     Text,
     UrlSuffix,
     Value,
+    with_files,
 )
 
 FORM_VERSION = "3"
 """Of the message that carries a WhatsApp Flow: the only one."""
-
-Part = TypeVar("Part", File, Media)
 
 
 def build(
@@ -68,7 +67,7 @@ def build(
     if isinstance(content, Read):
         return _read(content)
     body: dict[str, object] = {"messaging_product": "whatsapp", "recipient_type": "individual", **_address(recipient)}
-    body.update(_typed(_placed(content, uploads)))
+    body.update(_typed(with_files(content, lambda part: _place(part, uploads))))
     if quote is not None:
         body["context"] = {"message_id": quote}
     if callback is not None:
@@ -87,24 +86,8 @@ def _address(recipient: Recipient) -> dict[str, object]:
     raise ValueError("a recipient needs a phone or a BSUID")
 
 
-def _placed(content: Content, uploads: Mapping[UUID, str]) -> Content:
-    """The content with each file of ours where Meta finds it."""
-    match content:
-        case Media():
-            return _place(content, uploads)
-        case Buttons(header=File() as file) | CallToAction(header=File() as file) | Form(header=File() as file):
-            return replace(content, header=_place(file, uploads))
-        case Template(header=header, slides=slides):
-            return replace(
-                content,
-                header=_place(header, uploads) if isinstance(header, File) else header,
-                slides=[replace(slide, header=_place(slide.header, uploads)) for slide in slides],
-            )
-        case _:
-            return content
-
-
-def _place(part: Part, uploads: Mapping[UUID, str]) -> Part:
+def _place(part: File | Media, uploads: Mapping[UUID, str]) -> File | Media:
+    """A file of ours where Meta finds it."""
     if part.file is None:
         return part
     if part.file in uploads:

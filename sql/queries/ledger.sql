@@ -170,6 +170,12 @@ UPDATE message m SET not_before = n.at, seq = CASE WHEN n.place_kept THEN m.seq 
 FROM unnest(:ids::uuid[], :ats::timestamptz[], :places_kept::boolean[]) AS n (id, at, place_kept)
 WHERE m.tenant_id = :tenant_id AND m.id = n.id;
 
+-- name: fail
+-- What can never go: nothing of it left us.
+UPDATE message m SET state = 'failed', code = n.code, detail = n.detail, failed_at = :now
+FROM unnest(:ids::uuid[], :codes::int[], :details::text[]) AS n (id, code, detail)
+WHERE m.tenant_id = :tenant_id AND m.id = n.id;
+
 -- name: record_outcomes
 -- What came of attempts, and what that makes of their messages: locked first, sorted. What is known of an attempt is never discarded,
 -- even when its message has moved on. Only the attempt that is the message's latest may move it (one whose claim was not committed is

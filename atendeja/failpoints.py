@@ -37,6 +37,8 @@ Name = Literal[
     "send.after_post",
     "send.before_record",
     "send.after_record",
+    "upload.before_post",
+    "upload.after_post",
     "guard.before_write",
     "commit.before",
     "commit.after",

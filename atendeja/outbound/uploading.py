@@ -6,7 +6,7 @@ from uuid import UUID
 
 import structlog
 
-from atendeja import media
+from atendeja import failpoints, media
 from atendeja.blobs import Blobs
 from atendeja.errors import Unavailable
 from atendeja.media import Stored
@@ -73,7 +73,9 @@ class Uploading:
         stored = await self._rt.db.transact(self._tenant_id, lambda tx: media.load(tx, [file]))
         if not stored:
             return None
+        failpoints.reach("upload.before_post")
         upload = await self._send(stored[0], token)
+        failpoints.reach("upload.after_post")
         if isinstance(upload, reply.Uploaded):
             now, number_id, meta_id = self._rt.now(), self._number.id, upload.id
             await self._rt.db.transact(self._tenant_id, lambda tx: media.record_upload(tx, file, number_id, meta_id, now))

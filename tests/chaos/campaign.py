@@ -1,17 +1,20 @@
 """What others than the bot send in the run: every kind of content, as marketing, as a service message, and templates of the other
-categories; put through the one door while processes die, to whoever has written.
+categories, with files of our own among them; put through the one door while processes die, to whoever has written.
 """
 
 import asyncio
 import contextlib
+import io
 import itertools
 import random
 from typing import Literal
 from uuid import UUID
 
 import asyncpg
+from msgspec.structs import replace
 
-from atendeja import db, outbound
+from atendeja import db, media, outbound
+from atendeja.blobs import Blobs
 from atendeja.db import Database, Tx
 from atendeja.errors import Unavailable
 from atendeja.outbound import Outgoing
@@ -40,17 +43,23 @@ from atendeja.wa.content import (
     Text,
     Value,
     authentication,
+    files,
+    with_files,
 )
+from tests.files import png
 
 EVERY_S, AT_ONCE = 0.5, 3
 Category = Literal["service", "utility", "authentication", "marketing"]
-BOLO = Template("bolo", "pt_BR", header=File("video", id="300000000000004"), body=[Value("Ana")], buttons=[CouponCode(0, "BOLO10")])
+FILE = UUID(int=0)
+"""Stands for a file of our own, a new one each time."""
+BOLO = Template("bolo", "pt_BR", header=File("image", file=FILE), body=[Value("Ana")], buttons=[CouponCode(0, "BOLO10")])
 FREE: tuple[Content, ...] = (
     Text("Hoje tem bolo."),
     Media("image", link="https://padaria.example/bolo.jpg", caption="Bolo de hoje"),
+    Media("image", file=FILE, caption="Bolo de amanhã"),
     Media("audio", id="300000000000001", voice=True),
     Media("document", id="300000000000002", filename="tabela.pdf"),
-    Buttons("Quer um?", [Button("sim", "Quero")], header=File("image", id="300000000000003")),
+    Buttons("Quer um?", [Button("sim", "Quero")], header=File("image", file=FILE)),
     CallToAction("Peça pelo site", "Pedir", "https://padaria.example"),
     Form("Encomende", "Abrir", "encomenda", form_id="700000000000001", screen="INICIO"),
     Location(-23.5, -46.6, "Padaria"),
@@ -74,8 +83,8 @@ SOMEBODY = "SELECT tenant_id, number_id, contact_id, id FROM conversation ORDER 
 class Campaign:
     """`run` until cancelled. What could not be put is not; what may have been is put again, under the same key."""
 
-    def __init__(self, dsn: str, login_dsn: str, seed: int) -> None:
-        self._dsn, self._login_dsn, self._dice = dsn, login_dsn, random.Random(f"campaign {seed}")
+    def __init__(self, dsn: str, login_dsn: str, seed: int, blobs: Blobs) -> None:
+        self._dsn, self._login_dsn, self._dice, self._blobs = dsn, login_dsn, random.Random(f"campaign {seed}"), blobs
         self._kinds = itertools.cycle(self._dice.sample(KINDS, len(KINDS)))
         self.put, self.over = 0, False
 
@@ -101,6 +110,9 @@ class Campaign:
 
     async def _put(self, database: Database, row: asyncpg.Record, key: UUID) -> None:
         category, content = next(self._kinds)
+        if files(content):
+            file = await self._keep(database, row["tenant_id"])
+            content = with_files(content, lambda part: part if part.file is None else replace(part, file=file))
         source: Literal["api", "campaign"] = "campaign" if category == "marketing" else "api"
         message = Outgoing(row["number_id"], row["contact_id"], row["id"], source, key, 0, 0, content, category=category)
 
@@ -109,3 +121,11 @@ class Campaign:
 
         await database.transact(row["tenant_id"], work)
         self.put += 1
+
+    async def _keep(self, database: Database, tenant_id: int) -> UUID:
+        """A file that no number has uploaded yet."""
+        data, name = png(self._dice.randrange(256)), f"bolo-{self.put}.png"
+        stored = await media.add(
+            database, self._blobs, tenant_id, io.BytesIO(data), mime="image/png", filename=name, media_id=fresh_id(), now=utc_now()
+        )
+        return stored.id

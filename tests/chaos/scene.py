@@ -17,6 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from atendeja import migrate
+from atendeja.blobs import Blobs
 from atendeja.dev.postgres import LOGIN, SUPERUSER, Cluster
 from atendeja.simulator.webhooks import Counts
 from tests import world
@@ -132,12 +133,17 @@ async def setting(options: Options, folder: Path, cluster: Cluster, say: Say) ->
         aiohttp.ClientSession() as http,
     ):
         wire.up.late = wire.down.lost = options.lost
-        more = {"WA_API_BASE": wire.url, "IN_DOUBT_S": str(options.doubt_s), "DATABASE_WAIT_S": "60"}
+        more = {
+            "WA_API_BASE": wire.url,
+            "IN_DOUBT_S": str(options.doubt_s),
+            "DATABASE_WAIT_S": "60",
+            "MEDIA_DIR": str(folder / "media"),
+        }
         environ = world.environ(cluster.dsn(DATABASE), dsn, folder, **more)
         crew = Crew(script.ROLES[options.processes], folder, environ)
         crowd = Crowd(crew.web_ports, options.rate, options.seed)
         nobody = asyncio.get_running_loop().create_future()
-        campaign = Campaign(dsn, cluster.dsn(DATABASE), options.seed)
+        campaign = Campaign(dsn, cluster.dsn(DATABASE), options.seed, Blobs(folder / "media"))
         looks = Watch(dsn), Tail(log)
         made = Scene(options, folder, cluster, say, dsn, *looks, crew, crowd, campaign, simulator, wire, http, nobody)
         await made.tell("settings", SIMULATOR)

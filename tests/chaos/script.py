@@ -24,7 +24,15 @@ COMMITS = tuple(f"commit.{when}?{whose}" for when in ("before", "after") for who
 """Transactions too rare for a random pass of all, which whoever works comes by at its start."""
 POINTS = tuple(sorted({*failpoints.NAMES, *COMMITS}))
 """Failpoints at which somebody is to die, some of them about one thing only: `name?about`."""
-PASSES = {"ring": 300, "sweep": 3, "commit.before": 400, "commit.after": 400, **dict.fromkeys(COMMITS, 3)}
+UPLOADS = ("upload.before_post", "upload.after_post")
+PASSES = {
+    "ring": 300,
+    "sweep": 3,
+    **dict.fromkeys(UPLOADS, 3),
+    "commit.before": 400,
+    "commit.after": 400,
+    **dict.fromkeys(COMMITS, 3),
+}
 """At a random pass up to this a failpoint kills: often enough passed to come within seconds, not always the first."""
 USUAL_PASSES = 40
 GAP_S = (0.3, 1.5)

@@ -6,6 +6,7 @@ sent` and may be tried again, after it nobody knows. Redirects are not followed 
 
 import asyncio
 import datetime as dt
+import ssl
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -46,7 +47,7 @@ class Cloud:
         trace.on_connection_create_end.append(_stop_at_fence)
         trace.on_request_headers_sent.append(_mark_first_byte)
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=connections, keepalive_timeout=30, ttl_dns_cache=60),
+            connector=aiohttp.TCPConnector(limit=connections, keepalive_timeout=30, ttl_dns_cache=60, ssl=_tls()),
             timeout=aiohttp.ClientTimeout(total=TOTAL_S, sock_connect=CONNECT_S, sock_read=READ_S),
             trace_configs=[trace],
             auto_decompress=True,
@@ -131,6 +132,13 @@ class Cloud:
 
     async def close(self) -> None:
         await self._session.close()
+
+
+def _tls() -> ssl.SSLContext:
+    """Certificates checked against the machine's authorities and the host's name; 1.2 at least, whatever the machine allows."""
+    context = ssl.create_default_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:

@@ -44,6 +44,15 @@ class Finding(Struct, frozen=True):
     detail: str
 
 
+async def sums(dsn_superuser: str, evidence: Evidence, *, keys: Sequence[bytes] = KEYS) -> dict[str, tuple[int, int]]:
+    """State → (messages in the ledger, of them accepted in the simulator's log)."""
+    connection = await asyncpg.connect(dsn_superuser)
+    try:
+        return outward.sums(await load(connection, evidence, keys, 10.0))
+    finally:
+        await connection.close()
+
+
 async def check(dsn_superuser: str, evidence: Evidence, *, keys: Sequence[bytes] = KEYS, doubt_s: float = 10.0) -> list[Finding]:
     """Everything that is wrong, a finding for each invariant; nothing when all is well.
 

@@ -9,6 +9,7 @@ from uuid import UUID
 from tests.chaos.facts import Facts, Message, Post
 
 UNFINISHED = ("queued", "sending", "in_doubt")
+AT_WHATSAPP = ("accepted", "sent", "delivered", "read", "played")
 NEVER_OUT = ("refused", "not_sent", "abandoned")
 MOST_POSTS = 3
 """A service reply that nobody knows of is sent again twice at the most."""
@@ -131,6 +132,23 @@ def one_wamid_an_attempt(facts: Facts) -> Iterator[str]:
             yield f"attempt {attempt.id} has {attempt.wamid}, and WhatsApp gave it {given}"
         if attempt.state in NEVER_OUT and given:
             yield f"attempt {attempt.id} of message {attempt.message_id} is {attempt.state}, and was accepted: {given}"
+
+
+def sums(facts: Facts) -> dict[str, tuple[int, int]]:
+    """State → (messages that the ledger has in it, those of them that the simulator's log has accepted), joined by the callback
+    data. Echoes are left out: they went out elsewhere."""
+    ledger = Counter(message.state for message in facts.messages if message.source != "echo")
+    log = Counter(facts.message_of[id_].state for id_ in facts.acceptances if id_ in facts.message_of)
+    return {state: (ledger[state], log[state]) for state in sorted({*ledger, *log}, key=RANK.__getitem__)}
+
+
+def unlike(found: dict[str, tuple[int, int]]) -> Iterator[str]:
+    """Of these sums what cannot be: whatever is said to be at WhatsApp is in its log, whatever was held back is not."""
+    for state, (ledger, log) in found.items():
+        if state in AT_WHATSAPP and ledger != log:
+            yield f"{ledger} messages are {state}, and {log} of them were accepted"
+        if state in ("queued", "withdrawn") and log:
+            yield f"{log} messages are {state}, and were accepted"
 
 
 def in_their_order(facts: Facts) -> Iterator[str]:

@@ -65,6 +65,8 @@ class Result(Struct):
     """From the last kill until nothing was left to do."""
     seconds: float
     findings: list[Finding]
+    sums: dict[str, tuple[int, int]]
+    """State → (messages in the ledger, of them accepted in the simulator's log)."""
 
 
 def line(kill: Kill, n: int, of: int) -> str:
@@ -117,6 +119,7 @@ def table(result: Result) -> str:
         ("in doubt settled", f"{totals.settled}"),
         ("unknown", f"{totals.unknown}, most that may be {len(kills) * result.in_flight + result.cut}"),
         ("duplicates", f"{totals.duplicates}"),
+        ("ledger, of it in the log", ", ".join(f"{state} {ledger} {log}" for state, (ledger, log) in result.sums.items())),
         ("recovery, own restart", _spread([k for k in kills if k.by_itself and not k.disturbed])),
         ("recovery, another", _spread([k for k in kills if not k.by_itself and not k.disturbed])),
         ("recovery, disturbed", _spread([k for k in kills if k.disturbed])),

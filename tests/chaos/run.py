@@ -10,7 +10,7 @@ import msgspec
 
 from atendeja.dev.postgres import Cluster
 from tests import server
-from tests.chaos import checker, report, scene, watch
+from tests.chaos import checker, outward, report, scene, watch
 from tests.chaos.checker import Evidence
 from tests.chaos.havoc import Havoc
 from tests.chaos.report import Result
@@ -61,11 +61,11 @@ async def _play(made: Scene) -> Result:
         made.find("stop", fault)
     await havoc.measure()
     made.tail.read()
-    await _judge(made, havoc)
+    sums = await _judge(made, havoc)
     return Result(
         made.options, havoc.kills, len(havoc.restarts), len(made.crowd.acknowledged), made.crowd.refused,
         await made.watch.totals(), sum(line.wamid is not None for line in made.tail.lines), made.wire.cuts,
-        havoc.in_flight, quiet_s, time.monotonic() - began, made.findings,
+        havoc.in_flight, quiet_s, time.monotonic() - began, made.findings, sums,
     )  # fmt: skip
 
 
@@ -85,8 +85,8 @@ async def _calm(made: Scene, since: float) -> float:
     return time.time() - since
 
 
-async def _judge(made: Scene, havoc: Havoc) -> None:
-    """The run itself, PostgreSQL's log, and every promise."""
+async def _judge(made: Scene, havoc: Havoc) -> dict[str, tuple[int, int]]:
+    """The run itself, PostgreSQL's log, and every promise; the sums per state."""
     made.findings += report.faults(havoc.kills, havoc.missing) + report.slow(havoc.kills)
     if n := (await made.watch.totals()).given_up:
         made.find("I6", f"{n} service replies are unknown, although they could have been sent again")
@@ -95,3 +95,7 @@ async def _judge(made: Scene, havoc: Havoc) -> None:
     evidence = Evidence(made.tail.lines, list(made.crowd.acknowledged.values()), len(havoc.kills), havoc.in_flight, made.wire.cuts)
     (made.folder / "evidence.json").write_bytes(msgspec.json.encode(evidence))
     made.findings += await checker.check(made.dsn, evidence, doubt_s=made.options.doubt_s)
+    sums = await checker.sums(made.dsn, evidence)
+    for fault in outward.unlike(sums):
+        made.find("sums", fault)
+    return sums

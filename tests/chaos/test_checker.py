@@ -16,6 +16,7 @@ from atendeja.simulator import Settings, Simulator
 from atendeja.simulator.witness import Line
 from atendeja.wa import callback
 from tests import server, world
+from tests.chaos import checker, outward
 from tests.chaos.checker import EXAMPLES, Acknowledged, Evidence, check
 from tests.chaos.facts import KEYS
 from tests.outbound.office import ANA, BIA, CAI, Office
@@ -379,3 +380,16 @@ async def test_a_finding_says_how_many_there_are_and_shows_a_few(stage: Stage) -
     stage.evidence.acknowledged = [Acknowledged(f"wamid.{n}", ANA, world.A.phone_number_id, 0.0) for n in range(100, 120)]
     found = await stage.broken()
     assert found["I1"].startswith("20: wamid.100 of") and found["I1"].endswith(f"and {20 - EXAMPLES} more")
+
+
+async def test_the_sums_per_state_are_those_of_the_log(stage: Stage) -> None:
+    found = await checker.sums(stage.dsn, stage.evidence)
+    assert found and list(outward.unlike(found)) == []
+    assert {log for _, log in found.values()} == {ledger for ledger, _ in found.values()}
+    await stage.sql("UPDATE message SET state = 'withdrawn', reason = 'operator'")
+    assert list(outward.unlike(await checker.sums(stage.dsn, stage.evidence)))
+    await stage.sql("UPDATE message SET state = 'delivered', reason = NULL")
+    assert list(outward.unlike(await checker.sums(stage.dsn, stage.evidence))) == []
+    del stage.evidence.lines[0]
+    (told,) = outward.unlike(await checker.sums(stage.dsn, stage.evidence))
+    assert re.fullmatch(r"\d+ messages are delivered, and \d+ of them were accepted", told)

@@ -59,13 +59,16 @@ def test_recoveries_that_take_too_long_fail_a_long_run(seconds: float, own: bool
 def test_the_table_says_what_was_found_and_how_long_it_took() -> None:
     kills = [kill(seconds=1.5, own=True), kill(seconds=6.0), kill(IDLE, how="ring@3", posts=20)]
     totals = Totals(turns=5, replies=9, settled=2, unknown=1, given_up=0, withdrawn=0, failed=0, duplicates=1)
-    result = Result(Options(3, 7), kills, 1, 6, 2, totals, 10, 3, 4, 12.0, 60.0, [Finding("I5", "twice")])
+    result = Result(Options(3, 7), kills, 1, 6, 2, totals, 10, 3, 4, 12.0, 60.0, [Finding("I5", "twice")], {"failed": (2, 1)})
     told = report.table(result).splitlines()
     assert told[0].endswith("3: 2 at random moments, 1 at failpoints")
     shown = dict(line.split("  ", 1) for line in told[:-1])
-    assert {name: value.strip() for name, value in shown.items() if name.startswith(("found", "unknown", "recovery"))} == {
+    assert {
+        name: value.strip() for name, value in shown.items() if name.startswith(("found", "unknown", "recovery", "ledger"))
+    } == {
         "found work": "3, the victim's own on the wire 2",
         "unknown": "1, most that may be 15",
+        "ledger, of it in the log": "failed 2 1",
         "recovery, own restart": "p50 1.5 s, p99 1.5 s, of 1",
         "recovery, another": "p50 6.0 s, p99 6.0 s, of 1",
         "recovery, disturbed": "-",

@@ -100,6 +100,8 @@ class Waits(Struct, frozen=True):
     template_until: dt.datetime | None
     template_code: int | None
     hold: str | None
+    unuploaded: bool
+    """A file of it has not been uploaded by its number."""
     behind: bool
 
 
@@ -249,6 +251,8 @@ def _waiting(m: MessageRow, w: Waits | None, now: dt.datetime) -> Iterator[str]:
         yield f"what had it sent is held: {w.hold}"
     if w.behind:
         yield "another message of the conversation goes first"
+    if w.unuploaded:
+        yield "a file of it has to be uploaded to WhatsApp first, which its sender does"
     if m.not_before > now:
         yield f"it is tried again at {_at(m.not_before)}"
 

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from atendeja import media, numbers, tenants
+from atendeja import media, numbers, reporting, tenants
 from atendeja.blobs import Blobs
 from atendeja.db import Tx
 from atendeja.errors import Refused
@@ -98,6 +98,8 @@ async def test_others_go_meanwhile_and_its_conversation_keeps_its_order(office: 
     await office.open()
     await office.until("accepted", BIA)
     assert await office.states(ANA) == ["queued", "queued"]
+    lines = await reporting.explain(office.rt.db, str((await office.messages(ANA))[0]["id"]), office.now)
+    assert "  why: a file of it has to be uploaded to WhatsApp first, which its sender does" in lines
     await office.until("accepted", ANA)
     assert [line.to.lstrip("+") for line in office.posts] == [BIA, ANA, ANA]
     rows = await office.rows("SELECT accepted_at, content->>'type' AS type FROM message WHERE seq > 0 ORDER BY accepted_at")

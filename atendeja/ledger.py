@@ -304,11 +304,11 @@ DROP_ORPHANS = query("ledger.drop_orphans", Nothing)
 
 class Applied(Struct):
     """What reports did: how many messages they were about, the numbers of those that nobody knew the fate of until now, whose
-    successors may go, and which messages met a closed window."""
+    successors may go, and those that failed: message → (number, Meta's code)."""
 
     messages: int = 0
     settled: set[UUID] = set()
-    closed: set[UUID] = set()
+    failed: dict[UUID, tuple[UUID, int]] = {}
     duplicates: int = 0
     """Attempts that WhatsApp turned out to have accepted although it had accepted another of their message."""
 
@@ -327,8 +327,8 @@ async def apply_reports(tx: Tx, reports: Sequence[Report], now: dt.datetime) -> 
     duplicates = await _lift(tx, reduce_reports(triples), list(settled.values()), now) if triples else 0
     await _keep_orphans(tx, [r for r in reports if r not in found and r not in echoes], now)
     released = {a.number_id for a in found.values() if a.id in settled}
-    closed = {message_id for message_id, _, r in triples if r.code == WINDOW_CLOSED}
-    return Applied(len({message_id for message_id, *_ in triples}), released, closed, duplicates)
+    failed = {message_id: (r.number_id, r.code) for message_id, _, r in triples if r.code is not None}
+    return Applied(len({message_id for message_id, *_ in triples}), released, failed, duplicates)
 
 
 async def _lift(tx: Tx, lifts: Sequence[Lift], settled: Sequence[Settled], now: dt.datetime) -> int:

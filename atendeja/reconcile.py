@@ -14,11 +14,13 @@ from uuid import UUID
 
 import structlog
 from msgspec import Struct
+from msgspec.structs import asdict
 
 from atendeja import ledger, outbound, queue
 from atendeja.db import Nothing, Tx, query
 from atendeja.errors import Unavailable
-from atendeja.outbound import protocol
+from atendeja.notify import notice
+from atendeja.outbound import Heeded, protocol
 from atendeja.outbound.protocol import Doubt, End
 from atendeja.runtime import Runtime
 
@@ -137,13 +139,17 @@ class Reconciler:
             log.warning("messages_unsettled", tenant_id=tenant_id, in_doubt=doubted, ends=dict(found))
 
     async def _join(self, tenant_id: int, keys: list[tuple[UUID, str]], now: dt.datetime) -> None:
-        async def work(tx: Tx) -> tuple[int, set[UUID]]:
+        async def work(tx: Tx) -> tuple[int, Heeded]:
             applied = await ledger.join_orphans(tx, keys, now)
-            return applied.messages, await outbound.fall_back(tx, applied.closed, now, self._rt.new_id)
+            return applied.messages, await outbound.heed(tx, applied.failed, now, self._rt.new_id)
 
-        joined, fell_back = await self._rt.db.transact(tenant_id, work)
-        for number_id in fell_back:
+        joined, heeded = await self._rt.db.transact(tenant_id, work)
+        for number_id in heeded.released:
             self._rt.bells.ring_number(number_id)
+        for number_id in heeded.changed:
+            self._rt.bells.change_number(number_id)
+        for stop in heeded.stopped:
+            notice(self._rt.meter, "template_stopped", tenant_id=tenant_id, **asdict(stop))
         log.info("statuses_joined", tenant_id=tenant_id, messages=joined)
 
 

@@ -60,6 +60,7 @@ WALKS = {
     "numbers.raise_rate": "a tenant has a handful of numbers",
     "numbers.stop": "a tenant has a handful of numbers",
     "numbers.stop_marketing": "a tenant has a handful of numbers",
+    "outbound.stop_templates_of": "a tenant has a handful of numbers",
     "reporting.waits": "a tenant has a handful of numbers",
     "ledger.doubt": "an index of what is on the wire or in doubt",
     "ledger.doubt_number": "an index of what is on the wire or in doubt, at a change of hands",

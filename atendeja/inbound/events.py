@@ -17,6 +17,7 @@ from uuid import UUID, uuid5
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import asdict
 
 from atendeja import consent, contacts, failpoints, ledger, numbers, outbound
 from atendeja.contacts import Person
@@ -75,7 +76,7 @@ class Wrote(Struct):
     raised: list[tuple[str, str]] = []
     """(account, display number) of those that may send faster."""
     changed: list[UUID] = []
-    """Numbers whose rate was raised for that."""
+    """Numbers whose rate was raised for that, or a template of whose account was stopped."""
     released: set[UUID] = set()
     """Numbers of which a message left `sending` or `in_doubt`: a successor may go."""
     notices: list[tuple[Kind, dict[str, object]]] = []
@@ -204,10 +205,12 @@ async def write(tx: Tx, rt: Runtime, arrived: Sequence[Arrived]) -> Wrote:
         await _write_plans(tx, rt, run, wrote, now)
     reports = [r for a in arrived if (r := report(a, rt.callback_keys)) is not None]
     applied = await ledger.apply_reports(tx, reports, now)
-    fell_back = await outbound.fall_back(tx, applied.closed, now, rt.new_id)
+    heeded = await outbound.heed(tx, applied.failed, now, rt.new_id)
     for waba_id, display_number in wrote.raised:  # a number's row is the last in the order of locks
         wrote.changed += await numbers.raise_rate(tx, waba_id, display_number)
-    wrote.statuses, wrote.released, wrote.duplicates = applied.messages, applied.settled | fell_back, applied.duplicates
+    wrote.statuses, wrote.released, wrote.duplicates = applied.messages, applied.settled | heeded.released, applied.duplicates
+    wrote.changed += sorted(heeded.changed)
+    wrote.notices += [("template_stopped", asdict(stop)) for stop in heeded.stopped]
     failpoints.reach("digest.before_commit")
     return wrote
 

@@ -3,9 +3,10 @@ protocol that says what may be sent and what an answer means (`protocol`, pure).
 posted once; what nobody can know is called so.
 """
 
-from atendeja.outbound.fallback import Fallback, fall_back
+from atendeja.outbound.failures import Heeded, heed
+from atendeja.outbound.fallback import Fallback
 from atendeja.outbound.holds import lift_hold, place_hold
 from atendeja.outbound.lending import Lending
 from atendeja.outbound.put import Outgoing, Ready, prepare, put
 
-__all__ = ["Fallback", "Lending", "Outgoing", "Ready", "fall_back", "lift_hold", "place_hold", "prepare", "put"]
+__all__ = ["Fallback", "Heeded", "Lending", "Outgoing", "Ready", "heed", "lift_hold", "place_hold", "prepare", "put"]

@@ -42,6 +42,15 @@ SELECT :tenant_id, :waba_id, n.* FROM json_to_recordset(:stops::json) AS n (name
 ORDER BY n.name, n.language
 ON CONFLICT (tenant_id, waba_id, name, language) DO UPDATE SET code = excluded.code, refusals = excluded.refusals, until = excluded.until;
 
+-- name: stop_templates_of
+-- By statuses of these messages: what is stopped already stays as it is.
+INSERT INTO template_stop (tenant_id, waba_id, name, language, code, refusals, until)
+SELECT DISTINCT ON (n.waba_id, m.content->>'name', m.content->>'language') :tenant_id, n.waba_id, m.content->>'name', m.content->>'language',
+       (:codes::int[])[array_position(:ids::uuid[], m.id)], 1, :until
+FROM message m JOIN number n ON n.tenant_id = m.tenant_id AND n.id = m.number_id
+WHERE m.tenant_id = :tenant_id AND m.id = ANY (:ids::uuid[]) AND m.content->>'type' = 'template' ORDER BY n.waba_id, m.content->>'name', m.content->>'language'
+ON CONFLICT (tenant_id, waba_id, name, language) DO NOTHING RETURNING name AS template, language, code;
+
 -- name: go_on_with_template
 DELETE FROM template_stop t USING unnest(:names::text[], :languages::text[]) AS n (name, language)
 WHERE t.tenant_id = :tenant_id AND t.waba_id = :waba_id AND t.name = n.name AND t.language = n.language;

@@ -4,10 +4,11 @@ from uuid import UUID
 
 import pytest
 
-from atendeja import outbound, reporting
+from atendeja import reporting
 from atendeja.db import Tx
 from atendeja.errors import Refused
 from atendeja.outbound import Fallback
+from atendeja.outbound.fallback import fall_back
 from atendeja.reconcile import Reconciler
 from atendeja.wa.content import Template, Text, Value
 from tests.outbound.office import ANA, Office
@@ -108,7 +109,7 @@ async def test_a_person_who_took_over_ends_it_too(office: Office) -> None:
     await office.put("oi", source="turn", fallback=UTILITY)
     await office.admin.execute("UPDATE message SET state = 'withdrawn', reason = 'window_closed'")
     ids = [row["id"] for row in await office.messages()]
-    await office.rt.db.transact(office.a, lambda tx: outbound.fall_back(tx, ids, office.now, office.rt.new_id))
+    await office.rt.db.transact(office.a, lambda tx: fall_back(tx, ids, office.now, office.rt.new_id))
     await office.admin.execute("UPDATE conversation SET taken_at = now() + interval '1 second'")
     await office.open()
     await office.until("withdrawn")
@@ -135,7 +136,7 @@ async def test_asked_for_twice_there_is_one(office: Office) -> None:
     ids = [row["id"] for row in await office.messages()]
 
     async def work(tx: Tx) -> set[UUID]:
-        return await outbound.fall_back(tx, ids, office.now, office.rt.new_id)
+        return await fall_back(tx, ids, office.now, office.rt.new_id)
 
     assert [len(await office.rt.db.transact(office.a, work)) for _ in range(2)] == [1, 1]
     assert len(await office.messages()) == 2

@@ -9,6 +9,7 @@ import pytest
 from atendeja import reporting
 from atendeja.outbound import templates
 from atendeja.outbound.protocol import STALE_AFTER
+from atendeja.reconcile import Reconciler
 from atendeja.wa.content import Template, Value, authentication
 from tests.outbound.office import ANA, BIA, CAI, Office
 
@@ -153,3 +154,33 @@ async def test_explain_says_that_the_template_is_stopped(office: Office) -> None
     (message,) = await office.messages(BIA)
     lines = await reporting.explain(office.rt.db, str(message["id"]), office.now)
     assert any(line.startswith("  why: the template is stopped by code 132015, and tried again at ") for line in lines)
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_a_status_that_reports_it_stops_it_too(known: bool, office: Office) -> None:
+    """Dropped after it was held for its quality: 132015 comes as a status, perhaps before we know the message."""
+    office.fault("drop_answer" if not known else "held")
+    await office.put(OFFER, to=ANA, category="marketing")
+    await office.open()
+    await office.until("accepted" if known else "in_doubt")
+    line = office.posts[0]
+    for _ in range(2):
+        await office.status(line, "failed", code=132015, callback=known)
+    if not known:
+        assert await stops(office) == []
+        await office.admin.execute("UPDATE attempt SET wamid = $1, state = 'accepted'", line.wamid)
+        await Reconciler(office.rt).work()
+    (stopped,) = await stops(office)
+    assert (stopped["code"], stopped["refusals"]) == (132015, 1)
+    assert await office.states() == ["failed"] and office.notices("template_stopped") == 1
+    await office.put(OFFER, to=BIA, category="marketing")
+    await deferred(office, BIA)
+    assert len(office.posts) == 1
+
+
+async def test_a_status_of_a_message_that_is_no_template_stops_nothing(office: Office) -> None:
+    await office.put("oi")
+    await office.open()
+    await office.until("accepted")
+    await office.status(office.posts[0], "failed", code=132015)
+    assert await stops(office) == [] and await office.states() == ["failed"]

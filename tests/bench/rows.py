@@ -8,6 +8,7 @@ import time
 from collections import Counter, defaultdict, deque
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
+from itertools import accumulate
 from uuid import UUID
 
 from atendeja.db import Tx, records
@@ -188,8 +189,7 @@ async def full(stage: Stage, say: Say) -> Values:
 
 async def paced(stage: Stage, say: Say) -> Values:
     """Row 7: a queue for one number that its pace takes so many seconds for, at three rates; by the simulator's log, which is
-    written a tenth of a second before it answers. Late is what goes later than at an even pace since the first second, which begins
-    with a burst. That pace leaves a part of the rate unused: else whatever is a moment late makes one too many of a second."""
+    written a tenth of a second before it answers."""
     seconds, sliding, late, used_up, cpu_send = [0.0], [0.0], dict[int, float](), [1.0], 0.0
     for rate in PACES:
         async with stage.scene() as scene, scene.serving(statuses=False) as app:
@@ -207,7 +207,7 @@ async def paced(stage: Stage, say: Say) -> Values:
         sliding.append(_fullest(ats) / rate)
         cpu_send = used / count * 1000
         used_up.append((count - 1) / (ats[-1] - ats[0]) / rate)
-        late[rate] = percentile([at - ats[rate] - n / (rate * EVEN) for n, at in enumerate(ats[rate:])], 0.99) * 1000
+        late[rate] = percentile(lateness(ats[rate:], rate * EVEN), 0.99) * 1000  # the first second has a burst to pay back
     return {
         "pace_second": max(seconds),
         "pace_sliding": max(sliding),
@@ -216,6 +216,13 @@ async def paced(stage: Stage, say: Say) -> Values:
         "late_at_1000": late[1000],
         "cpu_send": cpu_send,
     }
+
+
+def lateness(ats: Sequence[float], pace: float) -> list[float]:
+    """How much later each comes than at so many a second, on from whichever before it was earliest. (Not at all of the number's
+    rate: a part of it is left unused, or whatever is a moment late on its way would make one too many of the next second.)"""
+    ahead = [at - n / pace for n, at in enumerate(ats)]
+    return [at - earliest for at, earliest in zip(ahead, accumulate(ahead, min), strict=True)]
 
 
 async def _send_queued(scene: Scene, rate: int, count: int) -> None:

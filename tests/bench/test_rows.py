@@ -33,3 +33,7 @@ def test_the_fullest_second_may_begin_anywhere() -> None:
 def test_a_share_is_as_far_from_the_mean_as_the_farthest() -> None:
     assert rows.deviation([10, 10, 10]) == 0
     assert rows.deviation([8, 10, 11, 11]) == 0.2
+
+
+def test_late_is_later_than_an_even_pace_from_whichever_was_earliest() -> None:
+    assert rows.lateness([10.0, 10.75, 11.0, 11.5, 12.25], 2) == [0, 0.25, 0, 0, 0.25]

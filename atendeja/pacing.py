@@ -2,8 +2,9 @@
 
 A sliding window gives at most `rate` in *any* second, which a token bucket does not (it lets a full bucket through on top). Before
 it stands a bucket all the same, a little slower: what is posted in one burst a second arrives in two seconds that overlap, and a
-window alone never makes up for a moment in which we were late. The pair rule is a bucket, because Meta's is one: a burst, then one
-every six seconds.
+window alone never makes up for a moment in which we were late. A burst is paid back evenly in the second after it: a window that is
+full before its time lets the next burst go in the moment in which the first one leaves it, and so every second. The pair rule is a
+bucket, because Meta's is one: a burst, then one every six seconds.
 Source: Meta, throughput and pair rate (copy of 2026-09-11).
 """
 
@@ -14,6 +15,8 @@ from atendeja.wa import limits
 
 EVEN = 0.985
 """How much of the rate a queue that never ends uses: the rest is for what is late on its way."""
+SECOND_S = 1.01
+"""A second as we count it, for the same reason: what leaves us in two that follow each other may arrive in one."""
 BURST_S = 0.1
 """So much of a second may go at once after a pause: replies to many who wrote in the same moment."""
 BATCH_S = 0.01
@@ -56,6 +59,11 @@ class Window:
         oldest = self._taken[-self.rate] + self._span_s if len(self._taken) >= self.rate else now
         return max(oldest, self._shut_until) - now
 
+    def even_rate(self, now: float) -> float:
+        """At what rate the rest goes evenly until the first that were taken leave the window; without limit when they soon do."""
+        left_s = self._taken[0] + self._span_s - now if self._taken else 0.0
+        return (self.free(now) + 1) / left_s if left_s > BURST_S else math.inf
+
     def shut(self, until: float) -> None:
         """Nothing goes before `until`."""
         self._shut_until = max(self._shut_until, until)
@@ -96,7 +104,7 @@ class Pace:
 
     def __init__(self, rate: int) -> None:
         self.rate = rate
-        self._second, self._marketing, self._heard = Window(rate), Window(rate), Window(rate)
+        self._second, self._marketing, self._heard = (Window(rate, SECOND_S) for _ in range(3))
         self._even = Bucket(rate * EVEN, math.ceil(rate * BURST_S))
         self._slow, self._slow_since = 1.0, float("-inf")
         """To what share of the rate it was slowed down, and when."""
@@ -150,7 +158,7 @@ class Pace:
         self._second.rate = rate
         self._marketing.rate = max(1, int(rate * MARKETING_SHARE))
         self._heard.rate = int(rate * HEARD_SHARE)
-        self._even.rate, self._even.burst = rate * EVEN, math.ceil(rate * BURST_S)
+        self._even.rate, self._even.burst = min(rate * EVEN, self._second.even_rate(now)), math.ceil(rate * BURST_S)
 
 
 class Pair:

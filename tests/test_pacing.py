@@ -74,6 +74,15 @@ def test_a_number_goes_at_its_rate_evenly_and_never_above(rate: int, start: floa
     assert max(Counter(sent).values()) <= math.ceil(rate * BURST_S)
 
 
+@pytest.mark.parametrize("rate", [20, 80, 1000])
+def test_a_burst_is_not_repeated_each_second(rate: int) -> None:
+    """It is paid back in the second after it: what arrives a moment later than another still fits into a second with it."""
+    sent = _greedily(Pace(rate), 0.0, 5.0)
+    late = [at + (0.009 if n < rate * BURST_S else 0.0) for n, at in enumerate(sent)]  # the first of them meet a cold connection
+    assert max(sum(start <= at < start + 1 for at in late) for start in late) <= rate
+    assert max(Counter(at for at in sent if at > 0).values()) <= max(2, rate * 0.02)
+
+
 def test_a_moment_in_which_it_was_late_is_made_up_for() -> None:
     """A window alone would be late by it for ever."""
     pace = Pace(80)

@@ -57,11 +57,15 @@ class Sender:
     It ends when all that it had in flight is recorded; outcomes stay here until they are, whatever the database does.
     """
 
-    def __init__(self, rt: Runtime, tenant: Tenant, number: Number, token: str, bell: Bell, term: int) -> None:
+    def __init__(
+        self, rt: Runtime, tenant: Tenant, number: Number, token: str, bell: Bell, term: int, turns: asyncio.Semaphore
+    ) -> None:
         self._rt, self._tenant, self._tenant_id, self._bell = rt, tenant, tenant.id, bell
         self._number, self._token = number, token
         self.term = term
         """Of the lease under which it sends."""
+        self._turns = turns
+        """Held by a sender while it is in a transaction."""
         self._limits = Limits(number)
         self._uploading = Uploading(rt, tenant.id, number, self._limits.files, bell)
         self._flights: set[asyncio.Task[None]] = set()
@@ -191,15 +195,16 @@ class Sender:
 
     async def _cycle(self) -> bool:
         """True when there is surely more to do at once."""
-        instant = self._rt.monotonic()
-        done, budget = self._done[:], self._budget(instant)
-        if done or self._unclear or (self._look and budget > 0):
-            failpoints.reach("send.before_claim")
-            try:
-                claims, committed = await self._record_and_claim(done, budget)
-            except DATA_FAULTS as error:
-                await self._sift(done, error)
-                return True
+        if self._done or self._unclear or (self._look and self._budget(self._rt.monotonic()) > 0):
+            async with self._turns:  # by the time it comes there is more of both
+                instant = self._rt.monotonic()
+                done, budget = self._done[:], self._budget(instant)
+                failpoints.reach("send.before_claim")
+                try:
+                    claims, committed = await self._record_and_claim(done, budget)
+                except DATA_FAULTS as error:
+                    await self._sift(done, error)
+                    return True
             self._done = self._done[len(done) :]
             self._gathering.came(len(done), instant)
             failpoints.reach("send.after_claim" if claims else "send.after_record")

@@ -21,6 +21,9 @@ from atendeja.tenants import Tenant
 log = structlog.get_logger(__name__)
 
 RETRY_S = 0.5
+AT_ONCE = 4
+"""So many senders may be in a transaction, first come, first served. The pool does not see to that: who gives a connection back and
+asks again at once gets it before those who wait, and where many have much to send some never had a turn, nor had a reply."""
 
 
 class DueNumber(Struct, frozen=True):
@@ -38,6 +41,7 @@ class Senders:
         self._rt = rt
         self._senders: dict[UUID, Sender] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._turns = asyncio.Semaphore(AT_ONCE)
         self._unreadable: dict[UUID, bytes] = {}
         """Numbers whose token does not open, with that token: said once."""
 
@@ -109,7 +113,7 @@ class Senders:
             self._rt.bells.send_elsewhere(wanted.number_id)
             return
         bell = self._rt.bells.numbers[wanted.number_id] = Bell()
-        sender = self._senders[wanted.number_id] = Sender(self._rt, owner[0], found[0], token, bell, term)
+        sender = self._senders[wanted.number_id] = Sender(self._rt, owner[0], found[0], token, bell, term, self._turns)
         task = asyncio.get_running_loop().create_task(self._keep(sender))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

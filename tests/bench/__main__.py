@@ -16,7 +16,7 @@ from atendeja import log
 from tests.bench import report, rows, stage, watch
 from tests.bench.stage import Stage
 
-ONCE = ("1b",)
+ONCE = ("1b", "7d")
 
 
 def main() -> int:

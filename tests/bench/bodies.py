@@ -65,6 +65,11 @@ def shop(n: int) -> NewNumber:
     return NewNumber(f"10{n:013d}", f"20{n:013d}", f"30{n:013d}", f"+55114{n:07d}", f"token-{n}", 1000)
 
 
+def one_of_many(tenant: int, n: int) -> NewNumber:
+    """Number `n` of a tenant who may have many, all in one account."""
+    return NewNumber(f"11{tenant:05d}{n:08d}", f"21{tenant:013d}", f"31{tenant:013d}", f"+55116{tenant:03d}{n:04d}", "token", 50)
+
+
 def phone(customer: int) -> str:
     """A Brazilian mobile number of the customer's own."""
     return f"55119{customer:08d}"

@@ -7,13 +7,20 @@ import datetime as dt
 import time
 from collections import Counter, defaultdict, deque
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from itertools import accumulate
+from uuid import UUID
 
+from atendeja.db import Tx, records
+from atendeja.outbound.sender import CLAIM, CLAIMABLE, Intent
+from atendeja.pacing import EVEN
+from atendeja.runtime import fresh_id, utc_now
 from atendeja.simulator.witness import Line
 from tests.bench import watch
 from tests.bench.bodies import TALKATIVE, Texts, body, request
 from tests.bench.load import Job, Result
 from tests.bench.report import percentile
-from tests.bench.stage import Scene, Stage, port_of, send
+from tests.bench.stage import NUMBERS, Scene, Stage, port_of, send
 from tests.journeys.process import Child
 
 Values = dict[str, float | None]
@@ -31,6 +38,17 @@ PACES = (20, 80, 1000)
 PACED_S = 12.0
 CAMPAIGN = 100_000
 OVERTAKING = 100
+CROWD = (100, *(1,) * 100)
+"""How many numbers each tenant has."""
+CROWD_RATE = 50
+CROWD_EACH = 800
+SETTLING_S = 10.0
+SHARED_S = 30.0
+FEW, MANY = 1000, 1_000_000
+CLAIMS = 100
+CLAIMED = 4
+CLAIM_KINDS = (("marketing", True), ("service", True), ("service", False))
+"""What is claimed, and whether marketing is looked for: it is not while its share of the pace is used up."""
 PACED_LATENCY_S = 0.1
 WARMING = 20
 WARM = 200
@@ -171,8 +189,8 @@ async def full(stage: Stage, say: Say) -> Values:
 
 async def paced(stage: Stage, say: Say) -> Values:
     """Row 7: a queue for one number that its pace takes so many seconds for, at three rates; by the simulator's log, which is
-    written a tenth of a second before it answers. Late is what goes later than it would at exactly the rate."""
-    seconds, sliding, late, cpu_send = [0.0], [0.0], dict[int, float](), 0.0
+    written a tenth of a second before it answers."""
+    seconds, sliding, late, used_up, cpu_send = [0.0], [0.0], dict[int, float](), [1.0], 0.0
     for rate in PACES:
         async with stage.scene() as scene, scene.serving(statuses=False) as app:
             await scene.ask("settings", {"latency_s": PACED_LATENCY_S})
@@ -184,18 +202,27 @@ async def paced(stage: Stage, say: Say) -> Values:
             ats = [line.at for line in (await scene.replies())[WARMING:]]
         if len(ats) != count:
             say(f"{len(ats)} of {count} messages after {PACED_S * 2:g} s at {rate}/s")
-            return dict.fromkeys(("pace_second", "pace_sliding", "late_at_80", "late_at_1000", "cpu_send"))
+            return dict.fromkeys(("pace_second", "pace_sliding", "pace_used", "late_at_80", "late_at_1000", "cpu_send"))
         seconds.append(max(Counter(int(at) for at in ats).values()) / rate)
         sliding.append(_fullest(ats) / rate)
         cpu_send = used / count * 1000
-        late[rate] = percentile([at - ats[0] - n / rate for n, at in enumerate(ats)], 0.99) * 1000
+        used_up.append((count - 1) / (ats[-1] - ats[0]) / rate)
+        late[rate] = percentile(lateness(ats[rate:], rate * EVEN), 0.99) * 1000  # the first second has a burst to pay back
     return {
         "pace_second": max(seconds),
         "pace_sliding": max(sliding),
+        "pace_used": min(used_up),
         "late_at_80": late[80],
         "late_at_1000": late[1000],
         "cpu_send": cpu_send,
     }
+
+
+def lateness(ats: Sequence[float], pace: float) -> list[float]:
+    """How much later each comes than at so many a second, on from whichever before it was earliest. (Not at all of the number's
+    rate: a part of it is left unused, or whatever is a moment late on its way would make one too many of the next second.)"""
+    ahead = [at - n / pace for n, at in enumerate(ats)]
+    return [at - earliest for at, earliest in zip(ahead, accumulate(ahead, min), strict=True)]
 
 
 async def _send_queued(scene: Scene, rate: int, count: int) -> None:
@@ -228,6 +255,84 @@ async def overtaken(stage: Stage, say: Say) -> Values:
         say(f"{len(latencies)} replies to {texts.count} texts beside a campaign, {result.failed} failed")
         return {"overtake": None}
     return {"overtake": percentile(latencies, 0.99) * 1000}
+
+
+async def shared(stage: Stage, say: Say) -> Values:
+    """Row 7c: numbers that each want more than the machine gives, half of them one tenant's, when all of them send; by the
+    simulator's log."""
+    async with stage.scene() as scene:
+        await scene.crowd(CROWD)
+        async with scene.serving(statuses=False):
+            await scene.ask("settings", {"latency_s": PACED_LATENCY_S})
+            await scene.queue(CROWD_RATE, CROWD_EACH, shops="muitas-%")
+            await asyncio.sleep(SETTLING_S + SHARED_S)
+            replies = await scene.replies()
+    until = replies[-1].at
+    all_counts = Counter(line.phone_number_id for line in replies)
+    counts = Counter(line.phone_number_id for line in replies if until - SHARED_S <= line.at)
+    say(f"{len(counts)} numbers sent {min(counts.values())} to {max(counts.values())} each in {SHARED_S:g} s")
+    dry = sum(n >= CROWD_EACH for n in all_counts.values())
+    if dry or len(counts) < sum(CROWD):
+        say(f"of {sum(CROWD)} numbers {sum(CROWD) - len(counts)} sent nothing, {dry} had nothing left")
+    held = not dry and len(counts) == sum(CROWD)
+    return {"unequal": deviation(list(counts.values())) if held else None, "shared": counts.total() / SHARED_S}
+
+
+def deviation(counts: Sequence[int]) -> float:
+    """How far the one that is farthest from the mean is from it, as a part of it."""
+    mean = sum(counts) / len(counts)
+    return max(abs(n - mean) for n in counts) / mean
+
+
+async def claims(stage: Stage, say: Say) -> Values:
+    """Row 7d: claims beside few and beside many queued messages of marketing, by turns, before and after the planner has heard of
+    them."""
+    async with stage.scene() as few, stage.scene() as many:
+        for scene, count in ((few, FEW), (many, MANY)):
+            began = time.monotonic()
+            await scene.queue(80, count, "marketing")
+            say(f"{count:,} messages queued in {time.monotonic() - began:.0f} s")
+        found = []
+        for analyzed in (False, True):
+            for category, marketing in CLAIM_KINDS:
+                few_ms, many_ms = await _claim_by_turns((few, many), category, marketing=marketing, analyzed=analyzed)
+                how = f"{'marketing too' if marketing else 'no marketing'}, {'' if analyzed else 'not '}analyzed"
+                say(f"{category} ({how}): {few_ms:.2f} ms beside few, {many_ms:.2f} beside many")
+                found.append((many_ms / few_ms, many_ms))
+    return {"claim_to_few": max(ratio for ratio, _ in found), "claim_ms": max(ms for _, ms in found)}
+
+
+async def _claim_by_turns(scenes: Sequence[Scene], category: str, *, marketing: bool, analyzed: bool) -> list[float]:
+    """Milliseconds that a claim of this category takes in each, marketing being looked for too or not; the median."""
+    spans: list[list[float]] = [[] for _ in scenes]
+    async with contextlib.AsyncExitStack() as stack:
+        claimers = []
+        for scene in scenes:
+            if category != "marketing":
+                await scene.queue(80, CLAIMS * CLAIMED, category)
+            async with scene.looking() as admin:
+                if analyzed:
+                    await admin.execute("ANALYZE")
+                number = (await admin.fetch(NUMBERS, "loja-0"))[0]
+            database = await scene.connect()
+            stack.push_async_callback(database.close)
+            claimers.append((database, number["tenant_id"], number["id"]))
+        for _ in range(CLAIMS):
+            for its, (database, tenant_id, number_id) in zip(spans, claimers, strict=True):
+                span, claimed = await database.transact(tenant_id, partial(_claim, number_id, marketing))
+                its.append(span)
+                assert claimed == [category] * CLAIMED
+    return [percentile(its, 0.5) * 1000 for its in spans]
+
+
+async def _claim(number_id: UUID, marketing: bool, tx: Tx) -> tuple[float, list[str]]:
+    """The statements of a sender that has nothing to record: seconds that they took, COMMIT left out (it is the disk's), and the
+    categories of what was claimed."""
+    now, began = utc_now(), time.perf_counter()
+    found = await tx.all(CLAIMABLE, number_id=number_id, now=now, doubt_before=now, marketing=marketing, most=CLAIMED, seen=0)
+    intents = [Intent(message.id, fresh_id(), message.contact_id, 1) for message in found]
+    await tx.run(CLAIM, claims=records(intents), number_id=number_id, boot=number_id, now=now)
+    return time.perf_counter() - began, [message.category for message in found]
 
 
 def _fullest(ats: Sequence[float], span_s: float = 1.0) -> int:
@@ -318,10 +423,12 @@ MEASURES: dict[str, tuple[Measure, ...]] = {
     "6": (full,),
     "7": (paced,),
     "7b": (overtaken,),
+    "7c": (shared,),
+    "7d": (claims,),
     "8": (steady,),
     "9": (first_reply,),
 }
-"""Row → how it is measured. Row 1b is measured once, the others once a round."""
+"""Row → how it is measured. Rows 1b and 7d are measured once, the others once a round."""
 
 LONG = ("6",)
 """Only when asked for: each takes ten minutes."""

@@ -26,10 +26,12 @@ from atendeja.db import Tx
 from atendeja.dev.postgres import LOGIN, SUPERUSER, Cluster
 from atendeja.flow import document
 from atendeja.flow.model import Flow
+from atendeja.numbers import NewNumber
 from atendeja.runtime import fresh_id, utc_now
 from atendeja.simulator.switchboard import Tally
 from atendeja.simulator.webhooks import Counts
 from atendeja.simulator.witness import Line
+from atendeja.tenants import Tenant
 from tests import world
 from tests.bench import bodies
 from tests.bench.load import Job, Result
@@ -46,20 +48,26 @@ LEFT = """
            (SELECT count(*) FROM event WHERE state = 'unhandled') AS unhandled,
            (SELECT count(*) FROM message WHERE state IN ('queued', 'sending')) AS unsent
 """
-QUEUE = """
-    WITH contacts AS (
+_ID = "(lpad(to_hex(({}) + (extract(epoch FROM now()) * 1000)::bigint), 12, '0') || substr(gen_random_uuid()::text, 14))::uuid"
+"""In the order of their numbers, as the application's ids are in that of time: neighbours lie together."""
+QUEUE = f"""
+    WITH n AS (SELECT $5::int + n AS n FROM generate_series(1, $3::int) AS n), contacts AS (
         INSERT INTO contact (tenant_id, id, phone, wa_id, created_at)
-        SELECT $1, gen_random_uuid(), '5521' || (900000000 + $5::int + n), '5521' || (900000000 + $5::int + n), now()
-        FROM generate_series(1, $3::int) AS n RETURNING id
-    ), talks AS (
+        SELECT $1, {_ID.format("n")}, '5521' || (900000000 + n), '5521' || (900000000 + n), now() FROM n RETURNING id
+    ), numbered AS (SELECT id, row_number() OVER () AS n FROM contacts), talks AS (
         INSERT INTO conversation (tenant_id, id, contact_id, number_id, created_at)
-        SELECT $1, gen_random_uuid(), id, $2, now() FROM contacts RETURNING id, contact_id
+        SELECT $1, {_ID.format("n")}, id, $2, now() FROM numbered RETURNING id, contact_id
     )
     INSERT INTO message (tenant_id, id, number_id, contact_id, conversation_id, source, source_id, source_no, ordinal, category,
-                         policy, content, content_sha256, state, not_before, created_at)
-    SELECT $1, gen_random_uuid(), $2, contact_id, id, 'api', gen_random_uuid(), 0, 0, $4::text, 'at_most_once',
-           '{"type": "text", "body": "Seu pedido saiu."}', sha256('x'), 'queued', now(), now() FROM talks
+                         policy, content, content_sha256, seq, state, not_before, created_at)
+    SELECT $1, {_ID.format("row_number() OVER ()")}, $2, contact_id, id, 'api', {_ID.format("row_number() OVER ()")}, 0, 0,
+           $4::text,
+           CASE WHEN $4 = 'service' THEN 'at_least_once' ELSE 'at_most_once' END,
+           '{{"type": "text", "body": "Seu pedido saiu."}}', sha256('x'), CASE WHEN $4 = 'service' THEN 1 END,
+           'queued', now(), now()
+    FROM talks
 """
+NUMBERS = "SELECT n.tenant_id, n.id FROM number n JOIN tenant t ON t.id = n.tenant_id WHERE t.slug LIKE $1"
 UNREAD = "SELECT count(*) FROM message WHERE state <> 'read'"
 COMMITS = "SELECT xact_commit FROM pg_stat_database WHERE datname = $1"
 
@@ -108,17 +116,29 @@ class Scene:
         assert response.status == 200, answer
         return answer
 
-    async def queue(self, rate: int, count: int, category: str = "utility") -> None:
-        """Queue so many messages for the first shop's number, which may send at this rate, each to somebody new; then ring."""
+    async def queue(self, rate: int, count: int, category: str = "utility", shops: str = "loja-0") -> None:
+        """Queue so many messages for each number of these shops, which may send at this rate, each to somebody new; then ring. That
+        what they refer to is there is not checked: it is."""
         async with self.looking() as admin:
-            number = await admin.fetchrow("SELECT tenant_id, id FROM number ORDER BY tenant_id LIMIT 1")
+            found = await admin.fetch(NUMBERS, shops)
             async with admin.transaction():
-                await admin.execute("UPDATE number SET rate = $1 WHERE id = $2", rate, number["id"])
-                await admin.execute(QUEUE, number["tenant_id"], number["id"], count, category, self._queued)
-            self._queued += count
-            await admin.execute(
-                "SELECT pg_notify($1, 'number:' || $2::text), pg_notify($1, 'send:' || $2::text)", CHANNEL, str(number["id"])
-            )
+                await admin.execute("SET LOCAL session_replication_role = replica")
+                for number in found:
+                    await admin.execute("UPDATE number SET rate = $1 WHERE id = $2", rate, number["id"])
+                    await admin.execute(QUEUE, number["tenant_id"], number["id"], count, category, self._queued)
+                    self._queued += count
+            for number in found:
+                await admin.execute(
+                    "SELECT pg_notify($1, 'number:' || $2::text), pg_notify($1, 'send:' || $2::text)", CHANNEL, str(number["id"])
+                )
+
+    async def crowd(self, shape: Sequence[int]) -> None:
+        """More shops, one for each of these, with so many numbers."""
+        await crowd(self._stage.cluster.dsn(self.database), shape)
+
+    async def connect(self) -> db.Database:
+        """One connection, as the process under test makes them."""
+        return await db.connect(self._stage.cluster.dsn(self.database), size=1)
 
     async def replies(self) -> list[Line]:
         """Every message that the simulator accepted, in order."""
@@ -259,6 +279,17 @@ def sync_ms(folder: Path, times: int = 50) -> float:
     return (time.perf_counter() - started) / times * 1000
 
 
+async def crowd(dsn: str, shape: Sequence[int]) -> None:
+    """Open a tenant for each of these, with so many numbers."""
+    database = await db.connect(dsn)
+    try:
+        for n, numbers_each in enumerate(shape):
+            its = [bodies.one_of_many(n, k) for k in range(numbers_each)]
+            await _open(database, [key_bytes(world.SECRET_KEY)], f"muitas-{n}", its)
+    finally:
+        await database.close()
+
+
 async def furnish(dsn: str, flow_texts: Sequence[str]) -> None:
     """Open a shop for each of these flows."""
     database = await db.connect(dsn)
@@ -272,20 +303,30 @@ async def furnish(dsn: str, flow_texts: Sequence[str]) -> None:
 
 
 async def _open_shop(database: db.Database, keys: list[bytes], n: int, flow: Flow) -> None:
+    tenant = await _open(database, keys, f"loja-{n}", [bodies.shop(n)])
+
+    async def publish(tx: Tx) -> None:
+        await flows.publish(tx, flow, number_id=None, author="bench", now=utc_now(), new_id=fresh_id)
+
+    await database.transact(tenant.id, publish)
+
+
+async def _open(database: db.Database, keys: list[bytes], slug: str, its: Sequence[NewNumber]) -> Tenant:
+    """A tenant with these numbers."""
+
     async def add(tx: Tx) -> int:
-        return await tenants.add(
-            tx, keys, slug=f"loja-{n}", name=f"Loja {n}", timezone="America/Sao_Paulo", language="pt-BR", now=utc_now()
-        )
+        return await tenants.add(tx, keys, slug=slug, name=slug, timezone="America/Sao_Paulo", language="pt-BR", now=utc_now())
 
     tenant_id = await database.transact(None, add)
     async with database.session() as session:
-        tenant = await tenants.find(session, f"loja-{n}")
+        tenant = await tenants.find(session, slug)
 
-    async def open_doors(tx: Tx) -> None:
-        await numbers.add(tx, tenant, keys, bodies.shop(n), fresh_id(), utc_now())
-        await flows.publish(tx, flow, number_id=None, author="bench", now=utc_now(), new_id=fresh_id)
+    async def add_numbers(tx: Tx) -> None:
+        for new in its:
+            await numbers.add(tx, tenant, keys, new, fresh_id(), utc_now())
 
-    await database.transact(tenant_id, open_doors)
+    await database.transact(tenant_id, add_numbers)
+    return tenant
 
 
 async def _wait_listening(port: int) -> None:

@@ -12,7 +12,7 @@ from itertools import accumulate
 from uuid import UUID
 
 from atendeja.db import Tx, records
-from atendeja.outbound.sender import CLAIM, CLAIMABLE, Intent
+from atendeja.outbound.claiming import CLAIM, CLAIMABLE, Intent
 from atendeja.pacing import EVEN
 from atendeja.runtime import fresh_id, utc_now
 from atendeja.simulator.witness import Line

@@ -1,0 +1,131 @@
+"""What an endpoint is: where, who may, what it takes, gives and refuses. And the table of who may what, made of all of them."""
+
+import re
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, Literal, TypeVar
+from uuid import UUID
+
+from msgspec import Struct
+
+from atendeja.endpoint.pages import Cursors, Listing, check_tag
+
+R = TypeVar("R")
+B = TypeVar("B")
+T = TypeVar("T")
+A = TypeVar("A", bound=Struct)
+
+Method = Literal["GET", "POST", "PATCH", "PUT", "DELETE"]
+Role = Literal["owner", "admin", "agent", "viewer", "operator"]
+"""Of a person: in a business, or (operator) in the installation itself, whose tenant id is 0."""
+Scope = str
+"""What an API key may be given: `users:read`."""
+
+PEOPLE: frozenset[Role] = frozenset({"owner", "admin", "agent", "viewer", "operator"})
+"""Every person who has signed in."""
+
+
+class Caller(Struct, frozen=True):
+    """Who asks, as the Authorization header proved: a person, or a key of a business."""
+
+    tenant_id: int
+    role: Role | None = None
+    """A person's. A key has none: it has scopes."""
+    account_id: UUID | None = None
+    sign_in_id: UUID | None = None
+    key_id: UUID | None = None
+    scopes: frozenset[Scope] = frozenset()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call(Generic[B]):
+    """One request, read and let in."""
+
+    body: B
+    """What the endpoint takes: from the body, of a GET from the query string."""
+    caller: Caller | None
+    """None where anybody may ask: `by` is for all the others."""
+    ids: Mapping[str, UUID]
+    """Those in the path."""
+    request_id: UUID
+    address: str
+    """From where."""
+    access: "Access"
+    cursors: Cursors
+    place: str
+    """Of this list, for its cursors."""
+    if_match: str | None
+
+    @property
+    def by(self) -> Caller:
+        """Who asks."""
+        if self.caller is None:
+            raise TypeError("anybody may ask here")
+        return self.caller
+
+    @property
+    def tenant_id(self) -> int:
+        """Whose things this is about."""
+        return self.by.tenant_id
+
+    def after(self, listing: Listing, kind: type[A]) -> A | None:
+        """Behind which row the page begins; None for the first. Raises Problem 400."""
+        return None if listing.cursor is None else self.cursors.read(self.place, listing.cursor, kind)
+
+    def cut(self, listing: Listing, found: list[T], after: Callable[[T], Struct]) -> tuple[list[T], str | None]:
+        """One page of what was found with one row more than the limit, and the cursor of the next; `after` gives a row's place."""
+        items = found[: listing.limit]
+        return items, self.cursors.write(self.place, after(items[-1])) if len(found) > len(items) else None
+
+    def check_tag(self, current: object) -> None:
+        """Whether the client has seen what is there now. Raises Problem 412."""
+        check_tag(self.if_match, current)
+
+
+@dataclass(frozen=True)
+class Endpoint(Generic[R]):
+    method: Method
+    path: str
+    """Names in braces are ids: `/v1/users/{id}`."""
+    operation: str
+    """OpenAPI's operationId, and the log's word."""
+    run: Callable[[R, Call[Any]], Awaitable[object]]  # Any: each takes a body of its own, which `takes` names
+    who: frozenset[Role] | None = field(kw_only=True)
+    """People of these roles; None for anybody at all."""
+    scope: Scope | None = field(kw_only=True, default=None)
+    """What a key needs; without one no key may."""
+    takes: type[Struct] | None = field(kw_only=True, default=None)
+    gives: Any = field(kw_only=True, default=None)  # Any: a struct, or one of a generic one
+    """None: 204 without a body."""
+    status: Literal[200, 201] = field(kw_only=True, default=200)
+    refuses: Mapping[str, int] = field(kw_only=True, default_factory=dict)
+    """The codes of its own that it may refuse with (`Refused`) → status."""
+    is_tagged: bool = field(kw_only=True, default=False)
+    """Whether what it gives comes with an ETag."""
+    says: str = field(kw_only=True)
+    """What it does, in a line."""
+
+    @property
+    def names(self) -> list[str]:
+        """Of the ids in the path."""
+        return re.findall(r"{(\w+)}", self.path)
+
+
+class Access:
+    """Who may what: the one table, made of the declarations. What is not in it is forbidden."""
+
+    def __init__(self, endpoints: Iterable[Endpoint[Any]]) -> None:  # Any: whatever they run on
+        self._endpoints = list(endpoints)
+
+    def allows(self, caller: Caller, endpoint: Endpoint[Any]) -> bool:  # Any: as above
+        if endpoint.who is None:
+            return True
+        return caller.role in endpoint.who if caller.role is not None else endpoint.scope in caller.scopes
+
+    def grantable(self, role: Role) -> frozenset[Scope]:
+        """The scopes that somebody of this role may give to a key: those all of whose endpoints he may call himself."""
+        roles: dict[Scope, frozenset[Role]] = {}
+        for endpoint in self._endpoints:
+            if endpoint.scope is not None and endpoint.who is not None:
+                roles[endpoint.scope] = roles.get(endpoint.scope, PEOPLE) & endpoint.who
+        return frozenset(scope for scope, may in roles.items() if role in may)

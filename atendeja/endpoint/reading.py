@@ -1,0 +1,129 @@
+"""Requests as the API reads them: strictly, within bounds, and saying where what does not fit is.
+
+msgspec refuses what is not JSON or not of the type. It takes a NUL, which PostgreSQL does not, integers of any length and any depth
+that the stack holds: those are looked for here. The usual body is searched for a few bytes and decoded once.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import TypeVar
+
+import msgspec
+from msgspec import Struct
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive
+
+from atendeja.endpoint.problems import Fault, Problem
+
+MAX_BODY_BYTES = 256 * 1024
+MAX_DEPTH = 64
+MAX_DIGITS = 19
+"""Of an integer: as many as a bigint has."""
+
+S = TypeVar("S", bound=Struct)
+
+_TEXTS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_BRACKETS = re.compile(rb"[\[\]{}]")
+_LONG = re.compile(rb"\d{%d}" % (MAX_DIGITS + 1))
+_LONG_INTEGER = re.compile(rb"(?<![\d.eE+])\d{%d,}(?![\d.eE])" % (MAX_DIGITS + 1))
+_WHERE = re.compile(r"^(.*?)(?: - at `(.+)`)?$", re.DOTALL)
+
+
+def check_head(headers: Mapping[str, str]) -> None:
+    """Refuse a body that is announced as too large or as something else, before it is read. Raises Problem."""
+    kind, _, parameters = headers.get("content-type", "").partition(";")
+    if kind.strip().lower() != "application/json" or parameters.replace(" ", "").lower() not in ("", "charset=utf-8"):
+        raise Problem(415, "not_json", "send the body as Content-Type: application/json, in UTF-8")
+    if headers.get("content-encoding", "identity").lower() != "identity":
+        raise Problem(415, "compressed", "send the body as it is, without a Content-Encoding")
+    if int(headers.get("content-length", "0")) > MAX_BODY_BYTES:  # the parser takes digits only
+        raise _too_large()
+
+
+async def read_body(receive: Receive) -> bytes:
+    """The whole body. Raises Problem as soon as it is more than MAX_BODY_BYTES, whatever was announced."""
+    chunks: list[bytes] = []
+    size, more = 0, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        chunks.append(message.get("body", b""))
+        size += len(chunks[-1])
+        more = message.get("more_body", False)
+        if size > MAX_BODY_BYTES:
+            raise _too_large()
+    return b"".join(chunks)
+
+
+def _too_large() -> Problem:
+    return Problem(413, "too_large", f"the body is larger than {MAX_BODY_BYTES} bytes")
+
+
+def read_json(body: bytes, kind: type[S]) -> S:
+    """The struct that a body is. Raises Problem: 400 when it is not JSON, 422 with the place when it does not fit."""
+    _check_bounds(body)
+    try:
+        read = msgspec.json.decode(body, type=kind)
+    except msgspec.ValidationError as error:
+        raise _invalid(error) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise _malformed() from error
+    if b"\\u0000" in body:
+        _check_nul(msgspec.json.decode(body))
+    return read
+
+
+def read_query(pairs: list[tuple[str, str]], kind: type[S]) -> S:
+    """The struct that a query string is; a name that comes twice or that nobody asked for is refused. Raises Problem 422."""
+    given = dict(pairs)
+    if len(given) < len(pairs):
+        raise Problem(422, "invalid", "a parameter is given twice", faults=(Fault("$", "a parameter is given twice"),))
+    _check_nul(given)
+    try:
+        return msgspec.convert(given, kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise _invalid(error) from error
+
+
+def _check_bounds(body: bytes) -> None:
+    brackets = body.count(b"[") + body.count(b"{")
+    if brackets <= MAX_DEPTH and not _LONG.search(body):
+        return
+    bare = _TEXTS.sub(b'""', body)
+    if _LONG_INTEGER.search(bare):
+        raise Problem(422, "invalid", "the request does not fit", faults=(Fault("$", f"an integer has over {MAX_DIGITS} digits"),))
+    depth = 0
+    for bracket in _BRACKETS.finditer(bare):
+        depth += 1 if bracket[0] in b"[{" else -1
+        if depth > MAX_DEPTH:
+            raise Problem(400, "too_deep", f"the body is nested more than {MAX_DEPTH} deep")
+
+
+def _check_nul(value: object) -> None:
+    if (place := next(_nuls(value, "$"), None)) is not None:
+        raise Problem(422, "invalid", "the request does not fit", faults=(Fault(place, "a text holds a NUL character"),))
+
+
+def _nuls(value: object, place: str) -> Iterator[str]:
+    """The places of texts, names among them, with a NUL in them."""
+    if isinstance(value, str):
+        if "\0" in value:
+            yield place
+    elif isinstance(value, dict):
+        for name, part in value.items():
+            yield from _nuls(name, place)
+            yield from _nuls(part, f"{place}.{name}")
+    elif isinstance(value, list):
+        for i, part in enumerate(value):
+            yield from _nuls(part, f"{place}[{i}]")
+
+
+def _malformed() -> Problem:
+    return Problem(400, "malformed", "the body is not JSON in UTF-8")
+
+
+def _invalid(error: msgspec.ValidationError) -> Problem:
+    found = _WHERE.match(str(error))
+    assert found is not None
+    return Problem(422, "invalid", "the request does not fit", faults=(Fault(found[2] or "$", found[1]),))

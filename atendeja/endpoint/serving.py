@@ -1,0 +1,212 @@
+"""The routes of the declared endpoints: each request let in, read, run and answered in the same order.
+
+Path (404), method (405), who (401), may he (403), body (400, 413, 415, 422), the endpoint itself. A stranger's body is not read
+where one has to be known. Nothing here allows another origin: browsers keep other sites' pages out.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, Generic, Protocol, TypeVar
+from uuid import UUID
+
+import msgspec
+import structlog
+from msgspec import Struct
+from starlette.datastructures import Headers, QueryParams
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route
+from starlette.types import Receive, Scope, Send
+
+from atendeja.db import TRANSIENT, describe
+from atendeja.endpoint.declaration import Access, Call, Caller, Endpoint
+from atendeja.endpoint.pages import Cursors, tag
+from atendeja.endpoint.problems import SAFE, Problem, again, answer, not_found
+from atendeja.endpoint.reading import check_head, read_body, read_json, read_query
+from atendeja.errors import Refused, Unavailable
+
+log = structlog.get_logger(__name__)
+
+ROOT = "/v1"
+MOST_TOKEN_CHARS = 4096
+BODILESS = ("GET", "DELETE")
+_REQUEST_ID = "atendeja.request_id"
+
+
+class Host(Protocol):
+    """What the endpoints run on."""
+
+    def new_id(self) -> UUID: ...
+    @property
+    def monotonic(self) -> Callable[[], float]: ...
+
+
+R = TypeVar("R", bound=Host)
+Gate = Callable[[str], Awaitable[Caller | None]]
+"""Who shows this bearer; None for nobody we know."""
+
+
+class Empty(Struct, frozen=True, forbid_unknown_fields=True):
+    """What an endpoint takes that takes nothing."""
+
+
+class Api(Generic[R]):
+    """The endpoints on what they run on. With `closed`, the reason, everything is answered 503."""
+
+    def __init__(
+        self, rt: R, endpoints: Iterable[Endpoint[R]], gate: Gate, secrets: list[bytes], closed: str | None = None
+    ) -> None:
+        self.rt, self.gate, self.closed = rt, gate, closed
+        self.endpoints = list(endpoints)
+        self.access, self.cursors = Access(self.endpoints), Cursors(secrets)
+
+    def routes(self) -> list[BaseRoute]:
+        """One a path, and one for every path under /v1 that is none."""
+        paths: dict[str, dict[str, Endpoint[R]]] = {}
+        for endpoint in self.endpoints:
+            paths.setdefault(endpoint.path, {})[endpoint.method] = endpoint
+        nowhere = _Path(self, {})
+        return [
+            *(Route(path, _Path(self, methods)) for path, methods in paths.items()),
+            Route(ROOT, nowhere),
+            Route(f"{ROOT}/{{rest:path}}", nowhere),
+        ]
+
+
+class _Path(Generic[R]):
+    """An ASGI application: the methods of one path."""
+
+    def __init__(self, api: Api[R], methods: dict[str, Endpoint[R]]) -> None:
+        self._api, self._methods = api, methods
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        began, request_id = self._api.rt.monotonic(), self._api.rt.new_id()
+        scope[_REQUEST_ID] = request_id
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            visit = _Visit(self._api, scope, receive, request_id)
+            try:
+                response = await visit.serve(self._methods)
+            except ClientDisconnect:
+                return
+            await response(scope, receive, send)
+            visit.tell(response.status_code, self._api.rt.monotonic() - began)
+
+
+class _Visit(Generic[R]):
+    """One request on its way through."""
+
+    def __init__(self, api: Api[R], scope: Scope, receive: Receive, request_id: UUID) -> None:
+        self._api, self._scope, self._receive, self._id = api, scope, receive, request_id
+        self._headers = Headers(scope=scope)
+        self._endpoint: Endpoint[R] | None = None
+        self._caller: Caller | None = None
+        self._is_read = False
+
+    async def serve(self, methods: dict[str, Endpoint[R]]) -> Response:
+        try:
+            return await self._serve(methods)
+        except Problem as problem:
+            return self._refuse(problem)
+        except Refused as refusal:
+            status = self._endpoint.refuses.get(refusal.code, 409) if self._endpoint else 409
+            return self._refuse(Problem(status, refusal.code, str(refusal)))
+        except Unavailable as error:
+            return self._refuse(again(str(error)))
+        except TRANSIENT as error:
+            return self._refuse(again(f"the database is away: {describe(error)}"))
+
+    async def _serve(self, methods: dict[str, Endpoint[R]]) -> Response:
+        if not methods:
+            raise not_found()
+        if (endpoint := methods.get(self._scope["method"])) is None:
+            raise Problem(405, "method", "this is not done here", headers={"Allow": ", ".join(sorted(methods))})
+        self._endpoint = endpoint
+        if self._api.closed is not None:
+            raise Problem(503, "closed", self._api.closed)
+        if endpoint.who is not None:
+            await self._let_in(endpoint)
+        ids = {name: _read_id(self._scope["path_params"][name]) for name in endpoint.names}
+        body = await self._read(endpoint)
+        given = await endpoint.run(self._api.rt, self._call(endpoint, ids, body))
+        headers = SAFE | {"X-Request-Id": str(self._id)}
+        if endpoint.gives is None:
+            return Response(None, 204, headers)
+        if endpoint.is_tagged:
+            headers["ETag"] = tag(given)
+        return Response(msgspec.json.encode(given), endpoint.status, headers, media_type="application/json")
+
+    async def _let_in(self, endpoint: Endpoint[R]) -> None:
+        given = self._headers.getlist("authorization")
+        scheme, _, bearer = given[0].partition(" ") if len(given) == 1 else ("", "", "")
+        if scheme.lower() == "bearer" and 0 < len(bearer) <= MOST_TOKEN_CHARS:
+            self._caller = await self._api.gate(bearer.strip())
+        if self._caller is None:
+            raise Problem(
+                401, "not_signed_in", "sign in, or show a key, as Authorization: Bearer", headers={"WWW-Authenticate": "Bearer"}
+            )
+        if not self._api.access.allows(self._caller, endpoint):
+            raise Problem(403, "forbidden", "you may not do this")
+
+    async def _read(self, endpoint: Endpoint[R]) -> Struct:
+        kind = endpoint.takes or Empty
+        query = QueryParams(self._scope["query_string"]).multi_items()
+        if endpoint.method in BODILESS:
+            return read_query(query, kind)
+        read_query(query, Empty)
+        if endpoint.takes is None and not self._brings_body():
+            return Empty()
+        check_head(self._headers)
+        body = await read_body(self._receive)
+        self._is_read = True
+        return read_json(body, kind)
+
+    def _call(self, endpoint: Endpoint[R], ids: dict[str, UUID], body: Struct) -> Call[Struct]:
+        client = self._scope.get("client")
+        return Call(
+            body=body,
+            caller=self._caller,
+            ids=ids,
+            request_id=self._id,
+            address=client[0] if client else "",
+            access=self._api.access,
+            cursors=self._api.cursors,
+            place=f"{endpoint.operation}/{self._caller.tenant_id if self._caller else ''}",
+            if_match=self._headers.get("if-match"),
+        )
+
+    def _brings_body(self) -> bool:
+        return "transfer-encoding" in self._headers or self._headers.get("content-length", "0") != "0"
+
+    def _refuse(self, problem: Problem) -> Response:
+        """The answer; a body that was not read, or not to its end, ends the connection."""
+        response = answer(problem, self._id)
+        if self._brings_body() and not self._is_read:
+            response.headers["Connection"] = "close"
+        return response
+
+    def tell(self, status: int, seconds: float) -> None:
+        """The one line of a request."""
+        who: dict[str, Any] = {}  # Any: ids
+        if self._caller is not None:
+            found = {name: getattr(self._caller, name) for name in ("tenant_id", "account_id", "key_id")}
+            who = {name: value for name, value in found.items() if value is not None}
+        operation = self._endpoint.operation if self._endpoint else None
+        log.info("request_served", operation=operation, status=status, ms=round(seconds * 1000, 1), **who)
+
+
+def _read_id(text: str) -> UUID:
+    try:
+        return UUID(text) if len(text) == 36 else _no_id()
+    except ValueError:
+        return _no_id()
+
+
+def _no_id() -> UUID:
+    raise not_found()
+
+
+async def answer_bug(request: Request, _error: Exception) -> Response:
+    """What a client of the API hears of a bug, which is an ordinary exception and in the log: that it was one."""
+    request_id = request.scope.get(_REQUEST_ID)
+    if request_id is None:
+        return PlainTextResponse("Internal Server Error", 500)
+    return answer(Problem(500, "bug", "something is wrong with this server; the log has it under the request's id"), request_id)

@@ -22,10 +22,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from atendeja import connections, db, leases, metrics, migrate, notify
+from atendeja import accounts, connections, db, endpoint, leases, metrics, migrate, notify
 from atendeja.cloud import Cloud
 from atendeja.config import Config
 from atendeja.db import Database
+from atendeja.endpoint import Api
 from atendeja.errors import Refused, Unavailable
 from atendeja.inbound import webhook
 from atendeja.inbound.intake import Intake
@@ -138,6 +139,9 @@ def build(rt: Runtime, role: Role, extra: list[BaseRoute] | None = None) -> Star
             worker.start()
         else:
             rt.bells.work_elsewhere()
+        if role != "worker":
+            with contextlib.suppress(Unavailable):  # it is only a hint
+                await accounts.warn(rt)
         log.info("started", role=role, port=rt.config.port)
         try:
             yield
@@ -155,9 +159,15 @@ def build(rt: Runtime, role: Role, extra: list[BaseRoute] | None = None) -> Star
             watching.stop()
             log.info("stopped")
 
-    doors = webhook.routes(rt, intake) if role != "worker" else []
+    doors = [*webhook.routes(rt, intake), *api(rt).routes()] if role != "worker" else []
     routes: list[BaseRoute] = [*doors, *health_routes(rt), *metrics.routes(rt), *(extra or [])]
-    return Starlette(routes=routes, lifespan=lifespan)
+    return Starlette(routes=routes, lifespan=lifespan, exception_handlers={Exception: endpoint.answer_bug})
+
+
+def api(rt: Runtime) -> Api[Runtime]:
+    """What is under /v1. Closed without JWT_SECRET: there is no default secret."""
+    closed = None if rt.config.jwt_keys else accounts.CLOSED
+    return Api(rt, accounts.ROUTES, accounts.Gate(rt), rt.config.secret_keys, closed)
 
 
 def _keep(rt: Runtime, name: str, run: Callable[[], Coroutine[object, object, None]], until: asyncio.Event) -> asyncio.Task[None]:

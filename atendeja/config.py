@@ -99,7 +99,8 @@ class Config(Struct, frozen=True, kw_only=True, dict=True):
     """Address under which the world reaches this process, as in links we send. Default: none."""
 
     jwt_secret: tuple[Secret, ...] = ()
-    """Keys of sign-in tokens as `kid:secret`, comma-separated, 32 bytes or more each; the first signs. Default: none."""
+    """Keys of sign-in tokens as `kid:secret`, comma-separated, 32 bytes or more each; the first signs. Default: none,
+    and then the API under `/v1` answers 503."""
     secret_key: tuple[Secret, ...]
     """Keys (32 bytes in base64, comma-separated) under which tenants' secrets are sealed: the first seals, all open. Required.
     Losing them loses the WhatsApp tokens."""
@@ -133,6 +134,11 @@ class Config(Struct, frozen=True, kw_only=True, dict=True):
     def app_secrets(self) -> list[bytes]:
         """Keys that may have signed a webhook."""
         return [secret.reveal().encode() for secret in self.wa_app_secret]
+
+    @cached_property
+    def jwt_keys(self) -> dict[str, str]:
+        """Keys of sign-in tokens, by their kid: the first signs."""
+        return {kid: key for kid, _, key in (secret.reveal().partition(":") for secret in self.jwt_secret)}
 
     @cached_property
     def secret_keys(self) -> list[bytes]:

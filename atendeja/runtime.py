@@ -250,6 +250,10 @@ class Runtime:
         """128 random bits that nobody can guess: they travel in the callback data."""
         return UUID(bytes=secrets.token_bytes(16))
 
+    def secret(self) -> bytes:
+        """32 random bytes that nobody can guess."""
+        return secrets.token_bytes(32)
+
     def nonce(self) -> bytes:
         return secrets.token_bytes(vault.NONCE_BYTES)
 

@@ -6,11 +6,13 @@ from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
+import structlog.testing
 from msgspec.structs import replace
 
 from atendeja import app, leases
-from atendeja.config import Config, Dsn
+from atendeja.config import Config, Dsn, Secret
 from atendeja.errors import Refused
 from tests import server, world
 from tests.journeys import process
@@ -61,6 +63,23 @@ async def test_of_two_that_wait_for_the_database_on_one_port_the_second_is_refus
             async with rt.db.session() as session:
                 other = leases.Leases(replace(rt.who, boot=rt.new_id(), holder=rt.new_id()))
                 assert await other.take(session, "digest:0", 0.0) is not None
+
+
+async def test_the_api_is_open_only_with_a_key_and_a_start_says_what_is_missing(config: Config) -> None:
+    """No default secret: without JWT_SECRET /v1 answers 503, and everything else as ever."""
+    for secret, role, wanted, said in (
+        ((), "all", 503, "api_closed"),
+        ((Secret("kid:" + "x" * 32),), "web", 401, "no_account_yet"),
+        ((Secret("kid:" + "x" * 32),), "worker", 404, None),
+    ):
+        with structlog.testing.capture_logs() as lines:
+            async with app.open_runtime(replace(config, jwt_secret=secret)) as rt:
+                application = app.build(rt, role)  # type: ignore[arg-type]  # a Role
+                transport = httpx.ASGITransport(application)
+                async with application.router.lifespan_context(application), httpx.AsyncClient(transport=transport) as http:
+                    assert (await http.get("http://app/v1/me")).status_code == wanted
+                    assert (await http.get("http://app/health/live")).status_code == 200
+        assert {line["event"] for line in lines} & {"api_closed", "no_account_yet"} == ({said} if said else set())
 
 
 async def test_a_process_that_takes_webhooks_says_so_as_long_as_it_does(config: Config) -> None:

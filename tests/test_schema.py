@@ -14,14 +14,18 @@ from atendeja.errors import Refused
 from atendeja.runtime import Runtime
 from tests import server
 
-SYSTEM = {"tenant", "number_route", "delivery", "lease", "running", "guard", "migration"}
+SYSTEM = {
+    *("tenant", "number_route", "delivery", "lease", "running", "guard", "migration"),
+    *("account", "sign_in", "refresh_token", "one_time_token", "login_throttle"),
+}
 BIG = {"event", "step", "message", "attempt"}
-APPEND_ONLY = {"step", "consent"}
+APPEND_ONLY = {"step", "consent", "audit"}
 DEFINERS = {
     "due_contacts": "atendeja_sweep",
     "due_messages": "atendeja_sweep",
     "unsettled_messages": "atendeja_sweep",
     "known_orphans": "atendeja_sweep",
+    "memberships_of": "atendeja_sweep",
     "keep_delivery_days": "atendeja_owner",
     "drop_delivery_days": "atendeja_owner",
 }
@@ -163,7 +167,7 @@ async def test_no_triggers_and_no_grants_on_partitions(admin: asyncpg.Connection
     assert granted == []
 
 
-async def test_the_application_may_only_append_to_the_ledgers_of_consent_and_steps(admin: asyncpg.Connection) -> None:
+async def test_the_application_may_only_append_to_what_is_a_record(admin: asyncpg.Connection) -> None:
     for name in APPEND_ONLY:
         assert await admin.fetchval("SELECT has_table_privilege('atendeja_app', $1, 'SELECT, INSERT')", name)
         for privilege in ("UPDATE", "DELETE", "TRUNCATE"):

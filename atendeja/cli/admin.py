@@ -1,13 +1,17 @@
 """Commands about tenants, numbers and conversations."""
 
 import asyncio
+import re
+import secrets
 import sys
-from typing import Annotated
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Literal
 from uuid import UUID
 
 from cyclopts import App, Parameter
 
-from atendeja import broadcast, contacts, guard, numbers, reporting, tenants
+from atendeja import accounts, broadcast, contacts, guard, numbers, reporting, tenants
+from atendeja.accounts import EMAIL_PATTERN, Opening, tokens
 from atendeja.cli.open import load_config, open_database
 from atendeja.cloud import Cloud
 from atendeja.config import Config
@@ -21,12 +25,14 @@ from atendeja.wa import limits
 tenant_app = App(name="tenant", help="The businesses on this installation.")
 number_app = App(name="number", help="WhatsApp numbers.")
 conversation_app = App(name="conversation", help="Conversations.")
+admin_app = App(name="admin", help="Who may use the API: the first people, and those who cannot get in.")
 
 
 def add_to(app: App) -> None:
     app.command(tenant_app)
     app.command(number_app)
     app.command(conversation_app)
+    app.command(admin_app)
     app.command(explain)
 
 
@@ -182,6 +188,71 @@ async def _release(settings: Config, conversation_id: UUID) -> int:
                 print(f"conversation {conversation_id} of {tenant.slug} is the bot's again")
                 return 0
     raise Refused("conversation_not_human", f"no conversation {conversation_id} is in a person's hands")
+
+
+@admin_app.command(name="create")
+def create_admin(
+    *,
+    email: str,
+    tenant: str | None = None,
+    role: Literal["owner", "admin", "agent", "viewer"] | None = None,
+    operator: Annotated[bool, Parameter(negative=())] = False,
+) -> int:
+    """Let somebody in by a one-time token; who has an account sets a new password with it.
+
+    Parameters
+    ----------
+    email: the address to sign in with
+    tenant: the business to be let into
+    role: what to be there
+    operator: be an operator of the installation
+    """
+    if (tenant is None) != (role is None):
+        raise Refused("admin_role", "give --tenant and --role together")
+    return asyncio.run(_create_admin(load_config(), tenant, Opening(email, role, operator)))
+
+
+async def _create_admin(settings: Config, slug: str | None, opening: Opening) -> int:
+    if not re.fullmatch(EMAIL_PATTERN, opening.email):
+        raise Refused("admin_email", f"{opening.email!r} is not an e-mail address")
+    token = tokens.opaque("ato", secrets.token_bytes(32))
+    ids = fresh_id(), fresh_id()
+    async with open_database(settings) as db:
+        tenant_id = None if slug is None else (await find_tenant(db, slug)).id
+        await db.transact(tenant_id, lambda tx: accounts.appoint(tx, opening, token, ids, utc_now()))
+    print(f"one-time token, for a day: {token}")
+    print("POST /v1/auth/accept sets name and password with it, and /v1/auth/login lets in:")
+    print(f'  {{"token": "{token}", "name": "…", "password": "…"}}')
+    return 0
+
+
+@admin_app.command(name="disable")
+def disable_admin(*, email: str) -> int:
+    """Let somebody in nowhere any more, and end what he is signed in with.
+
+    Parameters
+    ----------
+    email: the address of the account
+    """
+    return asyncio.run(_switch(load_config(), email, lambda tx: accounts.disable(tx, email, utc_now()), "is out"))
+
+
+@admin_app.command(name="enable")
+def enable_admin(*, email: str) -> int:
+    """Let somebody in again who was disabled.
+
+    Parameters
+    ----------
+    email: the address of the account
+    """
+    return asyncio.run(_switch(load_config(), email, lambda tx: accounts.enable(tx, email), "may sign in again"))
+
+
+async def _switch(settings: Config, email: str, work: Callable[[Tx], Awaitable[None]], done: str) -> int:
+    async with open_database(settings) as db:
+        await db.transact(None, work)
+    print(f"{email} {done}")
+    return 0
 
 
 def explain(wanted: str) -> int:

@@ -106,6 +106,8 @@ def init(*, path: Path = Path(".env")) -> int:
         f"WA_VERIFY_TOKEN={token}",
         "# Keep a copy of this key in a safe place: without it the WhatsApp tokens cannot be read.",
         f"SECRET_KEY={key}",
+        "# Signs who is signed in to the API; a new one behind a name of its own goes first, comma-separated.",
+        f"JWT_SECRET=first:{secrets.token_urlsafe(32)}",
     ]
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

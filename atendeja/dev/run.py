@@ -106,6 +106,7 @@ def _keep_secrets(folder: Path) -> dict[str, str]:
         "WA_VERIFY_TOKEN": secrets.token_urlsafe(24),
         "WA_APP_SECRET": secrets.token_hex(16),
         "SECRET_KEY": base64.b64encode(secrets.token_bytes(32)).decode(),
+        "JWT_SECRET": f"dev:{secrets.token_urlsafe(32)}",
     }
     path.touch(mode=0o600)
     path.write_bytes(msgspec.json.encode(made))

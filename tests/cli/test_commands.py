@@ -1,6 +1,7 @@
 """The commands as their users meet them: a real process each, its status, and the line it says when it refuses."""
 
 import base64
+import hashlib
 import os
 import signal
 import socket
@@ -140,6 +141,7 @@ def test_help_names_every_command(bare: Shell) -> None:
         "config",
         "tenant",
         "number",
+        "admin",
         "flow",
         "media",
         "conversation",
@@ -193,7 +195,7 @@ def test_init_writes_secrets_once(bare: Shell) -> None:
     path = bare.folder / ".env"
     assert path.stat().st_mode & 0o777 == 0o600
     before = path.read_text()
-    assert "SECRET_KEY=" in before
+    assert "SECRET_KEY=" in before and "JWT_SECRET=first:" in before
     assert "exists already" in bare.refused("init")
     assert "nowhere/.env cannot be written: No such file" in bare.refused("init", "--path", "nowhere/.env")
     assert path.read_text() == before
@@ -374,6 +376,30 @@ def test_resume_sending_says_what_is_the_matter_and_ends_it(shell: Shell, cluste
     assert what in said and "loja: nothing that may have gone out already" in said and "sending goes on" in said
     assert shell.done("resume-sending") == "sending is not held: nothing to do\n"
     assert "held" not in shell.done("number", "list", "--tenant", "loja")
+
+
+def test_people_are_let_in_put_out_and_let_in_again(shell: Shell, cluster: server.Server, database: str) -> None:
+    shell.done(*TENANT)
+    who = ("--email", "Ana@Loja.example")
+    assert "--tenant and --role together" in shell.refused("admin", "create", *who, "--tenant", "loja")
+    assert "is not an e-mail address" in shell.refused("admin", "create", "--email", "ana", "--operator")
+    assert "there is no tenant 'nope'" in shell.refused("admin", "create", *who, "--tenant", "nope", "--role", "owner")
+    for command in ("create", "disable", "enable"):
+        assert "there is no account Ana@Loja.example" in shell.refused("admin", command, *who)
+    ways = ("--tenant", "loja", "--role", "owner"), ("--operator",), ()
+    tokens = [shell.done("admin", "create", *who, *more).split()[5] for more in ways]
+    with psycopg.connect(cluster.dsn(database, "postgres")) as admin:
+        assert admin.execute("SELECT email, is_operator FROM account").fetchall() == [("ana@loja.example", True)]
+        kept = [row[0] for row in admin.execute("SELECT sha256 FROM one_time_token").fetchall()]
+        digests = [hashlib.sha256(token.encode()).digest() for token in tokens]
+        assert sorted(kept) == sorted([digests[0], digests[2]]), "for the business, and the newest for herself"
+        assert admin.execute("SELECT role, joined_at FROM membership").fetchall() == [("owner", None)]
+        assert admin.execute("SELECT action, account_id FROM audit").fetchall() == [("user_appointed", None)]
+        assert "is out" in shell.done("admin", "disable", *who)
+        assert admin.execute("SELECT disabled_at IS NULL FROM account").fetchall() == [(False,)]
+        admin.rollback()
+        assert "may sign in again" in shell.done("admin", "enable", *who)
+        assert admin.execute("SELECT disabled_at IS NULL FROM account").fetchall() == [(True,)]
 
 
 def test_unknown_ids_are_refused(shell: Shell) -> None:

@@ -1,0 +1,264 @@
+"""The ways in and out: signing in, going on, signing out, and the one-time token with which somebody comes for the first time.
+
+Who is unknown, disabled or wrong about the password hears the same after the same work. A refresh token that comes a second time
+ends its sign-in: of the two who have it one has stolen it, and nobody knows which.
+"""
+
+import datetime as dt
+from typing import Annotated
+from uuid import UUID
+
+import structlog
+from msgspec import Meta, Struct
+
+from atendeja import audit, tenants
+from atendeja.accounts import passwords, people, throttle, tokens
+from atendeja.accounts.passwords import HASHING, Password
+from atendeja.accounts.people import INSTALLATION, Account, Email
+from atendeja.audit import Actor
+from atendeja.db import Nothing, Tx, query
+from atendeja.endpoint import PEOPLE, Call, Endpoint, Role
+from atendeja.errors import Refused
+from atendeja.runtime import Runtime
+
+log = structlog.get_logger(__name__)
+
+REST = dt.timedelta(days=30)
+"""How long a sign-in lasts in which nothing is asked."""
+KEPT = dt.timedelta(days=7)
+"""How long one that is over is kept, so that a stolen token is still known for one."""
+
+Opaque = Annotated[str, Meta(min_length=1, max_length=200)]
+
+
+class Login(Struct, frozen=True, forbid_unknown_fields=True):
+    email: Email
+    password: Password
+    tenant: Annotated[str | None, Meta(description="The slug of the business, for who belongs to several.")] = None
+
+
+class Renewal(Struct, frozen=True, forbid_unknown_fields=True):
+    refresh_token: Opaque
+
+
+class Acceptance(Struct, frozen=True, forbid_unknown_fields=True):
+    token: Annotated[Opaque, Meta(description="The one-time token that whoever invites has handed over.")]
+    password: Annotated[Password, Meta(description="A new one; or, of who has an account already, the one he has.")]
+    name: Annotated[str, Meta(min_length=1, max_length=100, examples=["Ana Souza"])] | None = None
+
+
+class Tokens(Struct, frozen=True):
+    """What a sign-in is shown by."""
+
+    access_token: Annotated[str, Meta(description="For `Authorization: Bearer`.")]
+    expires_in: Annotated[int, Meta(description="Seconds that the access token holds.", examples=[900])]
+    refresh_token: Annotated[str, Meta(description="For the next pair. It is taken once.")]
+    role: Role
+    tenant: Annotated[str | None, Meta(description="The slug of the business; none for the installation.")]
+
+
+class Me(Struct, frozen=True):
+    """Who asks."""
+
+    role: Role
+    account_id: UUID
+    email: str
+    name: str | None
+    tenant_id: Annotated[int, Meta(description="0: the installation.")]
+    tenant: str | None
+
+
+class Renewed(Struct, frozen=True):
+    sign_in_id: UUID
+    used_at: dt.datetime | None
+    expires_at: dt.datetime
+    account_id: UUID
+    tenant_id: int
+    ended_at: dt.datetime | None
+
+
+class Pass(Struct, frozen=True):
+    account_id: UUID
+    tenant_id: int | None
+    resets: bool
+
+
+BEGIN = query("accounts.begin_sign_in", Nothing)
+PUT_REFRESH = query("accounts.put_refresh_token", Nothing)
+FORGET = query("accounts.forget_sign_ins", Nothing)
+REFRESH = query("accounts.refresh_token", Renewed)
+USE_REFRESH = query("accounts.use_refresh_token", Nothing)
+PROLONG = query("accounts.prolong_sign_in", Nothing)
+END = query("accounts.end_sign_in", Nothing)
+END_ALL = query("accounts.end_sign_ins", Nothing)
+REHASH = query("accounts.rehash", Nothing)
+SET_PASSWORD = query("accounts.set_password", Nothing)
+PASS = query("accounts.one_time_token", Pass)
+USE_PASS = query("accounts.use_one_time_token", Nothing)
+JOIN = query("accounts.join", Nothing)
+
+
+async def login(rt: Runtime, call: Call[Login]) -> Tokens:
+    """Sign in with a password. Raises Refused and Problem, alike for everybody who may not."""
+    body = call.body
+    account = await _prove(rt, body.email, body.password, call.address)
+    async with rt.db.session() as session:
+        doors = [door.tenant_id for door in await session.all(people.OPEN_DOORS, account_id=account.id)]
+        found = [] if body.tenant is None else await session.all(tenants.BY_SLUG, slug=body.tenant)
+    if body.tenant is not None and not found:
+        raise _refuse_sign_in()
+    tenant_id = people.choose(account, doors, found[0].id if found else None)
+    if tenant_id is None:
+        raise _refuse_sign_in()
+    return await _begin(rt, account.id, tenant_id, call.address)
+
+
+async def _prove(rt: Runtime, email: str, password: str, address: str) -> Account:
+    """The account whose password this is. Raises Problem when tries come too fast, Refused when it is nobody's."""
+    email = people.normal(email)
+    wait = await rt.db.transact(None, lambda tx: throttle.enter(tx, email, address, rt.now()))
+    if wait:
+        raise throttle.too_many(wait)
+    async with rt.db.session() as session:
+        account = await people.find(session, email)
+    is_right = await HASHING.check(account.password_hash if account else None, password)
+    if account is None or not is_right or account.disabled_at is not None:
+        raise _refuse_sign_in()
+    known = account.password_hash
+    better = None
+    if known is not None and passwords.is_outdated(known):
+        better = await HASHING.make(password, rt.secret()[: passwords.SALT_BYTES])
+
+    async def work(tx: Tx) -> None:
+        await throttle.lift(tx, email, address, rt.now())
+        if better is not None:
+            await tx.run(REHASH, id=account.id, old=known, password_hash=better)
+
+    await rt.db.transact(None, work)
+    return account
+
+
+def _refuse_sign_in() -> Refused:
+    return Refused("sign_in_failed", "this e-mail address and password do not let you in here")
+
+
+async def _begin(rt: Runtime, account_id: UUID, tenant_id: int, address: str) -> Tokens:
+    sign_in_id, refresh = rt.new_id(), tokens.opaque("atr", rt.secret())
+    now = rt.now()
+
+    async def work(tx: Tx) -> None:
+        await tx.run(FORGET, account_id=account_id, before=now - KEPT)
+        await tx.run(
+            BEGIN, id=sign_in_id, account_id=account_id, of_tenant=tenant_id, address=address, now=now, expires_at=now + REST
+        )
+        await tx.run(PUT_REFRESH, sha256=tokens.digest(refresh), sign_in_id=sign_in_id, expires_at=now + REST)
+
+    await rt.db.transact(None, work)
+    log.info("signed_in", account_id=account_id, tenant_id=tenant_id, sign_in_id=sign_in_id)
+    return await _write(rt, account_id, tenant_id, sign_in_id, refresh)
+
+
+async def _write(rt: Runtime, account_id: UUID, tenant_id: int, sign_in_id: UUID, refresh: str) -> Tokens:
+    """The pair of a sign-in. Raises Refused when it is worth nothing."""
+    async with rt.db.tenant(tenant_id) as tx:
+        role = people.role(await people.load_standing(tx, sign_in_id, rt.now()), account_id, tenant_id)
+        of = await tx.all(tenants.BY_IDS, ids=[tenant_id])
+    if role is None:
+        raise _refuse_refresh()
+    claims = tokens.claim(account_id, tenant_id, sign_in_id, rt.new_id(), rt.now().timestamp())
+    access = tokens.write(rt.config.jwt_keys, claims)
+    return Tokens(access, tokens.ACCESS_S, refresh, role, of[0].slug if of else None)
+
+
+async def refresh(rt: Runtime, call: Call[Renewal]) -> Tokens:
+    """The next pair of tokens. Raises Refused for a token that holds no more; one that was used already ends its sign-in."""
+    given, fresh = tokens.digest(call.body.refresh_token), tokens.opaque("atr", rt.secret())
+    now = rt.now()
+
+    async def work(tx: Tx) -> tuple[Renewed, bool] | None:
+        if (kept := await tx.one(REFRESH, sha256=tokens.digest(fresh))) is not None:
+            return kept, False  # an earlier run of this was kept after all
+        if (old := await tx.one(REFRESH, sha256=given)) is None or old.ended_at is not None or old.expires_at <= now:
+            return None
+        if old.used_at is not None:
+            await tx.run(END, id=old.sign_in_id, now=now)
+            return old, True
+        await tx.run(USE_REFRESH, sha256=given, now=now)
+        await tx.run(PUT_REFRESH, sha256=tokens.digest(fresh), sign_in_id=old.sign_in_id, expires_at=now + REST)
+        await tx.run(PROLONG, id=old.sign_in_id, expires_at=now + REST)
+        return old, False
+
+    done = await rt.db.transact(None, work)
+    if done is None or done[1]:
+        if done is not None:
+            log.warning("refresh_token_reused", account_id=done[0].account_id, sign_in_id=done[0].sign_in_id)
+        raise _refuse_refresh()
+    return await _write(rt, done[0].account_id, done[0].tenant_id, done[0].sign_in_id, fresh)
+
+
+def _refuse_refresh() -> Refused:
+    return Refused("refresh_failed", "this refresh token holds no more: sign in again")
+
+
+async def logout(rt: Runtime, call: Call[Struct]) -> None:
+    """End the sign-in that asks, everywhere within 5 s."""
+    async with rt.db.session() as session:
+        await session.run(END, id=call.by.sign_in_id, now=rt.now())
+
+
+async def me(rt: Runtime, call: Call[Struct]) -> Me:
+    by = call.by
+    assert by.role is not None and by.account_id is not None
+    async with rt.db.session() as session:
+        account = await people.load(session, by.account_id)
+        of = await session.all(tenants.BY_IDS, ids=[by.tenant_id])
+    return Me(by.role, account.id, account.email, account.name, by.tenant_id, of[0].slug if of else None)
+
+
+async def accept(rt: Runtime, call: Call[Acceptance]) -> None:
+    """Take up an invitation: set name and password, or show the password one has. Then `login` lets in.
+
+    Raises Refused for a token that is not there, for a weak password, and as `login` does for a wrong one: who invites somebody who
+    has an account elsewhere holds a token that is worth nothing without that password.
+    """
+    body, sha256 = call.body, tokens.digest(call.body.token)
+    async with rt.db.session() as session:
+        held = await session.one(PASS, sha256=sha256, now=rt.now())
+        if held is None:
+            raise _refuse_token()
+        account = await people.load(session, held.account_id)
+    chooses = held.resets or account.password_hash is None
+    if chooses:
+        passwords.check_new(body.password, account.email)
+        hashed = await HASHING.make(body.password, rt.secret()[: passwords.SALT_BYTES])
+    else:
+        await _prove(rt, account.email, body.password, call.address)
+    async with rt.db.tenant(held.tenant_id or INSTALLATION) as tx:
+        if not await tx.run(USE_PASS, sha256=sha256):
+            raise _refuse_token()
+        if chooses:
+            if not await tx.run(SET_PASSWORD, id=account.id, password_hash=hashed, name=body.name, resets=held.resets):
+                raise _refuse_token()
+            await tx.run(END_ALL, account_id=account.id, now=rt.now())
+        if held.tenant_id is not None:
+            await tx.run(JOIN, account_id=account.id, now=rt.now())
+            by = Actor(account_id=account.id, address=call.address, request_id=call.request_id)
+            await audit.add(tx, rt.new_id(), rt.now(), by, "user_joined", account.id, after={"email": account.email})
+
+
+def _refuse_token() -> Refused:
+    return Refused("token_refused", "this token was used, is over, or never was: ask for another")
+
+
+_SIGN_IN = {"sign_in_failed": 401, "too_many_tries": 429}
+
+ROUTES: list[Endpoint[Runtime]] = [
+    Endpoint("POST", "/v1/auth/login", "login", login, who=None, takes=Login, gives=Tokens,
+             refuses={**_SIGN_IN, "refresh_failed": 401, "tenant_wanted": 422}, says="Sign in with e-mail address and password."),
+    Endpoint("POST", "/v1/auth/refresh", "refresh", refresh, who=None, takes=Renewal, gives=Tokens,
+             refuses={"refresh_failed": 401}, says="The next access token and refresh token; the one given holds no more."),
+    Endpoint("POST", "/v1/auth/accept", "accept", accept, who=None, takes=Acceptance,
+             refuses={**_SIGN_IN, "token_refused": 401, "weak_password": 422}, says="Take up an invitation."),
+    Endpoint("POST", "/v1/auth/logout", "logout", logout, who=PEOPLE, says="End this sign-in."),
+    Endpoint("GET", "/v1/me", "me", me, who=PEOPLE, gives=Me, says="Who is signed in, where, and as what."),
+]  # fmt: skip

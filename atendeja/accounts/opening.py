@@ -1,0 +1,102 @@
+"""What the machine's own administrator does, and nobody over the network: the first people, lost passwords, and who is put out."""
+
+import datetime as dt
+from uuid import UUID
+
+import structlog
+from msgspec import Struct
+
+from atendeja import audit
+from atendeja.accounts import people, tokens
+from atendeja.accounts.entry import END_ALL
+from atendeja.accounts.people import Account
+from atendeja.db import Nothing, Tx, query
+from atendeja.endpoint import Role
+from atendeja.errors import Refused
+from atendeja.runtime import Runtime
+
+log = structlog.get_logger(__name__)
+
+HOLDS = dt.timedelta(days=1)
+"""How long a one-time token of a command holds."""
+
+
+class Anybody(Struct, frozen=True):
+    there_is: bool
+
+
+MAKE_OPERATOR = query("accounts.make_operator", Nothing)
+APPOINT = query("accounts.appoint", Nothing)
+PUT_PASS = query("accounts.put_one_time_token", Nothing)
+DROP_PASSES = query("accounts.drop_one_time_tokens", Nothing)
+DISABLE = query("accounts.disable", Nothing)
+ENABLE = query("accounts.enable", Nothing)
+ANYBODY = query("accounts.anybody", Anybody)
+
+
+class Opening(Struct, frozen=True):
+    """Whom to let in. `role` in the transaction's tenant, `operator` of the installation; neither: only a new password."""
+
+    email: str
+    role: Role | None
+    is_operator: bool
+
+
+async def appoint(tx: Tx, opening: Opening, token: str, ids: tuple[UUID, UUID], now: dt.datetime) -> None:
+    """Let somebody in by this one-time token, whatever he has forgotten. The transaction is of a tenant exactly if there is a role.
+
+    Raises Refused when there is nobody who could have a new password. `ids`: of a new account, and of the line in the audit log.
+    """
+    if opening.role is None and not opening.is_operator and await people.find(tx, opening.email) is None:
+        raise _unknown(opening.email)
+    account = await people.ensure(tx, opening.email, ids[0], now)
+    tenant_id = None if opening.role is None else tx.tenant_id
+    if opening.is_operator:
+        await tx.run(MAKE_OPERATOR, id=account.id)
+    if opening.role is not None:
+        await tx.run(APPOINT, account_id=account.id, role=opening.role, now=now)
+        after = {"email": account.email, "role": opening.role}
+        await audit.add(tx, ids[1], now, audit.COMMAND, "user_appointed", account.id, after=after)
+    await put_pass(tx, account, token, tenant_id, now, now + HOLDS, resets=True)
+
+
+async def put_pass(
+    tx: Tx, account: Account, token: str, tenant_id: int | None, now: dt.datetime, until: dt.datetime, *, resets: bool
+) -> None:
+    """Have this one-time token hold, and those before it for the same purpose no more."""
+    await tx.run(DROP_PASSES, account_id=account.id, of_tenant=tenant_id, now=now)
+    await tx.run(PUT_PASS, sha256=tokens.digest(token), account_id=account.id, of_tenant=tenant_id, resets=resets, expires_at=until)
+
+
+async def disable(tx: Tx, email: str, now: dt.datetime) -> None:
+    """Let somebody in nowhere any more, and end his sign-ins. Raises Refused when there is no such account."""
+    account = await _find(tx, email)
+    await tx.run(DISABLE, id=account.id, now=now)
+    await tx.run(END_ALL, account_id=account.id, now=now)
+
+
+async def enable(tx: Tx, email: str) -> None:
+    """Let somebody in again who was disabled. Raises Refused when there is no such account."""
+    await tx.run(ENABLE, id=(await _find(tx, email)).id)
+
+
+async def _find(tx: Tx, email: str) -> Account:
+    account = await people.find(tx, email)
+    if account is None:
+        raise _unknown(email)
+    return account
+
+
+def _unknown(email: str) -> Refused:
+    return Refused("account_unknown", f"there is no account {email}", hint="--tenant S --role R, or --operator, makes one")
+
+
+async def warn(rt: Runtime) -> None:
+    """Say at the start why nobody can sign in, if nobody can."""
+    if not rt.config.jwt_secret:
+        log.warning("api_closed", hint="without JWT_SECRET nobody can sign in; `atendeja init` writes one")
+        return
+    async with rt.db.session() as session:
+        found = await session.one(ANYBODY)
+    if found is not None and not found.there_is:
+        log.warning("no_account_yet", hint="atendeja admin create --email YOU --tenant S --role owner, or --operator")

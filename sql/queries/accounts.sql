@@ -1,0 +1,106 @@
+-- name: by_email
+SELECT id, email, name, password_hash, is_operator, disabled_at FROM account WHERE email = :email;
+
+-- name: by_id
+SELECT id, email, name, password_hash, is_operator, disabled_at FROM account WHERE id = :id;
+
+-- name: ensure
+-- An account for this address, whoever was first; a row only for who makes it.
+INSERT INTO account (id, email, created_at) VALUES (:id, :email, :now) ON CONFLICT (email) DO NOTHING;
+
+-- name: make_operator
+UPDATE account SET is_operator = true WHERE id = :id;
+
+-- name: set_password
+-- Where there is one already only with a token that was made on the machine itself.
+UPDATE account SET password_hash = :password_hash, name = coalesce(:name, name) WHERE id = :id AND (:resets OR password_hash IS NULL);
+
+-- name: rehash
+-- The same password, hashed as is the custom now; not when it has been changed meanwhile.
+UPDATE account SET password_hash = :password_hash WHERE id = :id AND password_hash = :old;
+
+-- name: disable
+UPDATE account SET disabled_at = :now WHERE id = :id AND disabled_at IS NULL;
+
+-- name: enable
+UPDATE account SET disabled_at = NULL WHERE id = :id AND disabled_at IS NOT NULL;
+
+-- name: anybody
+SELECT EXISTS (SELECT FROM account) AS there_is;
+
+-- name: open_doors
+-- Across tenants, through the listed function.
+SELECT tenant_id FROM memberships_of(:account_id);
+
+-- name: begin_sign_in
+-- Repeated whole when it is not known whether it was kept: hence no error when it was.
+INSERT INTO sign_in (id, account_id, tenant_id, address, started_at, expires_at)
+VALUES (:id, :account_id, :of_tenant, :address, :now, :expires_at) ON CONFLICT (id) DO NOTHING;
+
+-- name: put_refresh_token
+INSERT INTO refresh_token (sha256, sign_in_id, expires_at) VALUES (:sha256, :sign_in_id, :expires_at) ON CONFLICT (sha256) DO NOTHING;
+
+-- name: forget_sign_ins
+-- What has been over for a week, of somebody who signs in anew; their tokens go along.
+DELETE FROM sign_in WHERE account_id = :account_id AND least(ended_at, expires_at) < :before;
+
+-- name: refresh_token
+SELECT t.sign_in_id, t.used_at, t.expires_at, s.account_id, s.tenant_id, s.ended_at
+FROM refresh_token t JOIN sign_in s ON s.id = t.sign_in_id WHERE t.sha256 = :sha256 FOR NO KEY UPDATE;
+
+-- name: use_refresh_token
+UPDATE refresh_token SET used_at = :now WHERE sha256 = :sha256;
+
+-- name: prolong_sign_in
+UPDATE sign_in SET expires_at = :expires_at WHERE id = :id;
+
+-- name: end_sign_in
+UPDATE sign_in SET ended_at = :now WHERE id = :id AND ended_at IS NULL;
+
+-- name: end_sign_ins
+UPDATE sign_in SET ended_at = :now WHERE account_id = :account_id AND ended_at IS NULL;
+
+-- name: standing
+-- What a sign-in is worth at this moment: asked by each process at most every few seconds.
+SELECT s.account_id, s.tenant_id AS of_tenant, m.role, a.is_operator
+FROM sign_in s JOIN account a ON a.id = s.account_id
+LEFT JOIN membership m ON m.tenant_id = :tenant_id AND m.account_id = a.id AND m.joined_at IS NOT NULL AND m.disabled_at IS NULL
+WHERE s.id = :id AND s.ended_at IS NULL AND s.expires_at > :now AND a.disabled_at IS NULL;
+
+-- name: put_one_time_token
+INSERT INTO one_time_token (sha256, account_id, tenant_id, resets, expires_at)
+VALUES (:sha256, :account_id, :of_tenant, :resets, :expires_at) ON CONFLICT (sha256) DO NOTHING;
+
+-- name: drop_one_time_tokens
+-- The ones before for the same purpose, and all that are over.
+DELETE FROM one_time_token WHERE account_id = :account_id AND (tenant_id IS NOT DISTINCT FROM :of_tenant OR expires_at <= :now);
+
+-- name: one_time_token
+SELECT account_id, tenant_id, resets FROM one_time_token WHERE sha256 = :sha256 AND expires_at > :now;
+
+-- name: use_one_time_token
+DELETE FROM one_time_token WHERE sha256 = :sha256;
+
+-- name: meet_throttles
+INSERT INTO login_throttle (key, until, forget_at) SELECT k, :now, :now FROM unnest(:keys::text[]) AS k ORDER BY k
+ON CONFLICT (key) DO NOTHING;
+
+-- name: lock_throttles
+SELECT key, count, until, forget_at FROM login_throttle WHERE key = ANY (:keys::text[]) ORDER BY key FOR NO KEY UPDATE;
+
+-- name: save_throttles
+UPDATE login_throttle t SET count = k.count, until = k.until, forget_at = k.forget_at
+FROM unnest(:keys::text[], :counts::int[], :untils::timestamptz[], :forget_ats::timestamptz[]) AS k (key, count, until, forget_at)
+WHERE t.key = k.key;
+
+-- name: forget_throttles
+-- Some at each failure, so that strangers cannot fill the table for good.
+DELETE FROM login_throttle WHERE key IN (SELECT key FROM login_throttle WHERE forget_at < :now ORDER BY forget_at LIMIT 20 FOR UPDATE SKIP LOCKED);
+
+-- name: appoint
+-- From the machine itself: whoever has lost his way in gets it back.
+INSERT INTO membership (tenant_id, account_id, role, invited_at) VALUES (:tenant_id, :account_id, :role, :now)
+ON CONFLICT (tenant_id, account_id) DO UPDATE SET role = excluded.role, disabled_at = NULL;
+
+-- name: join
+UPDATE membership SET joined_at = :now WHERE tenant_id = :tenant_id AND account_id = :account_id AND joined_at IS NULL;

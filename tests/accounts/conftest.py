@@ -1,0 +1,90 @@
+"""A Runtime whose API is open, time that stands where a test puts it, and people of the two tenants."""
+
+import datetime as dt
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import httpx
+import pytest
+from msgspec.structs import replace
+from starlette.applications import Starlette
+
+from atendeja import accounts, app
+from atendeja.accounts import Opening, tokens
+from atendeja.config import Secret
+from atendeja.endpoint import Role
+from atendeja.runtime import Runtime, utc_now
+from tests import world
+
+PASSWORD = "cadeira amarela 42"
+JWT = "antiga:" + "a" * 32
+
+
+@dataclass
+class House:
+    """One process with its API, and what a test asks of it."""
+
+    rt: Runtime
+    http: httpx.AsyncClient
+    world: world.World
+    at: dt.datetime = field(default_factory=utc_now)
+
+    def later(self, seconds: float) -> None:
+        """Let time pass."""
+        self.at += dt.timedelta(seconds=seconds)
+
+    async def post(self, path: str, body: object = None, bearer: str = "") -> httpx.Response:
+        headers = {"Authorization": f"Bearer {bearer}"} if bearer else {}
+        if body is None:
+            return await self.http.post(f"/v1{path}", headers=headers)
+        return await self.http.post(f"/v1{path}", json=body, headers=headers)
+
+    async def get(self, path: str, bearer: str = "") -> httpx.Response:
+        return await self.http.get(f"/v1{path}", headers={"Authorization": f"Bearer {bearer}"} if bearer else {})
+
+    async def appoint(
+        self, email: str, role: Role | None = None, tenant_id: int | None = None, *, is_operator: bool = False
+    ) -> str:
+        """A one-time token, as the command makes it."""
+        token = tokens.opaque("ato", self.rt.secret())
+        opening, ids = Opening(email, role, is_operator), (self.rt.new_id(), self.rt.new_id())
+        await self.rt.db.transact(tenant_id, lambda tx: accounts.appoint(tx, opening, token, ids, self.at))
+        return token
+
+    async def settle(
+        self, email: str, role: Role | None = None, tenant_id: int | None = None, *, is_operator: bool = False
+    ) -> None:
+        """Somebody with an account and PASSWORD."""
+        token = await self.appoint(email, role, tenant_id, is_operator=is_operator)
+        answer = await self.post("/auth/accept", {"token": token, "password": PASSWORD, "name": email.partition("@")[0]})
+        assert answer.status_code == 204, answer.text
+
+    async def login(self, email: str, password: str = PASSWORD, **more: str) -> httpx.Response:
+        return await self.post("/auth/login", {"email": email, "password": password, **more})
+
+    async def sign_in(
+        self, email: str, role: Role | None = None, tenant_id: int | None = None, *, is_operator: bool = False
+    ) -> str:
+        """The access token of somebody new."""
+        await self.settle(email, role, tenant_id, is_operator=is_operator)
+        answer = await self.login(email)
+        assert answer.status_code == 200, answer.text
+        return str(answer.json()["access_token"])
+
+
+@asynccontextmanager
+async def open_house(rt: Runtime, made: world.World) -> AsyncIterator[House]:
+    """Another process on the same database is another of these."""
+    rt.clock, rt.monotonic = (lambda: opened.at), (lambda: opened.at.timestamp())
+    transport = httpx.ASGITransport(Starlette(routes=app.api(rt).routes()), client=("10.0.0.7", 1))
+    async with httpx.AsyncClient(transport=transport, base_url="http://app") as http:
+        opened = House(rt, http, made)
+        yield opened
+
+
+@pytest.fixture
+async def house(rt: Runtime) -> AsyncIterator[House]:
+    rt.config = replace(rt.config, jwt_secret=(Secret(JWT),))
+    async with open_house(rt, await world.found(rt.db, rt.config.secret_keys)) as opened:
+        yield opened

@@ -22,7 +22,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from atendeja import accounts, connections, db, endpoint, leases, metrics, migrate, notify
+from atendeja import accounts, audit, connections, db, endpoint, leases, metrics, migrate, notify
 from atendeja.cloud import Cloud
 from atendeja.config import Config
 from atendeja.db import Database
@@ -38,6 +38,9 @@ from atendeja.worker import Worker
 log = structlog.get_logger(__name__)
 
 Role = Literal["all", "web", "worker"]
+
+ENDPOINTS = [*accounts.ROUTES, *audit.ROUTES]
+"""Everything under /v1."""
 
 STALE_BEAT_S = 15.0
 STALE_JOBS_S = 60.0
@@ -167,7 +170,7 @@ def build(rt: Runtime, role: Role, extra: list[BaseRoute] | None = None) -> Star
 def api(rt: Runtime) -> Api[Runtime]:
     """What is under /v1. Closed without JWT_SECRET: there is no default secret."""
     closed = None if rt.config.jwt_keys else accounts.CLOSED
-    return Api(rt, accounts.ROUTES, accounts.Gate(rt), rt.config.secret_keys, closed)
+    return Api(rt, ENDPOINTS, accounts.Gate(rt), rt.config.secret_keys, closed)
 
 
 def _keep(rt: Runtime, name: str, run: Callable[[], Coroutine[object, object, None]], until: asyncio.Event) -> asyncio.Task[None]:

@@ -18,11 +18,13 @@ from urllib.parse import urlsplit
 
 import pytest
 from blockbuster import blockbuster_ctx
+from msgspec.structs import replace
 
 from atendeja import app, log, migrate
-from atendeja.config import Config
+from atendeja.config import Config, Secret
 from atendeja.runtime import Runtime
 from tests import canary, server, world
+from tests.office import JWT, Office, open_office
 
 ALLOWED_SKIPS = ("chromium is not installed", "needs root", "needs Linux", "may not mount", "libfaketime is not installed")
 """The only reasons for which a test may be skipped; any other fails the run."""
@@ -99,6 +101,14 @@ async def rt(config: Config) -> AsyncIterator[Runtime]:
     """A Runtime on this test's database, as the application role."""
     async with app.open_runtime(config) as runtime:
         yield runtime
+
+
+@pytest.fixture
+async def office(rt: Runtime) -> AsyncIterator[Office]:
+    """The API over HTTP on this test's database, with the two tenants."""
+    rt.config = replace(rt.config, jwt_secret=(Secret(JWT),))
+    async with open_office(rt, await world.found(rt.db, rt.config.secret_keys)) as opened:
+        yield opened
 
 
 @pytest.fixture(scope="session")

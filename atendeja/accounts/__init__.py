@@ -8,14 +8,17 @@ Refused: signing in by what a token says alone (it could not be taken back), a l
 are in use), passwords by e-mail (there is no mail server here: one-time tokens are handed over by whoever invites).
 
 people: who they are · passwords: hashing and what is none · tokens: what is shown to us, what is kept of it · throttle: guessing
-· entry: the ways in · gate: who asks · opening: the first ones, from the machine itself.
+· entry: the ways in · gate: who asks · opening: the first ones, from the machine itself · members: the people of a business · keys:
+programs.
 """
 
-from atendeja.accounts.entry import ROUTES
+from atendeja.accounts import entry, keys, members
 from atendeja.accounts.gate import Gate
 from atendeja.accounts.opening import Opening, appoint, disable, enable, warn
 from atendeja.accounts.people import EMAIL_PATTERN
 
 CLOSED = "JWT_SECRET is not set: the operator of this server has to set it before anybody can sign in"
+
+ROUTES = [*entry.ROUTES, *members.ROUTES, *keys.ROUTES]
 
 __all__ = ["CLOSED", "EMAIL_PATTERN", "ROUTES", "Gate", "Opening", "appoint", "disable", "enable", "warn"]

@@ -208,11 +208,11 @@ async def logout(rt: Runtime, call: Call[Struct]) -> None:
 
 async def me(rt: Runtime, call: Call[Struct]) -> Me:
     by = call.by
-    assert by.role is not None and by.account_id is not None
+    assert by.account_id is not None
     async with rt.db.session() as session:
         account = await people.load(session, by.account_id)
         of = await session.all(tenants.BY_IDS, ids=[by.tenant_id])
-    return Me(by.role, account.id, account.email, account.name, by.tenant_id, of[0].slug if of else None)
+    return Me(call.role, account.id, account.email, account.name, by.tenant_id, of[0].slug if of else None)
 
 
 async def accept(rt: Runtime, call: Call[Acceptance]) -> None:
@@ -242,7 +242,7 @@ async def accept(rt: Runtime, call: Call[Acceptance]) -> None:
             await tx.run(END_ALL, account_id=account.id, now=rt.now())
         if held.tenant_id is not None:
             await tx.run(JOIN, account_id=account.id, now=rt.now())
-            by = Actor(account_id=account.id, address=call.address, request_id=call.request_id)
+            by = Actor(account.id, address=call.address, request_id=call.request_id)
             await audit.add(tx, rt.new_id(), rt.now(), by, "user_joined", account.id, after={"email": account.email})
 
 

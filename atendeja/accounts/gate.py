@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from uuid import UUID
 
-from atendeja.accounts import people, tokens
+from atendeja.accounts import keys, people, tokens
 from atendeja.accounts.tokens import Claims
 from atendeja.endpoint import Caller
 from atendeja.runtime import Runtime
@@ -24,10 +24,10 @@ class Memory:
         found = self._found.get(key)
         return found if found is not None and self._monotonic() < found[0] else None
 
-    def put(self, key: UUID | bytes, asked_at: float, caller: Caller | None) -> None:
+    def put(self, key: UUID | bytes, caller: Caller | None, until: float) -> None:
         if len(self._found) >= MOST_KEPT:
             self._found.clear()
-        self._found[key] = (asked_at + KEEP_S, caller)
+        self._found[key] = (until, caller)
 
 
 class Gate:
@@ -35,7 +35,9 @@ class Gate:
         self._rt, self._memory = rt, Memory(rt.monotonic)
 
     async def __call__(self, bearer: str) -> Caller | None:
-        """Who shows this access token; None for nobody. Raises what a database raises that is away."""
+        """Who shows this access token or key; None for nobody. Raises what a database raises that is away."""
+        if bearer.startswith("atj_"):
+            return await self._program(tokens.digest(bearer))
         claims = tokens.read(self._rt.config.jwt_keys, bearer, self._rt.now().timestamp())
         return None if claims is None else await self._person(claims)
 
@@ -47,5 +49,22 @@ class Gate:
             standing = await people.load_standing(tx, claims.sid, self._rt.now())
         role = people.role(standing, claims.sub, claims.tenant)
         caller = None if role is None else Caller(claims.tenant, role, claims.sub, claims.sid)
-        self._memory.put(claims.sid, asked_at, caller)
+        self._memory.put(claims.sid, caller, asked_at + KEEP_S)
+        return caller
+
+    async def _program(self, sha256: bytes) -> Caller | None:
+        if (found := self._memory.get(sha256)) is not None:
+            return found[1]
+        asked_at, now = self._rt.monotonic(), self._rt.now()
+        async with self._rt.db.session() as session:
+            route = await session.one(keys.ROUTE, sha256=sha256)
+        if route is None:
+            return None
+        async with self._rt.db.tenant(route.tenant_id) as tx:
+            key = await keys.use(tx, route.key_id, now)
+        if key is None:
+            return None
+        caller = Caller(route.tenant_id, key_id=key.id, scopes=frozenset(key.scopes))
+        left_s = KEEP_S if key.expires_at is None else min(KEEP_S, (key.expires_at - now).total_seconds())
+        self._memory.put(sha256, caller, asked_at + left_s)
         return caller

@@ -20,7 +20,7 @@ declaration: endpoints and who may · serving: the routes.
 
 from atendeja.endpoint.declaration import PEOPLE, Access, Call, Caller, Endpoint, Role, Scope
 from atendeja.endpoint.pages import Cursors, Listing, Page, tag
-from atendeja.endpoint.problems import Problem, Trouble
+from atendeja.endpoint.problems import Problem, Trouble, not_found
 from atendeja.endpoint.serving import Api, answer_bug
 
 __all__ = [
@@ -38,5 +38,6 @@ __all__ = [
     "Scope",
     "Trouble",
     "answer_bug",
+    "not_found",
     "tag",
 ]

@@ -64,6 +64,13 @@ class Call(Generic[B]):
         return self.caller
 
     @property
+    def role(self) -> Role:
+        """Of the person who asks, where no key may."""
+        if self.by.role is None:
+            raise TypeError("a key has no role")
+        return self.by.role
+
+    @property
     def tenant_id(self) -> int:
         """Whose things this is about."""
         return self.by.tenant_id

@@ -104,3 +104,57 @@ ON CONFLICT (tenant_id, account_id) DO UPDATE SET role = excluded.role, disabled
 
 -- name: join
 UPDATE membership SET joined_at = :now WHERE tenant_id = :tenant_id AND account_id = :account_id AND joined_at IS NULL;
+
+-- name: invite
+-- Who was invited before and has not come gets the new role; who is in keeps his, and there is no row.
+INSERT INTO membership (tenant_id, account_id, role, invited_at) VALUES (:tenant_id, :account_id, :role, :now)
+ON CONFLICT (tenant_id, account_id) DO UPDATE SET role = excluded.role, invited_at = excluded.invited_at
+WHERE membership.joined_at IS NULL RETURNING account_id AS id;
+
+-- name: members
+-- The name is his own affair until he has come.
+SELECT a.id, a.email, CASE WHEN m.joined_at IS NOT NULL THEN a.name END AS name, m.role, m.invited_at, m.joined_at, m.disabled_at
+FROM membership m JOIN account a ON a.id = m.account_id
+WHERE m.tenant_id = :tenant_id AND m.account_id > :after ORDER BY m.account_id LIMIT :most;
+
+-- name: member
+SELECT a.id, a.email, CASE WHEN m.joined_at IS NOT NULL THEN a.name END AS name, m.role, m.invited_at, m.joined_at, m.disabled_at
+FROM membership m JOIN account a ON a.id = m.account_id WHERE m.tenant_id = :tenant_id AND m.account_id = :id;
+
+-- name: lock_members
+-- One of them, and every owner: whoever changes one at the same time waits, so that the last owner is seen to be the last.
+SELECT a.id, a.email, CASE WHEN m.joined_at IS NOT NULL THEN a.name END AS name, m.role, m.invited_at, m.joined_at, m.disabled_at
+FROM membership m JOIN account a ON a.id = m.account_id WHERE m.tenant_id = :tenant_id AND (m.account_id = :id OR m.role = 'owner')
+ORDER BY m.account_id FOR NO KEY UPDATE OF m;
+
+-- name: change_member
+UPDATE membership SET role = :role, disabled_at = :disabled_at WHERE tenant_id = :tenant_id AND account_id = :id;
+
+-- name: end_sign_ins_here
+UPDATE sign_in SET ended_at = :now WHERE account_id = :account_id AND tenant_id = :of_tenant AND ended_at IS NULL;
+
+-- name: add_key
+INSERT INTO api_key (tenant_id, id, name, start, scopes, created_by, created_at, expires_at)
+VALUES (:tenant_id, :id, :name, :start, :scopes::text[], :created_by, :now, :expires_at);
+
+-- name: add_key_route
+INSERT INTO key_route (sha256, tenant_id, key_id) VALUES (:sha256, :tenant_id, :key_id);
+
+-- name: key_route
+SELECT tenant_id, key_id FROM key_route WHERE sha256 = :sha256;
+
+-- name: keys
+SELECT id, name, start, scopes, created_by, created_at, expires_at, last_used_at FROM api_key
+WHERE tenant_id = :tenant_id AND id > :after ORDER BY id LIMIT :most;
+
+-- name: key
+SELECT id, name, start, scopes, created_by, created_at, expires_at, last_used_at FROM api_key WHERE tenant_id = :tenant_id AND id = :id;
+
+-- name: touch_key
+UPDATE api_key SET last_used_at = :now WHERE tenant_id = :tenant_id AND id = :id AND (last_used_at IS NULL OR last_used_at <= :before);
+
+-- name: drop_key_route
+DELETE FROM key_route WHERE key_id = :key_id AND tenant_id = :tenant_id;
+
+-- name: drop_key
+DELETE FROM api_key WHERE tenant_id = :tenant_id AND id = :id;

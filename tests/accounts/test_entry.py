@@ -9,45 +9,45 @@ from msgspec.structs import replace
 
 from atendeja import accounts, app
 from atendeja.config import Config, Secret
-from tests.accounts.conftest import JWT, PASSWORD, House, open_house
+from tests.office import JWT, PASSWORD, Office, open_office
 
 ANA = "ana@oficina.example"
 
 
-async def test_an_invited_person_sets_a_password_and_is_let_in(house: House) -> None:
-    token = await house.appoint(ANA, "owner", house.world.a)
+async def test_an_invited_person_sets_a_password_and_is_let_in(office: Office) -> None:
+    token = await office.appoint(ANA, "owner", office.world.a)
     accept = {"token": token, "password": PASSWORD, "name": "Ana"}
-    assert (await house.login(ANA)).status_code == 401, "not before"
-    assert (await house.post("/auth/accept", accept)).status_code == 204
-    again = await house.post("/auth/accept", accept)
+    assert (await office.login(ANA)).status_code == 401, "not before"
+    assert (await office.post("/auth/accept", accept)).status_code == 204
+    again = await office.post("/auth/accept", accept)
     assert (again.status_code, again.json()["code"]) == (401, "token_refused")
-    said = (await house.login("Ana@OFICINA.example")).json()
+    said = (await office.login("Ana@OFICINA.example")).json()
     assert (said["role"], said["tenant"], said["expires_in"]) == ("owner", "a", 900)
-    me = (await house.get("/me", said["access_token"])).json()
-    assert (me["email"], me["name"], me["role"], me["tenant"], me["tenant_id"]) == (ANA, "Ana", "owner", "a", house.world.a)
+    me = (await office.get("/me", said["access_token"])).json()
+    assert (me["email"], me["name"], me["role"], me["tenant"], me["tenant_id"]) == (ANA, "Ana", "owner", "a", office.world.a)
 
 
-async def test_a_one_time_token_holds_for_a_day_and_only_the_newest(house: House) -> None:
-    first = await house.appoint(ANA, "owner", house.world.a)
-    second = await house.appoint(ANA, "owner", house.world.a)
-    assert (await house.post("/auth/accept", {"token": first, "password": PASSWORD})).status_code == 401
-    weak = await house.post("/auth/accept", {"token": second, "password": "password1234"})
+async def test_a_one_time_token_holds_for_a_day_and_only_the_newest(office: Office) -> None:
+    first = await office.appoint(ANA, "owner", office.world.a)
+    second = await office.appoint(ANA, "owner", office.world.a)
+    assert (await office.post("/auth/accept", {"token": first, "password": PASSWORD})).status_code == 401
+    weak = await office.post("/auth/accept", {"token": second, "password": "password1234"})
     assert (weak.status_code, weak.json()["code"]) == (422, "weak_password")
-    house.later(86_401)
-    assert (await house.post("/auth/accept", {"token": second, "password": PASSWORD})).status_code == 401
-    assert (await house.post("/auth/accept", {"token": "ato_" + "x" * 43, "password": PASSWORD})).status_code == 401
+    office.later(86_401)
+    assert (await office.post("/auth/accept", {"token": second, "password": PASSWORD})).status_code == 401
+    assert (await office.post("/auth/accept", {"token": "ato_" + "x" * 43, "password": PASSWORD})).status_code == 401
 
 
-async def test_a_wrong_password_and_an_unknown_person_hear_the_same_after_the_same_time(house: House) -> None:
+async def test_a_wrong_password_and_an_unknown_person_hear_the_same_after_the_same_time(office: Office) -> None:
     """S19. By the median of several: the hash is nearly all of it."""
-    await house.settle(ANA, "owner", house.world.a)
+    await office.settle(ANA, "owner", office.world.a)
     said, took = {}, {}
     for who in (ANA, "ninguem@oficina.example"):
         spans = []
         for _ in range(5):
-            house.later(86_401)
+            office.later(86_401)
             began = time.perf_counter()
-            answer = await house.login(who, "errada errada 9")
+            answer = await office.login(who, "errada errada 9")
             spans.append(time.perf_counter() - began)
         said[who], took[who] = answer.json() | {"request_id": ""}, statistics.median(spans)
         assert answer.status_code == 401
@@ -56,141 +56,141 @@ async def test_a_wrong_password_and_an_unknown_person_hear_the_same_after_the_sa
     assert 0.5 < known_s / unknown_s < 2
 
 
-async def test_guessing_is_slowed_down_and_the_right_password_is_not_known_meanwhile(house: House) -> None:
+async def test_guessing_is_slowed_down_and_the_right_password_is_not_known_meanwhile(office: Office) -> None:
     """S21."""
-    await house.settle(ANA, "owner", house.world.a)
+    await office.settle(ANA, "owner", office.world.a)
     for _ in range(5):
-        assert (await house.login(ANA, "errada errada 9")).status_code == 401
-    slowed = await house.login(ANA)
+        assert (await office.login(ANA, "errada errada 9")).status_code == 401
+    slowed = await office.login(ANA)
     assert (slowed.status_code, slowed.json()["code"], slowed.headers["retry-after"]) == (429, "too_many_tries", "1")
-    house.later(1)
-    assert (await house.login(ANA)).status_code == 200
-    assert (await house.login(ANA, "errada errada 9")).status_code == 401, "and is forgotten"
+    office.later(1)
+    assert (await office.login(ANA)).status_code == 200
+    assert (await office.login(ANA, "errada errada 9")).status_code == 401, "and is forgotten"
 
 
-async def test_a_hash_of_former_custom_is_made_anew(house: House) -> None:
-    await house.settle(ANA, "owner", house.world.a)
+async def test_a_hash_of_former_custom_is_made_anew(office: Office) -> None:
+    await office.settle(ANA, "owner", office.world.a)
     old = PasswordHasher(time_cost=1, memory_cost=8192, parallelism=1).hash(PASSWORD)
-    await house.rt.db.pool.execute("UPDATE account SET password_hash = $1", old)
-    assert (await house.login(ANA)).status_code == 200
-    kept = await house.rt.db.pool.fetchval("SELECT password_hash FROM account")
+    await office.rt.db.pool.execute("UPDATE account SET password_hash = $1", old)
+    assert (await office.login(ANA)).status_code == 200
+    kept = await office.rt.db.pool.fetchval("SELECT password_hash FROM account")
     assert kept != old and "m=19456,t=2" in kept
-    assert (await house.login(ANA)).status_code == 200
+    assert (await office.login(ANA)).status_code == 200
 
 
-async def test_who_belongs_to_several_says_where(house: House) -> None:
-    await house.settle(ANA, "owner", house.world.a)
-    await house.settle(ANA, "viewer", house.world.b)
-    unsaid = await house.login(ANA)
+async def test_who_belongs_to_several_says_where(office: Office) -> None:
+    await office.settle(ANA, "owner", office.world.a)
+    await office.settle(ANA, "viewer", office.world.b)
+    unsaid = await office.login(ANA)
     assert (unsaid.status_code, unsaid.json()["code"]) == (422, "tenant_wanted")
-    assert [(await house.login(ANA, tenant=slug)).json()["role"] for slug in ("a", "b")] == ["owner", "viewer"]
-    await house.settle("bia@oficina.example", "owner", house.world.b)
+    assert [(await office.login(ANA, tenant=slug)).json()["role"] for slug in ("a", "b")] == ["owner", "viewer"]
+    await office.settle("bia@oficina.example", "owner", office.world.b)
     for slug in ("a", "nowhere"):
-        refused = await house.login("bia@oficina.example", tenant=slug)
+        refused = await office.login("bia@oficina.example", tenant=slug)
         assert (refused.status_code, refused.json()["code"]) == (401, "sign_in_failed")
 
 
-async def test_an_operator_is_let_into_the_installation_and_into_no_business(house: House) -> None:
-    token = await house.sign_in("op@host.example", is_operator=True)
-    me = (await house.get("/me", token)).json()
+async def test_an_operator_is_let_into_the_installation_and_into_no_business(office: Office) -> None:
+    token = await office.sign_in("op@host.example", is_operator=True)
+    me = (await office.get("/me", token)).json()
     assert (me["role"], me["tenant_id"], me["tenant"]) == ("operator", 0, None)
-    assert (await house.login("op@host.example", tenant="a")).status_code == 401
-    nobody = await house.appoint("op@host.example")
-    assert (await house.post("/auth/accept", {"token": nobody, "password": PASSWORD + "!"})).status_code == 204
-    assert (await house.login("op@host.example", PASSWORD + "!")).status_code == 200
+    assert (await office.login("op@host.example", tenant="a")).status_code == 401
+    nobody = await office.appoint("op@host.example")
+    assert (await office.post("/auth/accept", {"token": nobody, "password": PASSWORD + "!"})).status_code == 204
+    assert (await office.login("op@host.example", PASSWORD + "!")).status_code == 200
 
 
-async def test_a_refresh_token_is_taken_once_and_the_second_time_ends_everything_that_followed(house: House) -> None:
+async def test_a_refresh_token_is_taken_once_and_the_second_time_ends_everything_that_followed(office: Office) -> None:
     """S17."""
-    await house.settle(ANA, "owner", house.world.a)
-    first = (await house.login(ANA)).json()
-    other = (await house.login(ANA)).json()
-    second = (await house.post("/auth/refresh", {"refresh_token": first["refresh_token"]})).json()
+    await office.settle(ANA, "owner", office.world.a)
+    first = (await office.login(ANA)).json()
+    other = (await office.login(ANA)).json()
+    second = (await office.post("/auth/refresh", {"refresh_token": first["refresh_token"]})).json()
     assert second["refresh_token"] != first["refresh_token"]
-    assert (await house.get("/me", second["access_token"])).status_code == 200
-    reused = await house.post("/auth/refresh", {"refresh_token": first["refresh_token"]})
+    assert (await office.get("/me", second["access_token"])).status_code == 200
+    reused = await office.post("/auth/refresh", {"refresh_token": first["refresh_token"]})
     assert (reused.status_code, reused.json()["code"]) == (401, "refresh_failed")
-    assert (await house.post("/auth/refresh", {"refresh_token": second["refresh_token"]})).status_code == 401
-    house.later(5)
-    assert (await house.get("/me", second["access_token"])).status_code == 401
-    assert (await house.post("/auth/refresh", {"refresh_token": other["refresh_token"]})).status_code == 200, (
+    assert (await office.post("/auth/refresh", {"refresh_token": second["refresh_token"]})).status_code == 401
+    office.later(5)
+    assert (await office.get("/me", second["access_token"])).status_code == 401
+    assert (await office.post("/auth/refresh", {"refresh_token": other["refresh_token"]})).status_code == 200, (
         "another sign-in goes on"
     )
 
 
-async def test_a_refresh_token_that_rests_for_a_month_is_over(house: House) -> None:
-    await house.settle(ANA, "owner", house.world.a)
-    said = (await house.login(ANA)).json()
-    house.later(29 * 86_400)
-    said = (await house.post("/auth/refresh", {"refresh_token": said["refresh_token"]})).json()
-    assert (await house.get("/me", said["access_token"])).status_code == 200, "each use prolongs it"
-    house.later(30 * 86_400)
-    assert (await house.post("/auth/refresh", {"refresh_token": said["refresh_token"]})).status_code == 401
-    assert (await house.post("/auth/refresh", {"refresh_token": "atr_x"})).status_code == 401
-    house.later(8 * 86_400)
-    await house.login(ANA)
-    assert await house.rt.db.pool.fetchval("SELECT count(*) FROM refresh_token") == 1, "what is long over is not kept"
+async def test_a_refresh_token_that_rests_for_a_month_is_over(office: Office) -> None:
+    await office.settle(ANA, "owner", office.world.a)
+    said = (await office.login(ANA)).json()
+    office.later(29 * 86_400)
+    said = (await office.post("/auth/refresh", {"refresh_token": said["refresh_token"]})).json()
+    assert (await office.get("/me", said["access_token"])).status_code == 200, "each use prolongs it"
+    office.later(30 * 86_400)
+    assert (await office.post("/auth/refresh", {"refresh_token": said["refresh_token"]})).status_code == 401
+    assert (await office.post("/auth/refresh", {"refresh_token": "atr_x"})).status_code == 401
+    office.later(8 * 86_400)
+    await office.login(ANA)
+    assert await office.rt.db.pool.fetchval("SELECT count(*) FROM refresh_token") == 1, "what is long over is not kept"
 
 
 @pytest.mark.parametrize("how", ["logout", "disabled", "disabled alone", "removed", "password"])
-async def test_what_is_taken_back_is_gone_within_five_seconds_in_every_process(how: str, house: House, config: Config) -> None:
+async def test_what_is_taken_back_is_gone_within_five_seconds_in_every_process(how: str, office: Office, config: Config) -> None:
     """S18, with two processes that both know the sign-in."""
-    token = await house.sign_in(ANA, "owner", house.world.a)
-    async with app.open_runtime(replace(config, jwt_secret=(Secret(JWT),))) as rt, open_house(rt, house.world) as other:
-        other.at = house.at
-        for process in (house, other):
+    token = await office.sign_in(ANA, "owner", office.world.a)
+    async with app.open_runtime(replace(config, jwt_secret=(Secret(JWT),))) as rt, open_office(rt, office.world) as other:
+        other.at = office.at
+        for process in (office, other):
             assert (await process.get("/me", token)).status_code == 200
         if how == "logout":
-            assert (await house.post("/auth/logout", bearer=token)).status_code == 204
+            assert (await office.post("/auth/logout", bearer=token)).status_code == 204
         elif how == "disabled":
-            await rt.db.transact(None, lambda tx: accounts.disable(tx, ANA, house.at))
+            await rt.db.transact(None, lambda tx: accounts.disable(tx, ANA, office.at))
         elif how == "disabled alone":
             await rt.db.pool.execute("UPDATE account SET disabled_at = now()")
         elif how == "removed":
-            async with rt.db.tenant(house.world.a) as tx:
+            async with rt.db.tenant(office.world.a) as tx:
                 await tx._connection.execute("UPDATE membership SET disabled_at = now()")
         else:
-            await house.settle(ANA, "owner", house.world.a)
-        for process in (house, other):
+            await office.settle(ANA, "owner", office.world.a)
+        for process in (office, other):
             process.later(4.9)
             assert (await process.get("/me", token)).status_code == 401
     if how == "disabled":
-        assert (await house.login(ANA)).json()["code"] == "sign_in_failed"
-        await house.rt.db.transact(None, lambda tx: accounts.enable(tx, ANA))
-        assert (await house.login(ANA)).status_code == 200
+        assert (await office.login(ANA)).json()["code"] == "sign_in_failed"
+        await office.rt.db.transact(None, lambda tx: accounts.enable(tx, ANA))
+        assert (await office.login(ANA)).status_code == 200
 
 
-async def test_a_role_that_changes_is_another_within_five_seconds(house: House) -> None:
-    token = await house.sign_in(ANA, "owner", house.world.a)
-    assert (await house.get("/me", token)).json()["role"] == "owner"
-    async with house.rt.db.tenant(house.world.a) as tx:
+async def test_a_role_that_changes_is_another_within_five_seconds(office: Office) -> None:
+    token = await office.sign_in(ANA, "owner", office.world.a)
+    assert (await office.get("/me", token)).json()["role"] == "owner"
+    async with office.rt.db.tenant(office.world.a) as tx:
         await tx._connection.execute("UPDATE membership SET role = 'viewer'")
-    house.later(4.9)
-    assert (await house.get("/me", token)).json()["role"] == "viewer"
+    office.later(4.9)
+    assert (await office.get("/me", token)).json()["role"] == "viewer"
 
 
-async def test_an_access_token_ends_and_keys_may_be_changed_while_it_holds(house: House) -> None:
+async def test_an_access_token_ends_and_keys_may_be_changed_while_it_holds(office: Office) -> None:
     """S18: a new key signs, the old one is accepted until its tokens are over."""
-    token = await house.sign_in(ANA, "owner", house.world.a)
-    house.rt.config = replace(house.rt.config, jwt_secret=(Secret("nova:" + "n" * 32), Secret(JWT)))
-    assert (await house.get("/me", token)).status_code == 200
-    assert (await house.get("/me", (await house.login(ANA)).json()["access_token"])).status_code == 200
-    house.rt.config = replace(house.rt.config, jwt_secret=(Secret("nova:" + "n" * 32),))
-    assert (await house.get("/me", token)).status_code == 401
-    fresh = (await house.login(ANA)).json()["access_token"]
-    house.later(899)
-    assert (await house.get("/me", fresh)).status_code == 200
-    house.later(1)
-    assert (await house.get("/me", fresh)).status_code == 401
+    token = await office.sign_in(ANA, "owner", office.world.a)
+    office.rt.config = replace(office.rt.config, jwt_secret=(Secret("nova:" + "n" * 32), Secret(JWT)))
+    assert (await office.get("/me", token)).status_code == 200
+    assert (await office.get("/me", (await office.login(ANA)).json()["access_token"])).status_code == 200
+    office.rt.config = replace(office.rt.config, jwt_secret=(Secret("nova:" + "n" * 32),))
+    assert (await office.get("/me", token)).status_code == 401
+    fresh = (await office.login(ANA)).json()["access_token"]
+    office.later(899)
+    assert (await office.get("/me", fresh)).status_code == 200
+    office.later(1)
+    assert (await office.get("/me", fresh)).status_code == 401
 
 
-async def test_the_database_holds_nothing_that_lets_in(house: House) -> None:
+async def test_the_database_holds_nothing_that_lets_in(office: Office) -> None:
     """S20: what is shown to us is in no column."""
-    token = await house.appoint("bia@oficina.example", "agent", house.world.a)
-    await house.settle(ANA, "owner", house.world.a)
-    said = (await house.login(ANA)).json()
+    token = await office.appoint("bia@oficina.example", "agent", office.world.a)
+    await office.settle(ANA, "owner", office.world.a)
+    said = (await office.login(ANA)).json()
     rows = ""
     for table in ("account", "sign_in", "refresh_token", "one_time_token", "login_throttle"):
-        rows += str([tuple(row) for row in await house.rt.db.pool.fetch(f"SELECT * FROM {table}")])
+        rows += str([tuple(row) for row in await office.rt.db.pool.fetch(f"SELECT * FROM {table}")])
     for shown in (PASSWORD, token, said["refresh_token"], said["access_token"]):
         assert shown not in rows and shown.removeprefix("ato_").removeprefix("atr_") not in rows

@@ -1,4 +1,4 @@
-"""A Runtime whose API is open, time that stands where a test puts it, and people of the two tenants."""
+"""The API over HTTP in a test's own process: time that stands where the test puts it, and people of the two tenants."""
 
 import datetime as dt
 from collections.abc import AsyncIterator
@@ -6,13 +6,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import httpx
-import pytest
-from msgspec.structs import replace
 from starlette.applications import Starlette
 
 from atendeja import accounts, app
 from atendeja.accounts import Opening, tokens
-from atendeja.config import Secret
 from atendeja.endpoint import Role
 from atendeja.runtime import Runtime, utc_now
 from tests import world
@@ -22,7 +19,7 @@ JWT = "antiga:" + "a" * 32
 
 
 @dataclass
-class House:
+class Office:
     """One process with its API, and what a test asks of it."""
 
     rt: Runtime
@@ -40,6 +37,13 @@ class House:
             return await self.http.post(f"/v1{path}", headers=headers)
         return await self.http.post(f"/v1{path}", json=body, headers=headers)
 
+    async def patch(self, path: str, body: object, bearer: str, if_match: str | None = None) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {bearer}"} | ({} if if_match is None else {"If-Match": if_match})
+        return await self.http.patch(f"/v1{path}", json=body, headers=headers)
+
+    async def delete(self, path: str, bearer: str) -> httpx.Response:
+        return await self.http.delete(f"/v1{path}", headers={"Authorization": f"Bearer {bearer}"})
+
     async def get(self, path: str, bearer: str = "") -> httpx.Response:
         return await self.http.get(f"/v1{path}", headers={"Authorization": f"Bearer {bearer}"} if bearer else {})
 
@@ -47,6 +51,7 @@ class House:
         self, email: str, role: Role | None = None, tenant_id: int | None = None, *, is_operator: bool = False
     ) -> str:
         """A one-time token, as the command makes it."""
+        self.later(0.001)  # ids are in the order of time
         token = tokens.opaque("ato", self.rt.secret())
         opening, ids = Opening(email, role, is_operator), (self.rt.new_id(), self.rt.new_id())
         await self.rt.db.transact(tenant_id, lambda tx: accounts.appoint(tx, opening, token, ids, self.at))
@@ -74,17 +79,10 @@ class House:
 
 
 @asynccontextmanager
-async def open_house(rt: Runtime, made: world.World) -> AsyncIterator[House]:
+async def open_office(rt: Runtime, made: world.World) -> AsyncIterator[Office]:
     """Another process on the same database is another of these."""
     rt.clock, rt.monotonic = (lambda: opened.at), (lambda: opened.at.timestamp())
     transport = httpx.ASGITransport(Starlette(routes=app.api(rt).routes()), client=("10.0.0.7", 1))
     async with httpx.AsyncClient(transport=transport, base_url="http://app") as http:
-        opened = House(rt, http, made)
-        yield opened
-
-
-@pytest.fixture
-async def house(rt: Runtime) -> AsyncIterator[House]:
-    rt.config = replace(rt.config, jwt_secret=(Secret(JWT),))
-    async with open_house(rt, await world.found(rt.db, rt.config.secret_keys)) as opened:
+        opened = Office(rt, http, made)
         yield opened

@@ -10,7 +10,7 @@ from uuid import UUID
 from msgspec import Meta, Raw, Struct
 
 from atendeja.db import Nothing, Tx, query
-from atendeja.endpoint import Call, Endpoint, Listing, Page
+from atendeja.endpoint import Call, Endpoint, Instant, Listing, Page
 from atendeja.runtime import Runtime
 
 LAST = UUID(int=2**128 - 1)
@@ -45,13 +45,13 @@ class Change(Struct, frozen=True):
     """Something that was changed. Neither a user nor a key: by a command on the machine itself."""
 
     id: UUID
-    at: dt.datetime
+    at: Instant
     user_id: UUID | None
     key_id: UUID | None
     action: Annotated[str, Meta(examples=["user_changed"])]
     subject: Annotated[str, Meta(description="The id of what was changed.")]
-    before: Annotated[Raw | None, Meta(description="What was, as far as it is different.", examples=[{"role": "agent"}])]
-    after: Annotated[Raw | None, Meta(description="What is since.", examples=[{"role": "admin"}])]
+    before: Annotated[Raw, Meta(description="What was, as far as it is different.", examples=[{"role": "agent"}])]
+    after: Annotated[Raw, Meta(description="What is since.", examples=[{"role": "admin"}])]
     address: Annotated[str | None, Meta(description="From where.", examples=["203.0.113.7"])]
     request_id: UUID | None
 
@@ -97,7 +97,7 @@ async def list_changes(rt: Runtime, call: Call[Listing]) -> Page[Change]:
 
 
 def _show(line: Line) -> Change:
-    before, after = (None if told is None else Raw(told) for told in (line.before, line.after))
+    before, after = (Raw(b"null" if told is None else told) for told in (line.before, line.after))
     return Change(
         line.id, line.at, line.account_id, line.key_id, line.action, line.subject, before, after, line.address, line.request_id
     )

@@ -1,6 +1,7 @@
 """What every test shares: the database server, the log files that are searched for the canary, the rule about skips.
 
 cluster      the server (session): `dsn`, `create_database`, `drop_database`
+office       the API over HTTP in this process, with the two tenants and time that a test puts where it wants it
 log_dir      a directory (session) for the output of child processes, searched at the end
 update       True when golden files are to be rewritten
 no_blocking  inside it a blocking call of ours in an event loop is an error

@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 from atendeja import audit
 from atendeja.accounts import tokens
 from atendeja.db import Nothing, Tx, query
-from atendeja.endpoint import Call, Endpoint, Listing, Page, Role, not_found
+from atendeja.endpoint import Call, Endpoint, Instant, Listing, Page, Role, not_found
 from atendeja.errors import Refused
 from atendeja.runtime import Runtime
 
@@ -27,15 +27,15 @@ class Key(Struct, frozen=True):
     start: Annotated[str, Meta(description="How it begins, to know it by.", examples=["atj_k3Zq"])]
     scopes: list[str]
     created_by: Annotated[UUID, Meta(description="The user.")]
-    created_at: dt.datetime
-    expires_at: dt.datetime | None
-    last_used_at: Annotated[dt.datetime | None, Meta(description="To the minute.")]
+    created_at: Instant
+    expires_at: Instant | None
+    last_used_at: Annotated[Instant | None, Meta(description="To the minute.")]
 
 
 class NewKey(Struct, frozen=True, forbid_unknown_fields=True):
     name: Annotated[str, Meta(min_length=1, max_length=100, examples=["ERP da loja"])]
     scopes: Annotated[list[str], Meta(min_length=1, max_length=50, examples=[["users:read"]])]
-    expires_at: Annotated[dt.datetime, Meta(tz=True)] | None = None
+    expires_at: Instant | None = None
 
 
 class MadeKey(Struct, frozen=True):

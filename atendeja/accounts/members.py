@@ -13,7 +13,7 @@ from atendeja.accounts import people, tokens
 from atendeja.accounts.opening import put_pass
 from atendeja.accounts.people import Email
 from atendeja.db import Nothing, query
-from atendeja.endpoint import Call, Endpoint, Listing, Page, Role, not_found
+from atendeja.endpoint import Call, Endpoint, Instant, Listing, Page, Role, not_found
 from atendeja.errors import Refused
 from atendeja.runtime import Runtime
 
@@ -42,7 +42,7 @@ class User(Struct, frozen=True):
     name: str | None
     role: MemberRole
     state: Annotated[Literal["invited", "active", "disabled"], Meta(description="invited: has not taken the invitation up.")]
-    invited_at: dt.datetime
+    invited_at: Instant
 
 
 class NewUser(Struct, frozen=True, forbid_unknown_fields=True):
@@ -53,7 +53,7 @@ class NewUser(Struct, frozen=True, forbid_unknown_fields=True):
 class Invited(Struct, frozen=True):
     user: User
     token: Annotated[str, Meta(description="Hand it over: with it `accept` is called. It is shown this once.")]
-    expires_at: dt.datetime
+    expires_at: Instant
 
 
 class UserChange(Struct, frozen=True, forbid_unknown_fields=True):

@@ -18,19 +18,21 @@ problems: errors as they are answered · reading: bodies and queries · pages: l
 declaration: endpoints and who may · serving: the routes.
 """
 
-from atendeja.endpoint.declaration import PEOPLE, Access, Call, Caller, Endpoint, Role, Scope
+from atendeja.endpoint.declaration import PEOPLE, Access, Call, Caller, Endpoint, Instant, Role, Scope
 from atendeja.endpoint.pages import Cursors, Listing, Page, tag
-from atendeja.endpoint.problems import Problem, Trouble, not_found
+from atendeja.endpoint.problems import SAFE, Problem, Trouble, not_found
 from atendeja.endpoint.serving import Api, answer_bug
 
 __all__ = [
     "PEOPLE",
+    "SAFE",
     "Access",
     "Api",
     "Call",
     "Caller",
     "Cursors",
     "Endpoint",
+    "Instant",
     "Listing",
     "Page",
     "Problem",

@@ -1,12 +1,13 @@
 """What an endpoint is: where, who may, what it takes, gives and refuses. And the table of who may what, made of all of them."""
 
+import datetime as dt
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 from uuid import UUID
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from atendeja.endpoint.pages import Cursors, Listing, check_tag
 
@@ -20,6 +21,9 @@ Role = Literal["owner", "admin", "agent", "viewer", "operator"]
 """Of a person: in a business, or (operator) in the installation itself, whose tenant id is 0."""
 Scope = str
 """What an API key may be given: `users:read`."""
+
+Instant = Annotated[dt.datetime, Meta(tz=True)]
+"""A time in what is taken and given: with its zone, as RFC 3339 has it."""
 
 PEOPLE: frozenset[Role] = frozenset({"owner", "admin", "agent", "viewer", "operator"})
 """Every person who has signed in."""
@@ -111,6 +115,11 @@ class Endpoint(Generic[R]):
     """Whether what it gives comes with an ETag."""
     says: str = field(kw_only=True)
     """What it does, in a line."""
+
+    @property
+    def has_body(self) -> bool:
+        """Whether what it takes is in the body, and not in the query string."""
+        return self.method not in ("GET", "DELETE")
 
     @property
     def names(self) -> list[str]:

@@ -59,4 +59,6 @@ def answer(problem: Problem, request_id: UUID) -> Response:
     title = HTTPStatus(problem.status).phrase
     body = Trouble(problem.status, title, problem.code, problem.detail, request_id, problem.faults)
     headers = SAFE | {"X-Request-Id": str(request_id)} | problem.headers
+    if problem.status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
     return Response(msgspec.json.encode(body), problem.status, headers, media_type="application/problem+json")

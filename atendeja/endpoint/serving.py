@@ -28,7 +28,6 @@ log = structlog.get_logger(__name__)
 
 ROOT = "/v1"
 MOST_TOKEN_CHARS = 4096
-BODILESS = ("GET", "DELETE")
 _REQUEST_ID = "atendeja.request_id"
 
 
@@ -140,16 +139,14 @@ class _Visit(Generic[R]):
         if scheme.lower() == "bearer" and 0 < len(bearer) <= MOST_TOKEN_CHARS:
             self._caller = await self._api.gate(bearer.strip())
         if self._caller is None:
-            raise Problem(
-                401, "not_signed_in", "sign in, or show a key, as Authorization: Bearer", headers={"WWW-Authenticate": "Bearer"}
-            )
+            raise Problem(401, "not_signed_in", "sign in, or show a key, as Authorization: Bearer")
         if not self._api.access.allows(self._caller, endpoint):
             raise Problem(403, "forbidden", "you may not do this")
 
     async def _read(self, endpoint: Endpoint[R]) -> Struct:
         kind = endpoint.takes or Empty
         query = QueryParams(self._scope["query_string"]).multi_items()
-        if endpoint.method in BODILESS:
+        if not endpoint.has_body:
             return read_query(query, kind)
         read_query(query, Empty)
         if endpoint.takes is None and not self._brings_body():

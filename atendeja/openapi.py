@@ -1,0 +1,170 @@
+"""`/openapi.json`: OpenAPI 3.1 of everything under /v1, made of the declarations and their structs when the process starts.
+
+What it says of errors is what `endpoint` does with every request of that kind, and the codes that a declaration names. Each body
+has an example, made of those of its fields.
+"""
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from atendeja import __version__
+from atendeja.endpoint import SAFE, Endpoint, Listing, Trouble
+
+Json = dict[str, Any]  # Any: a document
+
+REF = "#/components/schemas/"
+AN_ID = "01980000-0000-7000-8000-000000000000"
+FORMATS = {"uuid": AN_ID, "date-time": "2026-03-04T12:30:00Z"}
+KINDS = {"string": "text", "integer": 1, "number": 1.0, "boolean": False, "null": None}
+DESCRIPTION = """Everything a business needs of its server, as JSON.
+
+Errors are `application/problem+json` (RFC 9457): decide by `code`, which never changes its meaning. Lists come in pages: give
+`next_cursor` back as `cursor` until there is none. What has an `ETag` may be changed with `If-Match`, so that two who edit one
+thing find out. Times are UTC. A field that is not known is refused."""
+
+
+def document(endpoints: Sequence[Endpoint[Any]]) -> Json:  # Any: whatever they run on
+    """The whole document."""
+    used = dict.fromkeys([Trouble, *(kind for e in endpoints for kind in (e.takes, e.gives) if kind is not None)])
+    _, made = msgspec.json.schema_components(used, ref_template=REF + "{name}")
+    schemas: dict[str, Json] = msgspec.json.decode(msgspec.json.encode(made))  # tuples are lists
+    queries = {_name(e.takes) for e in endpoints if e.takes is not None and not e.has_body}
+    paths: Json = {}
+    for endpoint in endpoints:
+        paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint, schemas)
+    bearer = {"type": "http", "scheme": "bearer", "description": "An access token, or an API key."}
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "AtendeJá", "version": __version__, "description": DESCRIPTION},
+        "paths": paths,
+        "components": {
+            "schemas": {name: schema for name, schema in schemas.items() if name not in queries},
+            "securitySchemes": {"bearer": bearer},
+        },
+    }
+
+
+def _operation(endpoint: Endpoint[Any], schemas: Mapping[str, Json]) -> Json:  # Any: as above
+    operation: Json = {
+        "operationId": endpoint.operation,
+        "summary": endpoint.says,
+        "description": _who(endpoint),
+        "security": [] if endpoint.who is None else [{"bearer": []}],
+        "responses": _responses(endpoint, schemas),
+    }
+    if parameters := _parameters(endpoint, schemas):
+        operation["parameters"] = parameters
+    if endpoint.takes is not None and endpoint.has_body:
+        operation["requestBody"] = {"required": True, "content": {"application/json": _content(endpoint.takes, schemas)}}
+    return operation
+
+
+def _who(endpoint: Endpoint[Any]) -> str:  # Any: as above
+    if endpoint.who is None:
+        return "Anybody may ask."
+    key = f"a key with `{endpoint.scope}`" if endpoint.scope else "no key"
+    return f"For {', '.join(sorted(endpoint.who))}; {key}."
+
+
+def _parameters(endpoint: Endpoint[Any], schemas: Mapping[str, Json]) -> list[Json]:  # Any: as above
+    found = [_parameter(name, "path", {"type": "string", "format": "uuid"}, required=True) for name in endpoint.names]
+    if endpoint.takes is not None and not endpoint.has_body:
+        schema = schemas[_name(endpoint.takes)]
+        found += [
+            _parameter(name, "query", part, required=name in schema["required"]) for name, part in schema["properties"].items()
+        ]
+    if endpoint.is_tagged and endpoint.has_body:
+        tag = {"type": "string", "description": "The `ETag` of what you saw."}
+        found.append(_parameter("If-Match", "header", tag, required=False))
+    return found
+
+
+def _parameter(name: str, where: str, schema: Json, *, required: bool) -> Json:
+    return {"name": name, "in": where, "required": required, "schema": schema}
+
+
+def _responses(endpoint: Endpoint[Any], schemas: Mapping[str, Json]) -> Json:  # Any: as above
+    if endpoint.gives is None:
+        found: Json = {"204": {"description": "Done."}}
+    else:
+        content = {"application/json": _content(endpoint.gives, schemas)}
+        found = {str(endpoint.status): {"description": "Done.", "content": content}}
+        if endpoint.is_tagged:
+            found[str(endpoint.status)]["headers"] = {"ETag": {"required": True, "schema": {"type": "string"}}}
+    for status, codes in sorted(_refusals(endpoint).items()):
+        found[str(status)] = _problem(status, codes)
+    return found
+
+
+def _refusals(endpoint: Endpoint[Any]) -> dict[int, list[str]]:  # Any: as above
+    """Status → the codes with which this endpoint may be refused."""
+    found = {422: ["invalid"], 503: ["unavailable", "closed"]}
+    if endpoint.who is not None:
+        found |= {401: ["not_signed_in"], 403: ["forbidden"]}
+    if endpoint.names:
+        found[404] = ["not_found"]
+    if endpoint.has_body:
+        found |= {400: ["malformed", "too_deep"], 413: ["too_large"], 415: ["not_json", "compressed"]}
+    elif endpoint.takes is not None and issubclass(endpoint.takes, Listing):
+        found[400] = ["bad_cursor"]
+    if endpoint.is_tagged and endpoint.has_body:
+        found[412] = ["changed_meanwhile"]
+    for code, status in endpoint.refuses.items():
+        found[status] = [*found.get(status, []), code]
+    return found
+
+
+def _problem(status: int, codes: list[str]) -> Json:
+    title = HTTPStatus(status).phrase
+    examples = {code: {"value": msgspec.to_builtins(Trouble(status, title, code, "…", UUID(AN_ID)))} for code in codes}
+    content = {"application/problem+json": {"schema": {"$ref": f"{REF}Trouble"}, "examples": examples}}
+    headers: Json = {}
+    if status in (429, 503):
+        headers["Retry-After"] = {"description": "Seconds.", "schema": {"type": "integer"}}
+    if status == 401:
+        headers["WWW-Authenticate"] = {"schema": {"type": "string"}}
+    told = {"description": f"{title}: {', '.join(f'`{code}`' for code in codes)}", "content": content}
+    return told | ({"headers": headers} if headers else {})
+
+
+def _content(kind: Any, schemas: Mapping[str, Json]) -> Json:  # Any: a struct, or one of a generic one
+    ref = {"$ref": REF + _name(kind)}
+    return {"schema": ref, "example": example(ref, schemas)}
+
+
+def _name(kind: Any) -> str:  # Any: as above
+    (ref,), _ = msgspec.json.schema_components([kind], ref_template=REF + "{name}")
+    return str(ref["$ref"]).removeprefix(REF)
+
+
+def example(schema: Json, schemas: Mapping[str, Json]) -> object:
+    """A value that a schema allows: its own example, else the simplest one."""
+    if "$ref" in schema:
+        return example(schemas[schema["$ref"].removeprefix(REF)], schemas)
+    if "examples" in schema:
+        return schema["examples"][0]
+    if "enum" in schema:
+        return schema["enum"][0]
+    if "anyOf" in schema:
+        return example(schema["anyOf"][0], schemas)
+    if schema.get("type") == "object":
+        return {name: example(part, schemas) for name, part in schema.get("properties", {}).items()}
+    if schema.get("type") == "array":
+        return [example(schema["items"], schemas)]
+    return FORMATS.get(schema.get("format", ""), KINDS[schema["type"]])
+
+
+def routes(endpoints: Sequence[Endpoint[Any]]) -> list[Route]:  # Any: whatever they run on
+    body = msgspec.json.encode(document(endpoints))
+
+    async def endpoint(_request: Request) -> Response:
+        return Response(body, 200, SAFE, media_type="application/json")
+
+    return [Route("/openapi.json", endpoint)]

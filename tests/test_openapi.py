@@ -1,0 +1,104 @@
+"""The document of the API: valid, complete, true to what is answered, and with examples that are taken."""
+
+import re
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
+from starlette.applications import Starlette
+from starlette.routing import Route
+
+from atendeja import app, openapi
+from atendeja.endpoint import Endpoint
+from atendeja.runtime import Runtime
+from tests.office import Office
+
+DOCUMENT = openapi.document(app.ENDPOINTS)
+OPERATIONS = {op["operationId"]: op for path in DOCUMENT["paths"].values() for op in path.values()}
+
+
+def test_it_is_valid() -> None:
+    assert [error.message for error in OpenAPIV31SpecValidator(DOCUMENT).iter_errors()] == []
+
+
+async def test_every_route_under_v1_is_in_it(rt: Runtime) -> None:
+    routes = [route for route in app.build(rt, "web").routes if isinstance(route, Route) and route.path.startswith("/v1/")]
+    assert {route.path for route in routes} - {"/v1/{rest:path}"} == set(DOCUMENT["paths"])
+    assert sorted(OPERATIONS) == sorted(e.operation for e in app.ENDPOINTS)
+
+
+def check(content: dict[str, Any], kind: Any) -> None:  # Any: a document, and a struct
+    msgspec.json.decode(msgspec.json.encode(content["application/json"]["example"]), type=kind)
+
+
+@pytest.mark.parametrize("endpoint", app.ENDPOINTS, ids=lambda e: e.operation)
+def test_every_body_has_an_example_that_fits(endpoint: Endpoint[Runtime]) -> None:
+    operation = OPERATIONS[endpoint.operation]
+    assert operation["summary"] and operation["description"]
+    if endpoint.has_body and endpoint.takes is not None:
+        check(operation["requestBody"]["content"], endpoint.takes)
+    if endpoint.gives is not None:
+        check(operation["responses"][str(endpoint.status)]["content"], endpoint.gives)
+    for status, response in operation["responses"].items():
+        if status >= "400":
+            (content,) = response["content"].values()
+            assert {shown["value"]["status"] for shown in content["examples"].values()} == {int(status)}
+
+
+def test_times_and_ids_say_what_they_are() -> None:
+    """A client is made of this: a time is no mere text."""
+    for name, schema in DOCUMENT["components"]["schemas"].items():
+        for field, part in schema["properties"].items():
+            kinds = [one.get("format") for one in part.get("anyOf", [part])]
+            assert (field.endswith("_at") or field == "at") <= ("date-time" in kinds), (name, field)
+            assert (re.search(r"(^|[a-z]_)id$", field) is not None and field != "tenant_id") <= ("uuid" in kinds), (name, field)
+
+
+def test_no_secret_and_no_telephone_number_is_in_it() -> None:
+    """S42."""
+    text = msgspec.json.encode(DOCUMENT).decode().replace(openapi.AN_ID, "")
+    assert not re.search(r"at[jro]_[\w-]{20}|\+?\d{10,}|eyJ", text)
+
+
+async def test_what_is_answered_is_in_it(office: Office) -> None:
+    boss = await office.sign_in("ana@a.example", "owner", office.world.a)
+    bia = (await office.post("/users", {"email": "bia@a.example", "role": "agent"}, boss)).json()["user"]["id"]
+    nobody = str(office.rt.new_id())
+    ana = (await office.get("/me", boss)).json()["account_id"]
+    answers: list[tuple[str, httpx.Response]] = [
+        ("me", await office.get("/me", boss)),
+        ("me", await office.get("/me")),
+        ("me", await office.get("/me?x=1", boss)),
+        ("list_users", await office.get("/users?cursor=x", boss)),
+        ("list_users", await office.get("/users", boss)),
+        ("show_user", await office.get(f"/users/{bia}", boss)),
+        ("show_user", await office.get(f"/users/{nobody}", boss)),
+        ("invite_user", await office.post("/users", {"email": "bia@a.example"}, boss)),
+        ("invite_user", await office.http.post("/v1/users", content=b"{", headers={"Authorization": f"Bearer {boss}"})),
+        ("change_user", await office.patch(f"/users/{bia}", {}, boss, '"x"')),
+        ("change_user", await office.patch(f"/users/{ana}", {"disabled": True}, boss)),
+        ("accept", await office.post("/auth/accept", {"token": "x", "password": "x"})),
+        ("refresh", await office.post("/auth/refresh", {"refresh_token": "x"})),
+        ("make_key", await office.post("/keys", {"name": "x", "scopes": ["x"]}, boss)),
+        ("make_key", await office.post("/keys", {"name": "x", "scopes": ["users:read"]}, boss)),
+        *[("login", await office.login("no@a.example", "x")) for _ in range(6)],
+    ]
+    assert {answer.status_code for _, answer in answers} == {200, 201, 400, 401, 404, 409, 412, 415, 422, 429}
+    for operation, answer in answers:
+        described = OPERATIONS[operation]["responses"][str(answer.status_code)]
+        ((kind, content),) = described["content"].items()
+        assert answer.headers["content-type"] == kind
+        assert "code" not in answer.json() or answer.json()["code"] in content["examples"], (operation, answer.text)
+        headers = {name.lower() for name in described.get("headers", {})}
+        assert headers == {"etag", "retry-after", "www-authenticate"} & answer.headers.keys(), (operation, answer.text)
+
+
+async def test_it_is_served_to_everybody() -> None:
+    transport = httpx.ASGITransport(Starlette(routes=openapi.routes(app.ENDPOINTS)))
+    async with httpx.AsyncClient(transport=transport, base_url="http://app") as http:
+        answer = await http.get("/openapi.json")
+    read: dict[str, Any] = answer.json()  # Any: a document
+    assert (answer.status_code, read) == (200, DOCUMENT)
+    assert not any(name.startswith("access-control") for name in answer.headers)

@@ -9,6 +9,7 @@ import io
 from base64 import b64decode
 from collections.abc import Callable, Mapping
 from functools import cached_property
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 from urllib.parse import urlsplit
@@ -107,6 +108,10 @@ class Config(Struct, frozen=True, kw_only=True, dict=True):
     metrics_token: Secret | None = None
     """Bearer token for `/metrics`, at least 16 characters. Default: none, `/metrics` then answers this machine only."""
 
+    trusted_proxies: tuple[str, ...] = ()
+    """Addresses and networks, comma-separated, of reverse proxies whose X-Forwarded-For is believed. Default: none, and then the
+    address of whoever connects is who asks."""
+
     state_dir: Path = Path("state")
     """Directory of what a process remembers over a restart: its id, and how far it has seen the database (`guard`: keep it over a
     restore). Default ./state."""
@@ -139,6 +144,11 @@ class Config(Struct, frozen=True, kw_only=True, dict=True):
     def jwt_keys(self) -> dict[str, str]:
         """Keys of sign-in tokens, by their kid: the first signs."""
         return {kid: key for kid, _, key in (secret.reveal().partition(":") for secret in self.jwt_secret)}
+
+    @cached_property
+    def proxies(self) -> list[IPv4Network | IPv6Network]:
+        """Whose X-Forwarded-For is believed."""
+        return [ip_network(text) for text in self.trusted_proxies]
 
     @cached_property
     def secret_keys(self) -> list[bytes]:
@@ -234,7 +244,7 @@ def _read(name: str, text: str) -> object:
     if not text.isprintable():
         raise ValueError("it holds a character that cannot be printed")
     field = FIELDS[name]
-    several = field.type == tuple[Secret, ...]
+    several = get_origin(field.type) is tuple
     value: object = (
         [part.strip() for part in text.split(",") if part.strip()] if several else text.upper() if name == "LOG_LEVEL" else text
     )
@@ -319,6 +329,13 @@ def _is_web(text: str) -> bool:
     return named and (url.scheme == "https" or (url.scheme == "http" and local)) and not (url.query or url.fragment)
 
 
+def _check_network(text: str) -> None:
+    try:
+        ip_network(text)
+    except ValueError:
+        raise ValueError(f"each must be an address or a network like 10.0.0.0/8, not {text!r}") from None
+
+
 def _check_jwt(text: str) -> None:
     kid, _, secret = text.partition(":")
     if not kid or len(secret.encode()) < JWT_SECRET_BYTES:
@@ -336,6 +353,7 @@ CHECKS: dict[str, Callable[[str], object]] = {
     "JWT_SECRET": _check_jwt,
     "SECRET_KEY": key_bytes,
     "METRICS_TOKEN": _at_least(METRICS_TOKEN_CHARS),
+    "TRUSTED_PROXIES": _check_network,
     "HOST": _check_host,
 }
 """What msgspec's types do not say about a setting; each raises ValueError, and those of secrets never quote the value."""

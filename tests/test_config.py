@@ -114,6 +114,8 @@ def test_every_fault_at_once_a_line_each() -> None:
         ("SECRET_KEY", f"{KEY},{KEY[:-8]}", "each key must be 32 bytes in base64"),
         ("SECRET_KEY", "hush-hush-ção" * 4, "each key must be 32 bytes in base64"),
         ("JWT_SECRET", "hush-hush-1", "each must be kid:secret"),
+        ("TRUSTED_PROXIES", "127.0.0.1,proxy", "an address or a network like 10.0.0.0/8, not 'proxy'"),
+        ("TRUSTED_PROXIES", "10.0.0.1/8", "an address or a network"),
         ("METRICS_TOKEN", "hush-hush-1", "16 are the least"),
         ("WA_API_VERSION", "24", "not '24'"),
         ("WA_API_BASE", "http://graph.facebook.com", "https://"),

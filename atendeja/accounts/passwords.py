@@ -8,7 +8,6 @@ import asyncio
 import unicodedata
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -29,6 +28,9 @@ LEAST_DIFFERENT = 5
 AT_ONCE = 2
 MOST_WAITING = 50
 """About a second's work: who comes later is told to come again."""
+
+COMMON = frozenset(Path(__file__).with_name("common.txt").read_text(encoding="utf-8").split())
+"""The long ones among those that everybody tries first."""
 
 Password = Annotated[str, Meta(min_length=1, max_length=MOST_CHARS, examples=["cadeira amarela 42"])]
 
@@ -78,15 +80,10 @@ def check_new(password: str, email: str) -> None:
     folded = _normal(password).casefold()
     if len(folded) < LEAST_CHARS:
         raise Refused("weak_password", f"a password needs {LEAST_CHARS} characters or more; several words do well")
-    if folded in _common() or len(set(folded)) < LEAST_DIFFERENT or folded == email:
+    if folded in COMMON or len(set(folded)) < LEAST_DIFFERENT or folded == email:
         raise Refused("weak_password", "this password is among the first that anybody would try")
 
 
 def _normal(password: str) -> str:
     """The same characters typed on another keyboard are the same password."""
     return unicodedata.normalize("NFKC", password)
-
-
-@cache
-def _common() -> frozenset[str]:
-    return frozenset(Path(__file__).with_name("common.txt").read_text(encoding="utf-8").split("\n"))

@@ -13,7 +13,7 @@ from atendeja.errors import Refused
 INSTALLATION = 0
 """In the place of a tenant's id: the installation itself, where operators sign in."""
 
-EMAIL_PATTERN = r"^[^@\s]{1,64}@[^@\s]{1,190}$"
+EMAIL_PATTERN = r"^[!-?A-~]{1,64}@[!-?A-~]{1,190}$"
 Email = Annotated[str, Meta(pattern=EMAIL_PATTERN, description="Case does not matter.", examples=["ana@oficina.example"])]
 
 

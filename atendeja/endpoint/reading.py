@@ -5,7 +5,8 @@ that the stack holds: those are looked for here. The usual body is searched for 
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import TypeVar
 
 import msgspec
@@ -16,6 +17,8 @@ from starlette.types import Receive
 from atendeja.endpoint.problems import Fault, Problem
 
 MAX_BODY_BYTES = 256 * 1024
+MAX_DISCARDED_BYTES = 4 * MAX_BODY_BYTES
+"""A body that is too large is read on to here and thrown away: a connection that ends with unread bytes takes the answer along."""
 MAX_DEPTH = 64
 MAX_DIGITS = 19
 """Of an integer: as many as a bigint has."""
@@ -29,19 +32,41 @@ _LONG_INTEGER = re.compile(rb"(?<![\d.eE+])\d{%d,}(?![\d.eE])" % (MAX_DIGITS + 1
 _WHERE = re.compile(r"^(.*?)(?: - at `(.+)`)?$", re.DOTALL)
 
 
+def read_address(peer: str, forwarded: Sequence[str], proxies: Sequence[IPv4Network | IPv6Network]) -> str:
+    """From where a request comes: from who connects; where that is a proxy of ours, from whom its X-Forwarded-For says, and so on.
+
+    What a client writes into that header itself stands before what the proxies add, and is never reached.
+    """
+    found, hops = peer, [hop.strip() for line in forwarded for hop in line.split(",")]
+    while hops and _is_in(found, proxies) and _is_address(hops[-1]):
+        found = hops.pop()
+    return found
+
+
+def _is_in(text: str, networks: Sequence[IPv4Network | IPv6Network]) -> bool:
+    return bool(networks) and _is_address(text) and any(ip_address(text) in network for network in networks)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        return bool(ip_address(text))
+    except ValueError:
+        return False
+
+
 def check_head(headers: Mapping[str, str]) -> None:
-    """Refuse a body that is announced as too large or as something else, before it is read. Raises Problem."""
+    """Refuse a body that is announced as far too large or as something else, before it is read. Raises Problem."""
     kind, _, parameters = headers.get("content-type", "").partition(";")
     if kind.strip().lower() != "application/json" or parameters.replace(" ", "").lower() not in ("", "charset=utf-8"):
         raise Problem(415, "not_json", "send the body as Content-Type: application/json, in UTF-8")
     if headers.get("content-encoding", "identity").lower() != "identity":
         raise Problem(415, "compressed", "send the body as it is, without a Content-Encoding")
-    if int(headers.get("content-length", "0")) > MAX_BODY_BYTES:  # the parser takes digits only
+    if int(headers.get("content-length", "0")) > MAX_DISCARDED_BYTES:  # the parser takes digits only
         raise _too_large()
 
 
 async def read_body(receive: Receive) -> bytes:
-    """The whole body. Raises Problem as soon as it is more than MAX_BODY_BYTES, whatever was announced."""
+    """The whole body. Raises Problem when it is more than MAX_BODY_BYTES, whatever was announced; what is more is not kept."""
     chunks: list[bytes] = []
     size, more = 0, True
     while more:
@@ -52,7 +77,10 @@ async def read_body(receive: Receive) -> bytes:
         size += len(chunks[-1])
         more = message.get("more_body", False)
         if size > MAX_BODY_BYTES:
-            raise _too_large()
+            chunks.clear()
+            more = more and size < MAX_DISCARDED_BYTES
+    if size > MAX_BODY_BYTES:
+        raise _too_large()
     return b"".join(chunks)
 
 

@@ -4,7 +4,8 @@ Path (404), method (405), who (401), may he (403), body (400, 413, 415, 422), th
 where one has to be known. Nothing here allows another origin: browsers keep other sites' pages out.
 """
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from ipaddress import IPv4Network, IPv6Network
 from typing import Any, Generic, Protocol, TypeVar
 from uuid import UUID
 
@@ -21,7 +22,7 @@ from atendeja.db import TRANSIENT, describe
 from atendeja.endpoint.declaration import Access, Call, Caller, Endpoint
 from atendeja.endpoint.pages import Cursors, tag
 from atendeja.endpoint.problems import SAFE, Problem, again, answer, not_found
-from atendeja.endpoint.reading import check_head, read_body, read_json, read_query
+from atendeja.endpoint.reading import check_head, read_address, read_body, read_json, read_query
 from atendeja.errors import Refused, Unavailable
 
 log = structlog.get_logger(__name__)
@@ -52,9 +53,15 @@ class Api(Generic[R]):
     """The endpoints on what they run on. With `closed`, the reason, everything is answered 503."""
 
     def __init__(
-        self, rt: R, endpoints: Iterable[Endpoint[R]], gate: Gate, secrets: list[bytes], closed: str | None = None
+        self,
+        rt: R,
+        endpoints: Iterable[Endpoint[R]],
+        gate: Gate,
+        secrets: list[bytes],
+        proxies: Sequence[IPv4Network | IPv6Network] = (),
+        closed: str | None = None,
     ) -> None:
-        self.rt, self.gate, self.closed = rt, gate, closed
+        self.rt, self.gate, self.proxies, self.closed = rt, gate, proxies, closed
         self.endpoints = list(endpoints)
         self.access, self.cursors = Access(self.endpoints), Cursors(secrets)
 
@@ -163,7 +170,7 @@ class _Visit(Generic[R]):
             caller=self._caller,
             ids=ids,
             request_id=self._id,
-            address=client[0] if client else "",
+            address=read_address(client[0] if client else "", self._headers.getlist("x-forwarded-for"), self._api.proxies),
             access=self._api.access,
             cursors=self._api.cursors,
             place=f"{endpoint.operation}/{self._caller.tenant_id if self._caller else ''}",

@@ -1,5 +1,6 @@
 """The ways in and out over HTTP, on a real database: what lets in, what does not, and how soon it ends (S17–S21)."""
 
+import asyncio
 import statistics
 import time
 
@@ -25,6 +26,23 @@ async def test_an_invited_person_sets_a_password_and_is_let_in(office: Office) -
     assert (said["role"], said["tenant"], said["expires_in"]) == ("owner", "a", 900)
     me = (await office.get("/me", said["access_token"])).json()
     assert (me["email"], me["name"], me["role"], me["tenant"], me["tenant_id"]) == (ANA, "Ana", "owner", "a", office.world.a)
+
+
+async def test_nothing_stands_still_while_a_password_is_hashed(office: Office, no_blocking: None) -> None:
+    token = await office.appoint(ANA, "owner", office.world.a)
+    assert (await office.post("/auth/accept", {"token": token, "password": "password1234"})).status_code == 422
+    ticks = 0
+
+    async def tick() -> None:
+        nonlocal ticks
+        while True:
+            await asyncio.sleep(0.001)
+            ticks += 1
+
+    clock = asyncio.create_task(tick())
+    await office.sign_in(ANA, "owner", office.world.a)
+    clock.cancel()
+    assert ticks > 30, "two hashes are some 80 ms"
 
 
 async def test_a_one_time_token_holds_for_a_day_and_only_the_newest(office: Office) -> None:

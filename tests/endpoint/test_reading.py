@@ -1,6 +1,7 @@
 """What a body and a query may be (S12): a table of what is taken, what is refused, and where it is said to be wrong."""
 
 import tracemalloc
+from ipaddress import ip_network
 from typing import Any
 
 import pytest
@@ -8,7 +9,16 @@ from msgspec import Struct
 from starlette.types import Message
 
 from atendeja.endpoint import Problem
-from atendeja.endpoint.reading import MAX_BODY_BYTES, MAX_DEPTH, check_head, read_body, read_json, read_query
+from atendeja.endpoint.reading import (
+    MAX_BODY_BYTES,
+    MAX_DEPTH,
+    MAX_DISCARDED_BYTES,
+    check_head,
+    read_address,
+    read_body,
+    read_json,
+    read_query,
+)
 
 
 class Thing(Struct, forbid_unknown_fields=True):
@@ -72,13 +82,13 @@ def test_nesting_ends_at_its_bound_however_deep_it_goes() -> None:
     [
         ({"content-type": "application/json"}, None),
         ({"content-type": "Application/JSON; charset=UTF-8"}, None),
-        ({"content-type": "application/json", "content-length": str(MAX_BODY_BYTES)}, None),
+        ({"content-type": "application/json", "content-length": str(MAX_DISCARDED_BYTES)}, None),
         ({}, 415),
         ({"content-type": "text/plain"}, 415),
         ({"content-type": "application/json; charset=latin-1"}, 415),
         ({"content-type": "application/x-www-form-urlencoded"}, 415),
         ({"content-type": "application/json", "content-encoding": "gzip"}, 415),
-        ({"content-type": "application/json", "content-length": str(MAX_BODY_BYTES + 1)}, 413),
+        ({"content-type": "application/json", "content-length": str(MAX_DISCARDED_BYTES + 1)}, 413),
     ],
 )
 def test_a_head_says_what_comes(headers: dict[str, str], status: int | None) -> None:
@@ -103,8 +113,29 @@ async def test_reading_ends_at_the_bound_whatever_was_announced() -> None:
         await read_body(receive)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert (caught.value.status, caught.value.code, asked) == (413, "too_large", 5)
-    assert peak < 4 * MAX_BODY_BYTES
+    assert (caught.value.status, caught.value.code, asked) == (413, "too_large", 16)
+    assert peak < 2 * MAX_BODY_BYTES
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "found"),
+    [
+        ("198.51.100.1", [], "198.51.100.1"),
+        ("198.51.100.1", ["6.6.6.6"], "198.51.100.1"),
+        ("10.0.0.1", [], "10.0.0.1"),
+        ("10.0.0.1", ["6.6.6.6, 203.0.113.9"], "203.0.113.9"),
+        ("10.0.0.1", ["6.6.6.6", "203.0.113.9"], "203.0.113.9"),
+        ("10.0.0.1", ["6.6.6.6, 203.0.113.9, 10.0.0.2"], "203.0.113.9"),
+        ("10.0.0.1", ["10.0.0.3,10.0.0.2"], "10.0.0.3"),
+        ("10.0.0.1", ["203.0.113.9, unknown"], "10.0.0.1"),
+        ("10.0.0.1", [""], "10.0.0.1"),
+        ("::1", ["2001:db8::9"], "2001:db8::9"),
+        ("", ["6.6.6.6"], ""),
+    ],
+)
+def test_the_address_is_the_first_from_the_right_that_is_no_proxy_of_ours(peer: str, forwarded: list[str], found: str) -> None:
+    assert read_address(peer, forwarded, [ip_network("10.0.0.0/8"), ip_network("::1/128")]) == found
+    assert read_address(peer, forwarded, []) == peer
 
 
 def test_a_query_is_read_as_strictly() -> None:

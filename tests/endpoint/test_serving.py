@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from ipaddress import ip_network
 from uuid import UUID
 
 import asyncpg
@@ -92,10 +93,10 @@ async def gate(bearer: str) -> Caller | None:
 
 
 @asynccontextmanager
-async def opened(rt: Runtime, closed: str | None = None) -> AsyncIterator[httpx.AsyncClient]:
-    api = Api(rt, ENDPOINTS, gate, rt.config.secret_keys, closed)
+async def opened(rt: Runtime, closed: str | None = None, peer: str = "10.0.0.7") -> AsyncIterator[httpx.AsyncClient]:
+    api = Api(rt, ENDPOINTS, gate, rt.config.secret_keys, [ip_network("10.0.0.0/30")], closed)
     app = Starlette(routes=api.routes(), exception_handlers={Exception: answer_bug})
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=("10.0.0.7", 1))
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=(peer, 1))
     async with httpx.AsyncClient(transport=transport, base_url="http://app") as http:
         yield http
 
@@ -238,6 +239,12 @@ async def test_a_bug_outside_of_the_api_is_answered_in_plain_text(rt: Runtime) -
 
 async def test_ids_tenant_and_address_are_given_to_the_endpoint(http: httpx.AsyncClient) -> None:
     assert (await http.get(f"/v1/things/{ID}", headers=as_("key"))).json() == {"name": f"{ID} of 1 for 10.0.0.7"}
+
+
+async def test_behind_a_proxy_the_address_is_whom_it_saw(rt: Runtime) -> None:
+    async with opened(rt, peer="10.0.0.1") as http:
+        answer = await http.get(f"/v1/things/{ID}", headers=as_("key") | {"X-Forwarded-For": "6.6.6.6, 203.0.113.9"})
+    assert answer.json()["name"].endswith("for 203.0.113.9")
 
 
 async def test_two_who_edit_one_thing_find_out(http: httpx.AsyncClient) -> None:

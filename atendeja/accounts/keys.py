@@ -15,6 +15,7 @@ from atendeja.runtime import Runtime
 
 TOUCH = dt.timedelta(minutes=1)
 """How often its use is written down, at most."""
+LONGEST = dt.timedelta(days=3653)
 START_CHARS = 8
 FIRST = UUID(int=0)
 
@@ -66,8 +67,8 @@ def problems(new: NewKey, grantable: frozenset[str], now: dt.datetime) -> str | 
     """Why such a key is not made; None when it may be."""
     if beyond := sorted(set(new.scopes) - grantable):
         return f"you cannot grant {', '.join(beyond)}; you can: {', '.join(sorted(grantable)) or 'nothing'}"
-    if new.expires_at is not None and new.expires_at <= now:
-        return "it would be over already"
+    if new.expires_at is not None and not now < new.expires_at < now + LONGEST:
+        return "its end must be in the ten years from now on"
     return None
 
 

@@ -53,6 +53,16 @@ async def test_a_thousand_tries_get_few_guesses_and_a_restart_gives_none(rt: Run
         assert await restarted.db.transact(None, lambda tx: throttle.enter(tx, "new@x", "10.0.0.9", at)) > 0, "nor another account"
 
 
+async def test_who_guesses_without_end_keeps_the_owner_out_for_a_minute_at_most(rt: Runtime) -> None:
+    """S21: his own address has to wait longer than the account."""
+    for second in range(1800):
+        at = NOW + dt.timedelta(seconds=second)
+        await rt.db.transact(None, lambda tx, at=at: throttle.enter(tx, "ana@x", "6.6.6.6", at))  # type: ignore[misc]
+        if second >= 1700 and await rt.db.transact(None, lambda tx, at=at: throttle.enter(tx, "ana@x", "10.0.0.7", at)) == 0:  # type: ignore[misc]
+            return
+    raise AssertionError("she was kept out")
+
+
 async def test_what_strangers_leave_behind_is_forgotten(rt: Runtime) -> None:
     for n in range(30):
         await rt.db.transact(None, lambda tx, n=n: throttle.enter(tx, f"{n}@x", f"10.0.1.{n}", NOW))  # type: ignore[misc]

@@ -206,8 +206,8 @@ async def test_a_kill_around_the_commit_that_queues_a_fallback(
     tmp_path: Path,
     log_dir: Path,
 ) -> None:
-    """The window is closed, by our clock before the post or by WhatsApp's word: never two templates in the message's place, and none
-    only where somebody may say why."""
+    """The window is closed, by our clock before the post or by WhatsApp's word: never two templates in the message's place, and
+    none only where somebody may say why."""
     async with town(cluster, database, tmp_path, log_dir, FLOW) as made:
         first = await made.serve()
         await made.writes(ANA, "oi")

@@ -11,6 +11,7 @@ looks anyway.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 import structlog
@@ -77,11 +78,14 @@ class Broadcast:
     def __init__(self, database: Database) -> None:
         self._db = database
         self._throttle = Throttle()
+        self._sums: Counter[str] = Counter()
+        """Of words that say how many: they are summed up until they are told."""
         self._telling: asyncio.Task[None] | None = None
 
-    def tell(self, word: str) -> None:
-        """Tell all, soon. Never waits and never fails."""
+    def tell(self, word: str, n: int = 0) -> None:
+        """Tell all, soon; with `n` that so many more are meant. Never waits and never fails."""
         self._throttle.say(word)
+        self._sums[word] += n
         if self._telling is None or self._telling.done():
             self._telling = asyncio.get_running_loop().create_task(self._tell(), name="tell")
 
@@ -98,9 +102,13 @@ class Broadcast:
                 continue  # the timer was early
             try:
                 async with self._db.session() as session:
-                    await tell(session, words)
+                    await tell(session, [self._with_sum(word) for word in words])
             except Unavailable as error:
                 log.warning("words_not_told", error=str(error))  # the others' sweeps look anyway
+
+    def _with_sum(self, word: str) -> str:
+        n = self._sums.pop(word, 0)
+        return f"{word}:{n}" if n else word
 
     async def listen(self, dsn: str, hear: Callable[[str], None], beat: Callable[[], None] = lambda: None) -> None:
         """Hear what is told, for as long as the connection lives: always ends with Unavailable, and is to be begun again. `beat` is

@@ -23,6 +23,8 @@ READ_S = 15
 CONNECT_S = 5
 UPLOAD_S = 120
 """For a file, which may be of 100 MB, and for what Meta does to it before it answers."""
+MOST_UPLOADS = 8
+"""At once, of all numbers."""
 MAX_ANSWER_BYTES = 256 * 1024
 
 
@@ -46,6 +48,12 @@ class Cloud:
         trace.on_connection_reuseconn.append(_stop_at_fence)
         trace.on_connection_create_end.append(_stop_at_fence)
         trace.on_request_headers_sent.append(_mark_first_byte)
+        self._uploads = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=MOST_UPLOADS, ssl=_tls()),
+            timeout=aiohttp.ClientTimeout(total=UPLOAD_S, sock_connect=CONNECT_S),
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
+        """Apart: files take long, and must not take the messages' connections."""
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=connections, keepalive_timeout=30, ttl_dns_cache=60, ssl=_tls()),
             timeout=aiohttp.ClientTimeout(total=TOTAL_S, sock_connect=CONNECT_S, sock_read=READ_S),
@@ -89,12 +97,11 @@ class Cloud:
             form = aiohttp.FormData({"messaging_product": "whatsapp", "type": mime}, quote_fields=False)  # names in UTF-8
             form.add_field("file", file, filename=filename or path.name, content_type=mime)
             try:
-                async with self._session.post(
+                async with self._uploads.post(
                     f"{self._root}/{phone_number_id}/media",
                     data=form,
                     headers={"Authorization": f"Bearer {token}"},
                     allow_redirects=False,
-                    timeout=aiohttp.ClientTimeout(total=UPLOAD_S, sock_connect=CONNECT_S),
                 ) as response:
                     return reply.read_upload(response.status, response.headers, await _read(response))
             except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
@@ -132,6 +139,7 @@ class Cloud:
 
     async def close(self) -> None:
         await self._session.close()
+        await self._uploads.close()
 
 
 def _tls() -> ssl.SSLContext:

@@ -6,7 +6,7 @@ are bytes that nobody refers to, never a row without them. The same bytes under 
 """
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from msgspec import Struct
@@ -114,6 +114,6 @@ async def record_upload(tx: Tx, media_id: UUID, number_id: UUID, meta_id: str, n
     )
 
 
-async def forget_uploads(tx: Tx, number_id: UUID, ids: Sequence[UUID]) -> None:
-    """Meta does not know what this number uploaded of these files any more: it must be uploaded again."""
-    await tx.run(FORGET_UPLOADS, number_id=number_id, ids=list(ids))
+async def forget_uploads(tx: Tx, number_id: UUID, uploads: Mapping[UUID, str]) -> None:
+    """Meta does not know these any more (our id → Meta's); what was uploaded since stays."""
+    await tx.run(FORGET_UPLOADS, number_id=number_id, ids=list(uploads), meta_ids=list(uploads.values()))

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from atendeja.db import Database, Tx, query
+from atendeja.ids import uuid7
 from atendeja.tenants import EVERYONE
 from atendeja.wa.codes import CODES
 
@@ -213,7 +214,8 @@ def _event_line(e: EventRow) -> str:
 
 
 def _message_line(m: MessageRow) -> str:
-    why = f" ({m.reason})" if m.reason else f" ({m.code}: {m.detail})" if m.code is not None else ""
+    said = m.reason or (f"{m.code}: {m.detail}" if m.code is not None else m.detail if m.state == "failed" else None)
+    why = f" ({said})" if said else ""
     place = f" in place of message {m.other_id}" if m.ordinal < 0 else f" {m.source_no}.{m.ordinal}"
     return f"message {m.id} {m.category} of {m.source}{place}, queued {_at(m.created_at)}: {m.state}{why}" + (
         ", held for quality assessment" if m.held else ""
@@ -226,7 +228,8 @@ def _why(m: MessageRow, waits: Waits | None, now: dt.datetime) -> list[str]:
         return [_WITHDRAWN.get(m.reason or "", m.reason or ""), *_other(m)]
     if m.state == "failed":
         code = CODES.get(m.code or 0)
-        return [*([f"WhatsApp refused it: {code.meaning}"] if code and m.code is not None else []), *_other(m)]
+        refused = [f"WhatsApp refused it: {code.meaning}"] if code and m.code is not None else []
+        return [*(refused or ["it could not be sent: nothing of it left us"] * (m.attempt_no == 0)), *_other(m)]
     if m.state == "queued":
         return list(_waiting(m, waits, now)) or ["it is due: its sender takes it as the pace allows"]
     return [_STATES[m.state]] if m.state in _STATES else []
@@ -302,9 +305,11 @@ class Spent(Struct, frozen=True):
     billable: int
 
 
+LATEST_STATUS = dt.timedelta(days=31)
 SPEND = query("reporting.spend", Spent)
 
 
 async def load_spend(tx: Tx, timezone: str, since: dt.datetime, until: dt.datetime) -> list[Spent]:
     """What WhatsApp counted from `since` to before `until`, by the tenant's days. It names no price; that is in Meta's list."""
-    return await tx.all(SPEND, timezone=timezone, since=since, until=until)
+    first, last = (uuid7(max(0, int(at.timestamp() * 1000)), 0) for at in (since - LATEST_STATUS, until))
+    return await tx.all(SPEND, timezone=timezone, since=since, until=until, first_id=first, last_id=last)

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Protocol
 from uuid import UUID
 
 from msgspec import Struct
@@ -103,10 +104,16 @@ def number_word(number_id: UUID) -> str:
     return f"number:{number_id}"
 
 
+class Tell(Protocol):
+    """Says a word to all processes; with `n` that so many more are meant."""
+
+    def __call__(self, word: str, n: int = 0, /) -> None: ...
+
+
 class Bells:
     """One bell a stage, and one for every number that has a sender. `tell` says a word to all processes."""
 
-    def __init__(self, tell: Callable[[str], None] = lambda word: None) -> None:
+    def __init__(self, tell: Tell = lambda word, n=0: None) -> None:
         self._tell = tell
         self.digest = Bell(lambda: tell("digest"))
         self.statuses = Bell(lambda: tell("statuses"))
@@ -131,7 +138,7 @@ class Bells:
         if self._here(number_id):
             self.heard[number_id] += n
         else:
-            self._tell(f"heard:{number_id}:{n}")
+            self._tell(f"heard:{number_id}", n)
 
     def _here(self, number_id: UUID) -> bool:
         """Whether no other process is known to send for this number."""

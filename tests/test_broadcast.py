@@ -14,7 +14,7 @@ from atendeja import broadcast
 from atendeja.broadcast import EVERY_S, EVERYTHING, Throttle
 from atendeja.errors import Unavailable
 from atendeja.queue import Bell
-from atendeja.runtime import Bells, Runtime
+from atendeja.runtime import Bells, Runtime, Tell
 from tests.chaos.proxy import Proxy
 from tests.journeys import tables
 
@@ -144,6 +144,15 @@ async def test_a_database_that_is_away_costs_words_and_nothing_else(rt: Runtime)
     await rt.broadcast.told()
 
 
+def telling(told: list[str]) -> Tell:
+    """Notes what is told."""
+
+    def tell(word: str, n: int = 0, /) -> None:
+        told.append(f"{word}:{n}" if n else word)
+
+    return tell
+
+
 # ── what a word does to the bells ──────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -161,7 +170,7 @@ async def test_a_word_wakes_the_stage_or_the_sender_it_names() -> None:
 
 async def test_a_number_that_another_sends_for_is_told_until_everything_may_have_changed() -> None:
     told: list[str] = []
-    bells, number = Bells(told.append), UUID(int=7)
+    bells, number = Bells(telling(told)), UUID(int=7)
     bells.send_elsewhere(number)
     bells.ring_number(number)
     bells.hear(f"send:{number}")
@@ -188,7 +197,7 @@ async def test_a_number_that_was_changed_is_read_again_by_its_sender_and_looked_
 
 async def test_a_process_that_only_stores_tells_every_ring() -> None:
     told: list[str] = []
-    bells = Bells(told.append)
+    bells = Bells(telling(told))
     bells.work_elsewhere()
     bells.digest.ring()
     bells.statuses.ring_in(0)
@@ -203,7 +212,7 @@ async def test_what_came_in_counts_where_the_number_has_its_sender() -> None:
     """Every process hears it, the one that told it too; only the sender's keeps it."""
     told: list[str] = []
     number = UUID(int=7)
-    digesting, sending, other = Bells(told.append), Bells(), Bells()
+    digesting, sending, other = Bells(telling(told)), Bells(), Bells()
     digesting.came_in(number, 2)
     assert digesting.heard == {number: 2} and told == [], "as far as is known it sends itself"
     digesting.heard.clear()
@@ -218,3 +227,20 @@ async def test_what_came_in_counts_where_the_number_has_its_sender() -> None:
     for word in ("heard:x:1", f"heard:{number}:x", f"heard:{number}", f"heard:{number}:1:2"):
         sending.hear(word)
     assert sending.heard == {number: 4}, "what cannot be read is of another release"
+
+
+async def test_sums_are_told_whole_however_seldom_a_word_may_be_said(rt: Runtime) -> None:
+    """A hundred messages in a tenth of a second: few words, and all of the hundred."""
+    heard: list[str] = []
+    listening = asyncio.ensure_future(rt.broadcast.listen(rt.config.listen_url.reveal(), heard.append))
+    async with asyncio.timeout(5):
+        while not heard:
+            await asyncio.sleep(0.01)
+    for _ in range(100):
+        rt.broadcast.tell("heard:x", 1)
+        await asyncio.sleep(0.001)
+    async with asyncio.timeout(5):
+        while sum(int(word.rpartition(":")[2]) for word in heard[1:]) < 100:
+            await asyncio.sleep(0.01)
+    assert len(heard) < 20
+    listening.cancel()

@@ -154,9 +154,9 @@ async def test_what_meta_has_forgotten_is_forgotten_here(rt: Runtime, made: worl
         await record(rt, made.a, made.number_a, stored.id, "300", NOW)
     assert isinstance(made.number_a, UUID)
     async with rt.db.tenant(made.b) as tx:
-        await media.forget_uploads(tx, made.number_a, [kept.id])
+        await media.forget_uploads(tx, made.number_a, {kept.id: "300"})
     async with rt.db.tenant(made.a) as tx:
-        await media.forget_uploads(tx, made.number_a, [gone.id])
+        await media.forget_uploads(tx, made.number_a, {gone.id: "300", kept.id: "an id of before"})
     assert await uploads(rt, made.a, made.number_a, [kept.id, gone.id], NOW) == {kept.id: "300"}
 
 

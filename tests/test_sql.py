@@ -71,7 +71,6 @@ WALKS = {
     "outbound.unanswered": "an index of what is unanswered, for the command line",
     "reporting.events": "a person asks for one, by whichever id is at hand",
     "reporting.messages": "a person asks for one, by whichever id is at hand",
-    "reporting.spend": "a report of a month, for the command line",
     "reporting.states": "for `dev`; PostgreSQL 18 skips through the index of wamids, older ones do not",
     "reporting.unfinished": "an index of what is unfinished, for the command line",
 }

@@ -47,7 +47,7 @@ async def write(tx: Tx, rt: Runtime, number_id: UUID, choice: Choice, now: dt.da
             notice(rt.meter, "message_failed", tenant_id=tx.tenant_id, message_id=str(id_), code=unfit.code)
     if choice.waits:
         ats = [now + dt.timedelta(seconds=s) for s in choice.waits.values()]
-        await tx.run(DEFER, ids=list(choice.waits), ats=ats, places_kept=[id_ not in choice.stopped for id_ in choice.waits])
+        await tx.run(DEFER, ids=list(choice.waits), ats=ats, places_kept=[id_ not in choice.out_of_line for id_ in choice.waits])
     if choice.claims:
         intents = [Intent(c.message.id, c.attempt_id, c.message.contact_id, c.n) for c in choice.claims]
         await tx.run(CLAIM, claims=records(intents), number_id=number_id, boot=rt.who.boot, now=now)

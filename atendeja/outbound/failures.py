@@ -9,7 +9,7 @@ from msgspec import Struct
 from atendeja.db import Tx, query
 from atendeja.ledger import WINDOW_CLOSED
 from atendeja.outbound.fallback import fall_back
-from atendeja.outbound.templates import FIRST_S
+from atendeja.outbound.templates import FIRST_S, MOST_S, SOON
 from atendeja.wa.codes import CODES
 
 
@@ -17,11 +17,12 @@ class StoppedTemplate(Struct, frozen=True):
     template: str
     language: str
     code: int
+    refusals: int
 
 
 class Heeded(Struct):
     """What is to be told after the COMMIT: numbers that have something to send, numbers whose senders must read what is stopped,
-    and what people should know."""
+    and what people should know: of a template that was stopped a while ago as well they do."""
 
     released: set[UUID] = set()
     changed: set[UUID] = set()
@@ -38,8 +39,11 @@ async def heed(tx: Tx, failed: Mapping[UUID, tuple[UUID, int]], now: dt.datetime
     if of_templates:
         ids = sorted(of_templates)
         codes = [of_templates[id_][1] for id_ in ids]
-        heeded.stopped = await tx.all(STOP_TEMPLATES, ids=ids, codes=codes, until=now + dt.timedelta(seconds=FIRST_S))
-        heeded.changed = {number_id for number_id, _ in of_templates.values()} if heeded.stopped else set()
+        stopped = await tx.all(
+            STOP_TEMPLATES, ids=ids, codes=codes, now=now, soon=now - SOON, first_s=float(FIRST_S), most_s=float(MOST_S)
+        )
+        heeded.changed = {number_id for number_id, _ in of_templates.values()} if stopped else set()
+        heeded.stopped = [stop for stop in stopped if stop.refusals == 1]
     return heeded
 
 

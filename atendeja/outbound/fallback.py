@@ -2,7 +2,8 @@
 
 It is a message of its own, under the first one's key with the ordinal −1 − n: however often it is asked for there is one, holds and
 a person's takeover concern it too, and what became of the first stays true. It keeps the first one's place in the conversation.
-Given once it is known that the first did not go: withdrawn before a call, or refused by WhatsApp with 131047. Never after a doubt.
+Given once it is known that the first did not go: withdrawn before a call, or refused by WhatsApp with 131047. Never where an
+attempt of it may have arrived, nor where a person has stepped in meanwhile.
 """
 
 import datetime as dt
@@ -12,6 +13,7 @@ from typing import Literal
 from uuid import UUID
 
 import msgspec
+import structlog
 from msgspec import Struct
 
 from atendeja import ledger
@@ -46,6 +48,7 @@ class Owed(Struct, frozen=True):
 OWED = query("ledger.owed_fallbacks", Owed)
 DISCARD = query("ledger.discard_messages", Nothing)
 
+log = structlog.get_logger(__name__)
 _fallback = msgspec.json.Decoder(Fallback)
 
 
@@ -57,15 +60,23 @@ async def fall_back(tx: Tx, ids: Collection[UUID], now: dt.datetime, new_id: Cal
     """
     if not ids:
         return set()
-    owed = await tx.all(OWED, ids=sorted(ids))
-    await ledger.queue_messages(tx, [_row(o, new_id()) for o in owed], now, NOBODY)
+    owed = [(o, given) for o in await tx.all(OWED, ids=sorted(ids)) if (given := _read(o)) is not None]
+    await ledger.queue_messages(tx, [_row(o, given, new_id()) for o, given in owed], now, NOBODY)
     if owed:
-        await tx.run(DISCARD, ids=[o.id for o in owed], now=now)
-    return {o.number_id for o in owed}
+        await tx.run(DISCARD, ids=[o.id for o, _ in owed], now=now)
+    return {o.number_id for o, _ in owed}
 
 
-def _row(o: Owed, id_: UUID) -> NewMessage:
-    given = _fallback.decode(o.fallback)
+def _read(o: Owed) -> Fallback | None:
+    """None, said loudly, for one that cannot be read: of a newer release, perhaps. It must keep nothing else from going."""
+    try:
+        return _fallback.decode(o.fallback)
+    except msgspec.MsgspecError:
+        log.exception("fallback_unreadable", message_id=str(o.id))
+        return None
+
+
+def _row(o: Owed, given: Fallback, id_: UUID) -> NewMessage:
     content = msgspec.json.encode(given.template)
     return NewMessage(
         id_, o.number_id, o.contact_id, o.conversation_id, o.source, o.source_id, o.source_no, -1 - o.ordinal, given.category,

@@ -15,7 +15,7 @@ from atendeja.outbound.files import Files, Unfit
 from atendeja.outbound.health import Health
 from atendeja.outbound.outcomes import Claim
 from atendeja.outbound.protocol import Candidate, Settlement, WithdrawalReason
-from atendeja.outbound.templates import Templates
+from atendeja.outbound.templates import Key, Templates
 from atendeja.pacing import Pace, Pair
 
 MOST_A_CLAIM = 100
@@ -40,8 +40,8 @@ class Choice(Struct):
     """Without a reason nobody knows whether an earlier attempt went out."""
     waits: dict[UUID, float] = {}
     """Seconds."""
-    stopped: set[UUID] = set()
-    """Those of `waits` that wait for their template."""
+    out_of_line: set[UUID] = set()
+    """Those of `waits` that may wait long, for their template or a file: their conversation goes on without them."""
     unfit: dict[UUID, Unfit] = {}
     """They can never go: a file of theirs cannot be had."""
 
@@ -70,6 +70,11 @@ class Limits:
         return pair
 
     # ── what may go ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def defers(self) -> bool:
+        """Whether many of what is due may have to wait longer, which costs the pace nothing."""
+        return self.templates.any_stopped or self.files.awaited
 
     def room(self, instant: float, open_posts: int) -> int:
         """How many may be claimed now, beside so many that are on their way."""
@@ -102,13 +107,14 @@ class Limits:
     ) -> Choice:
         """Which of these go now, `room` of them at most, and what becomes of the others. What goes is charged."""
         choice, room_for_marketing = Choice(), self.room_for_marketing(instant, now)
+        probes: set[Key] = set()
         for message in candidates:
             pair = self.pair(message.contact_id)
             if (reason := protocol.withdrawal(message, now)) is not None:
                 choice.withdrawn[message.id] = None if message.doubtful else reason
-            elif (wait_s := self.templates.wait_s(message, now)) > 0:
+            elif (wait_s := self.templates.wait_s(message, now, probes)) > 0:
                 choice.waits[message.id] = wait_s
-                choice.stopped.add(message.id)
+                choice.out_of_line.add(message.id)
             elif (wait_s := pair.wait_s(instant)) > 0:
                 choice.waits[message.id] = wait_s
             elif len(choice.claims) < room and (message.category != "marketing" or room_for_marketing > 0):
@@ -118,7 +124,7 @@ class Limits:
                 pair.take(instant)
                 room_for_marketing -= message.category == "marketing"
                 claim = Claim(new_id(), message, message.category != "marketing", uploads)
-                self.templates.claimed(claim, now)
+                probes |= self.templates.stopped(message)
                 choice.claims.append(claim)
         self.pace.take(instant, len(choice.claims), marketing=sum(claim.marketing for claim in choice.claims))
         return choice
@@ -127,10 +133,13 @@ class Limits:
         """None when it cannot go now: then the choice says what becomes of it."""
         asked = self.files.ask(message, instant)
         if isinstance(asked, float):
-            if now - (message.queued_at or message.created_at) < protocol.GIVE_UP_AFTER:
+            failure = self.files.failure(message)
+            if failure is None or not protocol.is_old(message, now) or instant - failure.since < protocol.FILE_FAILS_S:
                 choice.waits[message.id] = asked
+                if failure is not None:
+                    choice.out_of_line.add(message.id)
                 return None
-            asked = self.files.last_failure(message)
+            asked = failure.why
         if not isinstance(asked, Unfit):
             return asked
         if message.doubtful:
@@ -138,6 +147,11 @@ class Limits:
         else:
             choice.unfit[message.id] = asked
         return None
+
+    def launched(self, claims: Sequence[Claim], now: dt.datetime) -> None:
+        """These are committed, and go."""
+        self.health.launched(claims, now)
+        self.templates.launched(claims, now)
 
     # ── what an answer changes ───────────────────────────────────────────────────────────────────────────────────────
 

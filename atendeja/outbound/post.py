@@ -1,5 +1,7 @@
 """One POST of one claim: the content becomes a request, the fence is asked at the last moment, the answer becomes a settlement."""
 
+from collections.abc import Callable
+
 import msgspec
 import structlog
 
@@ -18,8 +20,11 @@ log = structlog.get_logger(__name__)
 _content = msgspec.json.Decoder(Content)
 
 
-async def post(rt: Runtime, number: Number, token: str, claim: Claim, committed: float) -> tuple[Settlement, Outcome | None]:
-    """What came of it; no outcome when nothing was posted. The claim was committed at `committed` on the monotonic clock."""
+async def post(
+    rt: Runtime, number: Number, token: str, claim: Claim, committed: float, may_be_forgotten: Callable[[], bool]
+) -> tuple[Settlement, Outcome | None]:
+    """What came of it; no outcome when nothing was posted. The claim was committed at `committed` on the monotonic clock;
+    `may_be_forgotten` is asked, when the answer is there, whether Meta may not know its files any more."""
     message, started = claim.message, rt.monotonic()
     try:
         body = _body(rt, claim)
@@ -35,7 +40,7 @@ async def post(rt: Runtime, number: Number, token: str, claim: Claim, committed:
     if outcome is None:
         return protocol.abandon(), None
     rt.meter.observe("post_seconds", rt.monotonic() - started)
-    return protocol.settle(outcome.verdict, message, rt.now(), rt.dice.random(), uploaded=bool(claim.uploads)), outcome
+    return protocol.settle(outcome.verdict, message, rt.now(), rt.dice.random(), forgotten=may_be_forgotten()), outcome
 
 
 def _body(rt: Runtime, claim: Claim) -> bytes:

@@ -23,6 +23,10 @@ BACKOFF_S = (1, 2, 4, 8, 16, 32, 60)
 MOST_POSTS = 3
 """A message in doubt is posted no more often than this."""
 GIVE_UP_AFTER = dt.timedelta(hours=24)
+GIVE_UP_TRIES = 20
+"""What is refused for a day is given up, but not at its first tries: it may have been held, or its number stopped, for as long."""
+FILE_FAILS_S = 3600.0
+"""A file that could not be uploaded for so long ends messages that are a day old."""
 SLOW_S = 1.0
 """A number that is told to slow down pauses so long, and as much again by chance."""
 NUMBER_STOP_S = 60
@@ -34,7 +38,7 @@ STALE_AFTER = dt.timedelta(minutes=10)
 WRONG_PARAMETERS = frozenset({132000, 132018})
 """Codes by which a template is at odds with this message's parameters: others of it may be right, this one never is."""
 FORGOTTEN_FILE = frozenset({100, 131009})
-"""Codes by which Meta may say that it has no such file: a parameter is wrong. Believed once a message."""
+"""Codes by which Meta may say that it has no such file: a parameter is wrong."""
 
 
 class Candidate(Struct, frozen=True):
@@ -156,9 +160,9 @@ def unbuilt(detail: str) -> Settlement:
     return Settlement("not_sent", "failed", detail=f"it cannot be built: {detail}")
 
 
-def settle(verdict: Verdict, message: Candidate, now: dt.datetime, jitter: float, *, uploaded: bool = False) -> Settlement:
-    """What this verdict means for this message at its attempt `message.attempt_no + 1`. `jitter` is 0 to 1; `uploaded`: it named
-    files of our own by Meta's ids.
+def settle(verdict: Verdict, message: Candidate, now: dt.datetime, jitter: float, *, forgotten: bool = False) -> Settlement:
+    """What this verdict means for this message at its attempt `message.attempt_no + 1`. `jitter` is 0 to 1; `forgotten`: Meta may
+    not know its files any more.
 
     A definite refusal that may pass is tried again after 1, 2, 4 … 60 s until a day has passed; then it has failed with
     its code. What left us and was not answered is in doubt, never tried again here.
@@ -168,7 +172,7 @@ def settle(verdict: Verdict, message: Candidate, now: dt.datetime, jitter: float
             return Settlement("accepted", "accepted", wamid=wamid, held=held)
         case Unsettled(reason=reason, code=code):
             return Settlement("unknown", "in_doubt", code, reason)
-        case Undeliverable(code=code, detail=detail) if uploaded and code in FORGOTTEN_FILE and not message.attempt_no:
+        case Undeliverable(code=code, detail=detail) if forgotten and code in FORGOTTEN_FILE:
             return _again(Settlement("refused", "queued", code, detail, stale_uploads=True), message, now, jitter)
         case Undeliverable(code=code, detail=detail):
             return Settlement("refused", "failed", code, detail)
@@ -180,6 +184,8 @@ def settle(verdict: Verdict, message: Candidate, now: dt.datetime, jitter: float
             return Settlement("refused", "failed", code, detail, stop_marketing=True)
         case Misconfigured(scope="template", code=code, detail=detail) if message.category != "service":
             if code in WRONG_PARAMETERS:
+                return Settlement("refused", "failed", code, detail, stop_template=True)
+            if is_old(message, now):
                 return Settlement("refused", "failed", code, detail, stop_template=True)
             return _again(Settlement("refused", "queued", code, detail, stop_template=True), message, now, jitter)
         case Misconfigured(code=code, detail=detail):
@@ -196,8 +202,12 @@ def settle(verdict: Verdict, message: Candidate, now: dt.datetime, jitter: float
             return _again(Settlement("refused", "queued", code, "number", slow_number_s=pause_s), message, now, jitter)
 
 
+def is_old(message: Candidate, now: dt.datetime) -> bool:
+    return now - (message.queued_at or message.created_at) >= GIVE_UP_AFTER
+
+
 def _again(settlement: Settlement, message: Candidate, now: dt.datetime, jitter: float) -> Settlement:
-    if now - (message.queued_at or message.created_at) >= GIVE_UP_AFTER:
+    if is_old(message, now) and message.attempt_no >= GIVE_UP_TRIES:
         return replace(settlement, message="failed")
     wait_s = BACKOFF_S[min(message.attempt_no, len(BACKOFF_S) - 1)] * (0.75 + jitter / 2)
     return replace(settlement, retry_s=wait_s)

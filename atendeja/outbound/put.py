@@ -111,7 +111,16 @@ async def _name_files(tx: Tx, messages: Sequence[Outgoing]) -> Sequence[Outgoing
             return part
         return replace(part, filename=stored[part.file].filename)
 
-    return [replace(m, content=with_files(m.content, named)) for m in messages]
+    return [_with_files(m, named) for m in messages]
+
+
+def _with_files(m: Outgoing, change: Callable[[File | Media], File | Media]) -> Outgoing:
+    made = replace(m, content=with_files(m.content, change))
+    if m.fallback is None:
+        return made
+    template = with_files(m.fallback.template, change)
+    assert isinstance(template, Template)
+    return replace(made, fallback=replace(m.fallback, template=template))
 
 
 def _waits(m: NewMessage) -> bool:

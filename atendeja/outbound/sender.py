@@ -24,7 +24,7 @@ from atendeja.numbers import Number
 from atendeja.outbound import claiming, health, outcomes, protocol
 from atendeja.outbound.claiming import CLAIMABLE
 from atendeja.outbound.fallback import fall_back
-from atendeja.outbound.limits import RECENT, Limits, Recent
+from atendeja.outbound.limits import MOST_A_CLAIM, RECENT, Limits, Recent
 from atendeja.outbound.outcomes import Claim, Done
 from atendeja.outbound.post import post
 from atendeja.outbound.protocol import Candidate, Settlement
@@ -114,12 +114,16 @@ class Sender:
                 await self._read_again()
             if (stop := self._uploading.stopped_by) is not None:
                 await self._stop(stop.code)
+                self._uploading.stopped_by = None
             more = await self._cycle()
             if self._finished():
-                await self._uploading.close()
                 return
             if not more and not await queue.rest(self._bell):
                 self._look = True
+
+    async def close(self) -> None:
+        """It is not run again."""
+        await self._uploading.close()
 
     async def _gather_outcomes(self) -> None:
         """Let more of them come before they are recorded, until a ring: while nothing else is to do and nobody waits for one."""
@@ -187,7 +191,7 @@ class Sender:
             except Refused as error:  # the old one goes on as long as it is good
                 log.warning("token_unreadable", tenant_id=self._tenant_id, number_id=str(number.id), why=str(error))
         self._number, self._limits.pace.rate = number, number.rate
-        self._limits.files.forget()
+        self._limits.files.read_again()
         if not health.says_something(self._done):
             self._limits.health.read(number)
 
@@ -241,9 +245,10 @@ class Sender:
                 look |= await self._record(tx, [*given_back, *done])
             if not look or budget <= 0:
                 return [], look, self._rt.monotonic()
-            candidates = await self._candidates(tx, budget)
+            most = MOST_A_CLAIM if self._limits.defers else budget
+            candidates = await self._candidates(tx, most)
             await self._find_uploads(tx, candidates)
-            claims, again = await self._claim(tx, candidates, full=len(candidates) >= budget)
+            claims, again = await self._claim(tx, candidates, full=len(candidates) >= most)
             self._unclear += claims  # until they fly
             return claims, again, self._rt.monotonic()
 
@@ -284,7 +289,7 @@ class Sender:
 
     def _launch(self, claims: Sequence[Claim], committed: float) -> None:
         """Post each; from here on the flights know of them."""
-        self._limits.health.launched(claims, self._rt.now())
+        self._limits.launched(claims, self._rt.now())
         for claim in claims:
             flight = asyncio.get_running_loop().create_task(self._post(claim, committed))
             self._flights.add(flight)
@@ -327,7 +332,11 @@ class Sender:
 
     async def _post(self, claim: Claim, committed: float) -> None:
         """One POST of one claim, or none when the fence has come down."""
-        settlement, outcome = await post(self._rt, self._number, self._token, claim, committed)
+
+        def may_be_forgotten() -> bool:
+            return self._limits.files.may_be_forgotten(claim.uploads, self._rt.monotonic())
+
+        settlement, outcome = await post(self._rt, self._number, self._token, claim, committed, may_be_forgotten)
         failpoints.reach("send.after_post")
         self._learn(claim, settlement)
         self._log(claim, settlement, outcome)
@@ -341,9 +350,9 @@ class Sender:
         recorded = await outcomes.record(tx, done, now)
         closed = {d.claim.message.id for d in done if d.settlement.code == ledger.WINDOW_CLOSED}
         fell_back = await fall_back(tx, closed, now, self._rt.new_id)
-        stale = {file for d in done if d.settlement.stale_uploads for file in d.claim.uploads}
+        stale = {file: meta_id for d in done if d.settlement.stale_uploads for file, meta_id in d.claim.uploads.items()}
         if stale:
-            await media.forget_uploads(tx, self._number.id, sorted(stale))
+            await media.forget_uploads(tx, self._number.id, stale)
         await self._limits.templates.write(tx)
         await self._limits.health.write(tx, self._number.id, done, now)
         self._duplicates = recorded.duplicates

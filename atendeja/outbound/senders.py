@@ -130,10 +130,13 @@ class Senders:
 
     async def _keep(self, sender: Sender) -> None:
         """A sender that fails goes on with what it holds: outcomes are in its memory until they are recorded."""
-        while (error := await queue.outcome(sender.run())) is not None:
-            self._rt.meter.count("loops_ended", label="send")
-            log.warning("sender_failed", error=type(error).__name__, exc_info=None if isinstance(error, Unavailable) else error)
-            await asyncio.sleep(RETRY_S)
+        try:
+            while (error := await queue.outcome(sender.run())) is not None:
+                self._rt.meter.count("loops_ended", label="send")
+                log.warning("sender_failed", error=type(error).__name__, exc_info=None if isinstance(error, Unavailable) else error)
+                await asyncio.sleep(RETRY_S)
+        finally:
+            await sender.close()
         self._forget(sender)
 
     def _forget(self, sender: Sender) -> None:

@@ -19,6 +19,8 @@ from atendeja.wa import reply
 log = structlog.get_logger(__name__)
 
 AT_ONCE = 4
+MOST_S = 180.0
+"""For reading the file, sending it and writing down its id: whatever hangs, its messages must not wait for ever."""
 
 
 class Uploading:
@@ -50,10 +52,14 @@ class Uploading:
             self._files.learn(file, reply.Unavailable(type(error).__name__), self._rt.monotonic())
 
     async def _upload(self, file: UUID, token: str) -> None:
+        upload: reply.Upload | None
         try:
-            upload = await self._post(file, token)
+            async with asyncio.timeout(MOST_S):
+                upload = await self._post(file, token)
         except Unavailable as error:  # the database is away
             upload = reply.Unavailable(str(error))
+        except TimeoutError:
+            upload = reply.Unavailable("timeout")
         if upload is None:
             self._files.gone(file)
             log.error("file_gone", tenant_id=self._tenant_id, media_id=str(file))
@@ -85,5 +91,7 @@ class Uploading:
         path = self._blobs.path(self._tenant_id, stored.sha256)
         try:
             return await self._rt.cloud.upload_media(self._number.phone_number_id, token, path, stored.mime, stored.filename)
-        except OSError:
+        except FileNotFoundError:
             return None
+        except OSError as error:
+            return reply.Unavailable(f"our own file cannot be read: {error.strerror or error}")

@@ -2,6 +2,9 @@
 -- ordinal −1 − n: one at most, and what is known of the first stays.
 ALTER TABLE message ADD COLUMN fallback jsonb;
 
+COMMENT ON COLUMN message.source_id IS 'turn: the conversation; campaign: the campaign; api: the idempotency key';
+COMMENT ON COLUMN message.source_no IS 'turn: its number; campaign: the number of the recipient in it; else 0';
+
 -- Templates that WhatsApp has stopped, by the codes of its answers: the account's messages of it wait, and one is tried at `until`.
 CREATE TABLE template_stop (
     tenant_id bigint NOT NULL REFERENCES tenant (id),
@@ -11,6 +14,7 @@ CREATE TABLE template_stop (
     code integer NOT NULL,
     refusals integer NOT NULL,                     -- in a row: each makes the next wait twice as long
     until timestamptz NOT NULL,
+    lifted_at timestamptz,                         -- when it went on: one that is stopped again soon is no better than before
     PRIMARY KEY (tenant_id, waba_id, name, language)
 );
 ALTER TABLE template_stop ENABLE ROW LEVEL SECURITY;
@@ -36,7 +40,7 @@ COMMENT ON VIEW free_entry IS 'Conversations in which the customer came by an ad
 -- What WhatsApp counts for its bill, a row a message of which it has told. It names no price: that is in Meta's list, by category and country.
 CREATE VIEW spend WITH (security_invoker = true) AS
 SELECT tenant_id, id AS message_id, number_id, source, source_id, coalesce(delivered_at, read_at, sent_at, accepted_at) AS at,
-       pricing->>'category' AS category, pricing->>'type' AS type, pricing->>'pricing_model' AS model, coalesce((pricing->>'billable')::boolean, false) AS billable
+       pricing->>'category' AS category, pricing->>'type' AS type, pricing->>'pricing_model' AS model, coalesce(pricing->>'billable' = 'true', false) AS billable
 FROM message WHERE pricing IS NOT NULL;
 GRANT SELECT ON spend TO atendeja_app;
 COMMENT ON VIEW spend IS 'Messages that WhatsApp has priced: when, in which category (marketing, utility, authentication, service …), of which type, and whether it is on the bill.';

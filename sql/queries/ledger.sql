@@ -165,7 +165,7 @@ UPDATE message m SET state = CASE WHEN n.reason IS NULL THEN 'unknown' ELSE 'wit
 WHERE m.tenant_id = :tenant_id AND m.id = n.id;
 
 -- name: defer
--- What waits for its template gives up its place: the conversation goes on without it.
+-- What may wait long, for its template or a file, gives up its place: the conversation goes on without it.
 UPDATE message m SET not_before = n.at, seq = CASE WHEN n.place_kept THEN m.seq END
 FROM unnest(:ids::uuid[], :ats::timestamptz[], :places_kept::boolean[]) AS n (id, at, place_kept)
 WHERE m.tenant_id = :tenant_id AND m.id = n.id;
@@ -209,11 +209,15 @@ SELECT EXISTS (SELECT FROM n CROSS JOIN LATERAL (
 ) AS duplicates;
 
 -- name: owed_fallbacks
--- Of messages that this transaction has moved: those that met a closed window and were given something to go in their place. (By id
--- alone: the state would lead the planner through all that is withdrawn.)
-SELECT id, number_id, contact_id, conversation_id, source, source_id, source_no, ordinal, seq, fallback FROM message
-WHERE tenant_id = :tenant_id AND id = ANY (:ids::uuid[]) AND fallback IS NOT NULL
-  AND CASE WHEN state = 'withdrawn' THEN reason = 'window_closed' ELSE state = 'failed' AND code = 131047 END;
+-- Of messages that this transaction has moved: those that met a closed window and were given something to go in their place. Not where an
+-- attempt of it may have arrived, nor where a person has stepped in since it was written. (By id alone: the state would lead the planner
+-- through all that is withdrawn.)
+SELECT m.id, m.number_id, m.contact_id, m.conversation_id, m.source, m.source_id, m.source_no, m.ordinal, m.seq, m.fallback
+FROM message m JOIN conversation v ON v.tenant_id = m.tenant_id AND v.id = m.conversation_id
+WHERE m.tenant_id = :tenant_id AND m.id = ANY (:ids::uuid[]) AND m.fallback IS NOT NULL
+  AND CASE WHEN m.state = 'withdrawn' THEN m.reason = 'window_closed' ELSE m.state = 'failed' AND m.code = 131047 END
+  AND NOT (m.source = 'turn' AND coalesce(v.taken_at >= m.created_at, false))
+  AND NOT EXISTS (SELECT FROM attempt a WHERE a.tenant_id = m.tenant_id AND a.message_id = m.id AND a.state = 'unknown');
 
 -- name: doubt_number
 -- We have just taken this number's lease and have nothing on the wire: what is `sending` is somebody's who died. Nobody will tell

@@ -27,4 +27,5 @@ ON CONFLICT (tenant_id, number_id, media_id) DO UPDATE
 SET meta_id = excluded.meta_id, uploaded_at = excluded.uploaded_at, expires_at = excluded.expires_at;
 
 -- name: forget_uploads
-DELETE FROM media_upload WHERE tenant_id = :tenant_id AND number_id = :number_id AND media_id = ANY (:ids::uuid[]);
+DELETE FROM media_upload u USING unnest(:ids::uuid[], :meta_ids::text[]) AS n (media_id, meta_id)
+WHERE u.tenant_id = :tenant_id AND u.number_id = :number_id AND u.media_id = n.media_id AND u.meta_id = n.meta_id;

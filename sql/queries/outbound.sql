@@ -34,26 +34,27 @@ SELECT contact_id, claimed_at, state = 'refused' AND code = ANY (:slow_codes::in
 AND state NOT IN ('abandoned', 'not_sent') ORDER BY claimed_at;
 
 -- name: template_stops
-SELECT name, language, code, refusals, until FROM template_stop WHERE tenant_id = :tenant_id AND waba_id = :waba_id;
+SELECT name, language, code, refusals, until, lifted_at FROM template_stop WHERE tenant_id = :tenant_id AND waba_id = :waba_id;
 
--- name: stop_template
-INSERT INTO template_stop (tenant_id, waba_id, name, language, code, refusals, until)
-SELECT :tenant_id, :waba_id, n.* FROM json_to_recordset(:stops::json) AS n (name text, language text, code int, refusals int, until timestamptz)
+-- name: write_template_stops
+INSERT INTO template_stop (tenant_id, waba_id, name, language, code, refusals, until, lifted_at)
+SELECT :tenant_id, :waba_id, n.* FROM json_to_recordset(:stops::json) AS n (name text, language text, code int, refusals int, until timestamptz, lifted_at timestamptz)
 ORDER BY n.name, n.language
-ON CONFLICT (tenant_id, waba_id, name, language) DO UPDATE SET code = excluded.code, refusals = excluded.refusals, until = excluded.until;
+ON CONFLICT (tenant_id, waba_id, name, language)
+DO UPDATE SET code = excluded.code, refusals = excluded.refusals, until = excluded.until, lifted_at = excluded.lifted_at;
 
 -- name: stop_templates_of
--- By statuses of these messages: what is stopped already stays as it is.
-INSERT INTO template_stop (tenant_id, waba_id, name, language, code, refusals, until)
+-- By statuses of these messages: what is stopped already stays as it is, and what went on not long ago waits twice as long as before.
+INSERT INTO template_stop AS t (tenant_id, waba_id, name, language, code, refusals, until)
 SELECT DISTINCT ON (n.waba_id, m.content->>'name', m.content->>'language') :tenant_id, n.waba_id, m.content->>'name', m.content->>'language',
-       (:codes::int[])[array_position(:ids::uuid[], m.id)], 1, :until
+       (:codes::int[])[array_position(:ids::uuid[], m.id)], 1, :now::timestamptz + make_interval(secs => :first_s)
 FROM message m JOIN number n ON n.tenant_id = m.tenant_id AND n.id = m.number_id
 WHERE m.tenant_id = :tenant_id AND m.id = ANY (:ids::uuid[]) AND m.content->>'type' = 'template' ORDER BY n.waba_id, m.content->>'name', m.content->>'language'
-ON CONFLICT (tenant_id, waba_id, name, language) DO NOTHING RETURNING name AS template, language, code;
-
--- name: go_on_with_template
-DELETE FROM template_stop t USING unnest(:names::text[], :languages::text[]) AS n (name, language)
-WHERE t.tenant_id = :tenant_id AND t.waba_id = :waba_id AND t.name = n.name AND t.language = n.language;
+ON CONFLICT (tenant_id, waba_id, name, language) DO UPDATE SET code = excluded.code, lifted_at = NULL,
+    refusals = CASE WHEN t.lifted_at > :soon THEN t.refusals + 1 ELSE 1 END,
+    until = :now + make_interval(secs => least(:most_s, :first_s * 2 ^ CASE WHEN t.lifted_at > :soon THEN least(t.refusals, 10) ELSE 0 END))
+WHERE t.lifted_at IS NOT NULL
+RETURNING name AS template, language, code, refusals;
 
 -- name: place_hold
 INSERT INTO hold (tenant_id, source, source_id, reason, placed_at) VALUES (:tenant_id, :source, :source_id, :reason, :now) ON CONFLICT DO NOTHING;

@@ -25,9 +25,10 @@ FROM conversation v WHERE tenant_id = :tenant_id AND id = :id;
 
 -- name: spend
 -- What WhatsApp counted from :since to :until, by the day in the tenant's time zone on which a message was delivered, as far as it told.
+-- Ids begin with their time: :first_id is of 31 days before, because a status comes up to 30 days late, and :last_id of the end.
 SELECT (at AT TIME ZONE :timezone::text)::date AS day, category, type, source, CASE WHEN source = 'campaign' THEN source_id END AS campaign_id,
        count(*)::int AS messages, count(*) FILTER (WHERE billable)::int AS billable
-FROM spend WHERE tenant_id = :tenant_id AND at >= :since AND at < :until
+FROM spend WHERE tenant_id = :tenant_id AND message_id >= :first_id AND message_id < :last_id AND at >= :since AND at < :until
 GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5;
 
 -- name: waits
@@ -42,7 +43,7 @@ SELECT m.id, g.held_at, n.stopped_until, n.stopped_code, n.marketing_until, n.ma
 FROM message m JOIN number n ON n.tenant_id = m.tenant_id AND n.id = m.number_id CROSS JOIN guard g
 LEFT JOIN hold h ON h.tenant_id = m.tenant_id AND h.source = m.source AND h.source_id = m.source_id
 LEFT JOIN template_stop t ON t.tenant_id = m.tenant_id AND t.waba_id = n.waba_id AND m.content->>'type' = 'template'
-    AND t.name = m.content->>'name' AND t.language = m.content->>'language'
+    AND t.name = m.content->>'name' AND t.language = m.content->>'language' AND t.lifted_at IS NULL
 WHERE m.tenant_id = :tenant_id AND m.id = ANY (:ids::uuid[]);
 
 -- name: unfinished

@@ -50,6 +50,7 @@ from tests.files import png
 
 EVERY_S, AT_ONCE = 0.5, 3
 Category = Literal["service", "utility", "authentication", "marketing"]
+CAMPAIGN = UUID(int=1)
 FILE = UUID(int=0)
 """Stands for a file of our own, a new one each time."""
 BOLO = Template("bolo", "pt_BR", header=File("image", file=FILE), body=[Value("Ana")], buttons=[CouponCode(0, "BOLO10")])
@@ -86,7 +87,7 @@ class Campaign:
     def __init__(self, dsn: str, login_dsn: str, seed: int, blobs: Blobs) -> None:
         self._dsn, self._login_dsn, self._dice, self._blobs = dsn, login_dsn, random.Random(f"campaign {seed}"), blobs
         self._kinds = itertools.cycle(self._dice.sample(KINDS, len(KINDS)))
-        self.put, self.over = 0, False
+        self.put, self._recipient, self.over = 0, 0, False
 
     async def run(self) -> None:
         database = await db.connect(self._login_dsn, size=2)
@@ -113,8 +114,12 @@ class Campaign:
         if files(content):
             file = await self._keep(database, row["tenant_id"])
             content = with_files(content, lambda part: part if part.file is None else replace(part, file=file))
-        source: Literal["api", "campaign"] = "campaign" if category == "marketing" else "api"
-        message = Outgoing(row["number_id"], row["contact_id"], row["id"], source, key, 0, 0, content, category=category)
+        to = row["number_id"], row["contact_id"], row["id"]
+        if category == "marketing":
+            message = Outgoing(*to, "campaign", CAMPAIGN, self._recipient, 0, content, category=category)
+            self._recipient += 1  # also when nobody knows whether it was put
+        else:
+            message = Outgoing(*to, "api", key, 0, 0, content, category=category)
 
         async def work(tx: Tx) -> None:
             await outbound.put(tx, [message], utc_now(), fresh_id)

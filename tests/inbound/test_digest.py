@@ -21,6 +21,7 @@ from atendeja.inbound.intake import STORE, utc_day
 from atendeja.runtime import fresh_id
 from tests.inbound.conftest import Inbox, says, status, together
 from tests.journeys import tables
+from tests.test_broadcast import telling
 from tests.world import A, B
 
 
@@ -252,7 +253,7 @@ async def test_a_number_sends_faster_when_meta_says_so_unless_somebody_chose_its
     inbox: Inbox, chosen: bool, event: str, raised: int
 ) -> None:
     told: list[str] = []
-    inbox.rt.bells._tell = told.append
+    inbox.rt.bells._tell = telling(told)
     await inbox.rows("UPDATE number SET rate = 80, rate_chosen = $1", chosen)
     await inbox.receive(upgrade(event))
     row = await inbox.row("SELECT id, rate FROM number")

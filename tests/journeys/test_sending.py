@@ -4,9 +4,15 @@ import asyncio
 import signal
 from collections import Counter
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
+from atendeja import db, outbound
+from atendeja.db import Tx
+from atendeja.outbound import Fallback, Outgoing
+from atendeja.runtime import fresh_id, utc_now
+from atendeja.wa.content import Template, Text
 from tests import server
 from tests.journeys.town import Town, town
 
@@ -177,3 +183,59 @@ async def test_a_worker_that_is_killed_hands_its_numbers_to_the_other(
         await made.serve("web")
         await made.writes(ANA, "oi")
         await made.hears(ANA, "Um", "Dois", "Um", "Dois", timeout_s=12)
+
+
+@pytest.mark.parametrize(
+    ("case", "failpoint", "ends", "instead"),
+    [
+        ("withdrawn", "commit.before=kill?Sender._record_and_claim@1", {"read": 3, "withdrawn": 1}, ["read"]),
+        ("withdrawn", "commit.after=kill?Sender._record_and_claim@1", {"read": 3, "withdrawn": 1}, ["read"]),
+        # the answer is lost: the message may have arrived, so that nothing goes in its place
+        ("refused", "commit.before=kill?Sender._record_and_claim@2", {"read": 2, "failed": 1}, []),
+        # the template is claimed in the same commit, and dies with its sender: once at the most
+        ("refused", "commit.after=kill?Sender._record_and_claim@2", {"read": 2, "failed": 1, "unknown": 1}, ["unknown"]),
+    ],
+)
+async def test_a_kill_around_the_commit_that_queues_a_fallback(
+    case: str,
+    failpoint: str,
+    ends: dict[str, int],
+    instead: list[str],
+    cluster: server.Server,
+    database: str,
+    tmp_path: Path,
+    log_dir: Path,
+) -> None:
+    """The window is closed, by our clock before the post or by WhatsApp's word: never two templates in the message's place, and
+    none only where somebody may say why."""
+    async with town(cluster, database, tmp_path, log_dir, FLOW) as made:
+        first = await made.serve()
+        await made.writes(ANA, "oi")
+        await settled(made, Counter({"read": 2}))
+        assert await first.stop() == 0
+        if case == "withdrawn":
+            await made.admin.execute("UPDATE conversation SET window_until = now()")
+        else:
+            await made.sim("fault", {"match": {"contains": "Ainda"}, "do": "code", "value": 131047, "times": None})
+        await put_with_fallback(made)
+        child = await made.serve(ready=False, FAILPOINTS=failpoint, IN_DOUBT_S="1")
+        assert await asyncio.wait_for(child.process.wait(), 30) == -signal.SIGKILL
+        await made.serve(IN_DOUBT_S="1")
+        await settled(made, Counter(ends))
+        assert [row["state"] for row in await made.rows("SELECT state FROM message WHERE ordinal < 0")] == instead
+
+
+async def put_with_fallback(made: Town) -> None:
+    """By another process than the one that sends."""
+    (talk,) = await made.rows("SELECT tenant_id, number_id, contact_id, id FROM conversation")
+    fallback = Fallback(Template("lembrete", "pt_BR"), "utility")
+    message = Outgoing(
+        talk["number_id"], talk["contact_id"], talk["id"], "api", UUID(int=1), 0, 0, Text("Ainda está aí?"), fallback=fallback
+    )
+    database = await db.connect(made.dsn, size=1)
+
+    async def work(tx: Tx) -> None:
+        await outbound.put(tx, [message], utc_now(), fresh_id)
+
+    await database.transact(talk["tenant_id"], work)
+    await database.close()

@@ -11,7 +11,7 @@ from atendeja.outbound import Fallback
 from atendeja.outbound.fallback import fall_back
 from atendeja.reconcile import Reconciler
 from atendeja.wa.content import Template, Text, Value
-from tests.outbound.office import ANA, Office
+from tests.outbound.office import ANA, BIA, Office
 from tests.outbound.test_put import outgoing, put
 
 REMINDER = Template("lembrete_consulta", "pt_BR", body=[Value("Ana"), Value("amanhã às 9 h")])
@@ -93,6 +93,39 @@ async def test_after_a_doubt_nothing_goes_in_its_place(office: Office) -> None:
     office.ring()
     await office.until("unknown")
     assert len(await office.messages()) == 1
+
+
+async def test_after_a_doubt_that_was_tried_again_too(office: Office) -> None:
+    """The second attempt meets a closed window: the first may have arrived all the same."""
+    office.fault("5xx_after", 500)
+    await office.put("oi", fallback=UTILITY)
+    await office.open()
+    await office.until("in_doubt")
+    office.fault("code", 131047)
+    await office.admin.execute("UPDATE message SET state = 'queued', not_before = now()")
+    office.ring()
+    await office.until("failed")
+    assert len(await office.messages()) == 1
+
+
+async def test_a_fallback_that_cannot_be_read_keeps_nobody_from_sending(office: Office) -> None:
+    await office.put("oi", fallback=UTILITY, to=ANA)
+    await office.admin.execute("""UPDATE message SET fallback = '{"category": "utility", "template": {"name": 1}}'""")
+    office.later(hours=25)
+    await office.put("oi", to=BIA)
+    await office.open()
+    await office.until("accepted", BIA)
+    await office.until("withdrawn", ANA)
+
+
+async def test_who_has_a_person_already_gets_none(office: Office) -> None:
+    """Posted, taken over, and then reported as closed."""
+    await office.put("oi", source="turn", fallback=UTILITY)
+    await office.open()
+    await office.until("accepted")
+    await office.admin.execute("UPDATE conversation SET taken_at = now()")
+    await office.status(office.posts[0], "failed", code=131047)
+    assert await office.states() == ["failed"]
 
 
 async def test_the_order_of_the_first_ones_is_kept(office: Office) -> None:

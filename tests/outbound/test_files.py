@@ -14,6 +14,8 @@ from atendeja.blobs import Blobs
 from atendeja.db import Tx
 from atendeja.errors import Refused
 from atendeja.outbound import protocol
+from atendeja.outbound.files import BELIEVE_AFTER_S
+from atendeja.outbound.sender import REREAD_S
 from atendeja.reconcile import Reconciler
 from atendeja.simulator.uploads import Upload
 from atendeja.wa.content import Button, Buttons, File, Media, Slide, Template
@@ -128,12 +130,13 @@ async def test_a_document_goes_under_its_own_name(office: Office) -> None:
 
 
 async def test_what_meta_has_forgotten_is_uploaded_anew(office: Office) -> None:
-    """131009 about a message with a file of ours: believed once."""
+    """131009 about a message with a file of ours, which was not uploaded just now."""
     file = await keep(office)
     await office.put(Media("image", file=file))
     await office.open()
     await office.until("accepted")
     office.simulator.board.change(replace(office.simulator.board.settings, media_s=0))
+    office.later(seconds=BELIEVE_AFTER_S + 1)
     await office.put(Media("image", file=file))
     async with asyncio.timeout(8):
         while len(office.posts) < 2:
@@ -147,8 +150,8 @@ async def test_a_parameter_that_is_wrong_for_another_reason_ends_it(office: Offi
     office.fault("code", 131009, times=None)
     await office.put(Media("image", file=await keep(office)))
     await office.open()
-    await office.until("failed", timeout_s=12)
-    assert len(office.posts) == 2 and (await office.messages())[0]["code"] == 131009
+    await office.until("failed")
+    assert len(office.posts) == 1 == len(uploads(office)) and (await office.messages())[0]["code"] == 131009
 
 
 async def test_a_file_that_meta_refuses_ends_its_messages_with_its_words_or_goes_by_its_link(office: Office) -> None:
@@ -167,23 +170,80 @@ async def test_a_file_that_meta_refuses_ends_its_messages_with_its_words_or_goes
 
 async def test_uploads_that_fail_are_tried_again_and_give_way_to_a_link(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(protocol, "BACKOFF_S", (0.1, 0.1, 0.1))
-    spoil(office, "5xx_before", 503, times=4)
+    spoil(office, "5xx_before", 503, times=3)
     file = await keep(office)
     await office.put(Media("image", file=file, link=LINK), to=ANA)
     await office.put(Media("image", file=file), to=BIA)
     await office.open()
     await office.until("accepted", timeout_s=15)
-    assert [upload.answer for upload in uploads(office)] == ["5xx_before"] * 4 + ["ok"]
-    assert office.posts[0].to.lstrip("+") == ANA, "by its link, after three in vain"
+    assert [upload.answer for upload in uploads(office)] == ["5xx_before"] * 3 + ["ok"]
+    assert office.posts[0].to.lstrip("+") == ANA, "by its link, after the first"
 
 
 async def test_after_a_day_without_its_file_it_has_failed(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(protocol, "GIVE_UP_AFTER", protocol.FENCE_S * protocol.STALE_AFTER / 600)
+    monkeypatch.setattr(protocol, "FILE_FAILS_S", 2.0)
     spoil(office, "5xx_before", 503, times=None)
-    await office.put(Media("image", file=await keep(office)))
+    await office.put(Media("image", file=await keep(office)), category="marketing")
+    await office.admin.execute("UPDATE message SET created_at = now() - interval '2 days'")
     await office.open()
     await office.until("failed", timeout_s=12)
-    assert "503" in (await office.messages())[0]["detail"]
+    (message,) = await office.messages()
+    assert "503" in message["detail"] and message["attempt_no"] == 0
+    lines = await reporting.explain(office.rt.db, str(message["id"]), office.now)
+    assert lines[2].endswith(f": failed ({message['detail']})")
+    assert lines[3] == "  why: it could not be sent: nothing of it left us"
+
+
+async def test_a_message_that_waited_for_days_has_its_file_uploaded_first(office: Office) -> None:
+    """Its number was stopped, or its campaign held: nothing of that is the file's fault."""
+    await office.put(Media("image", file=await keep(office)), category="marketing")
+    await office.admin.execute("UPDATE message SET created_at = now() - interval '3 days'")
+    await office.open()
+    await office.until("accepted")
+
+
+async def test_a_content_that_cannot_be_read_keeps_nobody_from_sending(office: Office) -> None:
+    """Of a newer release, with a file in it."""
+    await office.put(Media("image", file=await keep(office)), to=ANA)
+    await office.admin.execute('UPDATE message SET content = content || \'{"kind": "hologram"}\'')
+    await office.put("oi", to=BIA)
+    await office.open()
+    await office.until("accepted", BIA)
+    await office.until("failed", ANA)
+    assert "it cannot be built" in (await office.messages(ANA))[0]["detail"]
+
+
+async def test_bytes_that_cannot_be_read_for_now_are_tried_again(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A directory that is not mounted, no more open files: that is no reason to fail."""
+    monkeypatch.setattr(protocol, "BACKOFF_S", (0.1,))
+    await office.put(Media("image", file=await keep(office)))
+    (path,) = [path for path in office.rt.config.media_path.rglob("*") if path.is_file()]
+    path.unlink()
+    path.mkdir()
+    await office.open()
+    await asyncio.sleep(0.5)
+    assert await office.states() == ["queued"] and office.posts == []
+    path.rmdir()
+    path.write_bytes(PNG)
+    await office.until("accepted")
+
+
+async def test_what_was_unfit_is_asked_again_when_it_has_been_mended(office: Office) -> None:
+    spoil(office, "code", 131053)
+    file = await keep(office)
+    await office.put(Media("image", file=file))
+    await office.open()
+    await office.until("failed")
+    office.later(seconds=REREAD_S + 1)
+    await office.put(Media("image", file=file))
+    await office.until(["failed", "accepted"])
+
+
+async def test_a_conversation_goes_on_while_a_file_cannot_be_uploaded(office: Office) -> None:
+    spoil(office, "5xx_before", 503, times=None)
+    await office.put(Media("image", file=await keep(office)), "e o texto", to=ANA)
+    await office.open()
+    await office.until(["queued", "accepted"])
 
 
 async def test_a_refusal_of_the_number_stops_it_with_one_notice_and_a_probe_goes_on(office: Office) -> None:

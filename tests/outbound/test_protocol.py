@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from atendeja.outbound import protocol
-from atendeja.outbound.protocol import Candidate, Settlement, settle, withdrawal
+from atendeja.outbound.protocol import GIVE_UP_TRIES, Candidate, Settlement, settle, withdrawal
 from atendeja.wa import reply
 from atendeja.wa.codes import CODES
 
@@ -89,9 +89,15 @@ def test_a_refusal_with_a_limit_fails_after_it() -> None:
 def test_the_back_off_grows_to_a_minute_and_ends_after_a_day(verdict: reply.Verdict) -> None:
     waits = [settle(verdict, message(attempt_no=n), NOW, 0.5).retry_s for n in range(9)]
     assert waits == [1, 2, 4, 8, 16, 32, 60, 60, 60]
-    assert settle(verdict, message(created_at=NOW - DAY + MINUTE), NOW, 0.5).message == "queued"
-    given_up = settle(verdict, message(created_at=NOW - DAY), NOW, 0.5)
+    assert settle(verdict, message(created_at=NOW - DAY + MINUTE, attempt_no=99), NOW, 0.5).message == "queued"
+    given_up = settle(verdict, message(created_at=NOW - DAY, attempt_no=GIVE_UP_TRIES), NOW, 0.5)
     assert (given_up.message, given_up.retry_s) == ("failed", None)
+
+
+def test_what_waited_for_a_day_is_not_given_up_at_its_first_tries() -> None:
+    """Its campaign was held, or its number stopped."""
+    found = settle(reply.Throttled("number", 130429), message(created_at=NOW - 3 * DAY, attempt_no=GIVE_UP_TRIES - 1), NOW, 0.5)
+    assert found.message == "queued"
 
 
 @given(jitter=st.floats(0, 1), attempt_no=st.integers(0, 500))

@@ -18,7 +18,9 @@ DAN, EVA = "5511900000004", "5511900000005"
 
 
 async def stops(office: Office) -> list[dict[str, Any]]:
-    return await office.rows("SELECT name, language, code, refusals, until FROM template_stop ORDER BY name, language")
+    return await office.rows(
+        "SELECT name, language, code, refusals, until FROM template_stop WHERE lifted_at IS NULL ORDER BY name, language"
+    )
 
 
 async def stop(office: Office, code: int = 132015) -> None:
@@ -103,7 +105,8 @@ async def test_it_holds_over_a_restart(office: Office) -> None:
 async def test_who_knows_of_it_from_the_row_alone_waits_too(office: Office) -> None:
     """Another number of the account was told."""
     await office.admin.execute(
-        "INSERT INTO template_stop SELECT tenant_id, waba_id, 'oferta', 'pt_BR', 132016, 1, now() + interval '1 hour' FROM number"
+        "INSERT INTO template_stop (tenant_id, waba_id, name, language, code, refusals, until) "
+        "SELECT tenant_id, waba_id, 'oferta', 'pt_BR', 132016, 1, now() + interval '1 hour' FROM number"
     )
     await office.put(OFFER, to=ANA, category="marketing")
     await office.open()
@@ -116,11 +119,30 @@ async def test_who_knows_of_it_from_the_row_alone_waits_too(office: Office) -> N
 
 
 @pytest.mark.parametrize("code", [132000, 132018])
-async def test_parameters_that_are_wrong_end_the_one_and_stop_the_template(code: int, office: Office) -> None:
-    await stop(office, code)
-    assert await office.states() == ["failed", "queued"]
+async def test_parameters_that_are_wrong_end_the_one_and_three_in_a_row_stop_the_template(code: int, office: Office) -> None:
+    for n, who in enumerate((ANA, BIA, CAI), 1):
+        office.fault("code", code, to=who)
+        await office.put(OFFER, to=who, category="marketing")
+        await office.open()
+        await office.until("failed", who)
+        if n < 3:
+            assert await stops(office) == []
+    await rows(office, 1)
+    await office.put(OFFER, to=DAN, category="marketing")
+    await deferred(office, DAN)
     await go_on(office, seconds=templates.FIRST_S + 1)
-    await office.until(["failed", "accepted"])
+    await office.until("accepted", DAN)
+
+
+async def test_one_that_is_right_between_them_shows_that_it_is_not_the_template(office: Office) -> None:
+    office.fault("code", 132000, to=ANA, times=None)
+    for who in (ANA, ANA, BIA, ANA, ANA):
+        await office.put(OFFER, to=who, category="marketing")
+        await office.open()
+        await office.until("accepted" if who == BIA else "failed", who)
+    await office.put(OFFER, to=CAI, category="marketing")
+    await office.until("accepted", CAI)
+    assert await stops(office) == []
 
 
 async def test_after_a_day_a_probe_that_is_refused_has_failed(office: Office) -> None:
@@ -176,6 +198,25 @@ async def test_a_status_that_reports_it_stops_it_too(known: bool, office: Office
     await office.put(OFFER, to=BIA, category="marketing")
     await deferred(office, BIA)
     assert len(office.posts) == 1
+
+
+async def test_one_that_is_stopped_again_soon_after_it_went_on_waits_longer_each_time(office: Office) -> None:
+    """WhatsApp accepts the probe and reports it as failed: else each minute would cost what goes until the report is here."""
+    await office.put(OFFER, to=ANA, category="marketing")
+    await office.open()
+    await office.until("accepted")
+    await office.status(office.posts[0], "failed", code=132015)
+    for n, who in enumerate((BIA, CAI), 2):
+        await office.put(OFFER, to=who, category="marketing")
+        await deferred(office, who)
+        await go_on(office, seconds=(templates.FIRST_S << n - 2) + 1)
+        await office.until("accepted", who)
+        await rows(office, 0)
+        await office.status(office.posts[-1], "failed", code=132015)
+        (stopped,) = await stops(office)
+        assert stopped["refusals"] == n
+        assert stopped["until"] - office.now > dt.timedelta(seconds=0.9 * (templates.FIRST_S << n - 1))
+    assert office.notices("template_stopped") == 1, "told once in all that"
 
 
 async def test_a_status_of_a_message_that_is_no_template_stops_nothing(office: Office) -> None:

@@ -1,7 +1,10 @@
 """The ways in and out: signing in, going on, signing out, and the one-time token with which somebody comes for the first time.
 
-Who is unknown, disabled or wrong about the password hears the same after the same work. A refresh token that comes a second time
-ends its sign-in: of the two who have it one has stolen it, and nobody knows which.
+Who is unknown, disabled or wrong about the password hears the same after the same work.
+
+The successor of a refresh token follows from it (a MAC under SECRET_KEY): who lost an answer, or asked in two windows at once,
+hears the same again, for a minute and only while nobody has used the successor. A token that comes after that ends its sign-in:
+of the two who have it one has stolen it, and nobody knows which. Refused: a random successor, with which a lost answer was a theft.
 """
 
 import datetime as dt
@@ -11,7 +14,7 @@ from uuid import UUID
 import structlog
 from msgspec import Meta, Struct
 
-from atendeja import audit, tenants
+from atendeja import audit, tenants, vault
 from atendeja.accounts import passwords, people, throttle, tokens
 from atendeja.accounts.passwords import HASHING, Password
 from atendeja.accounts.people import INSTALLATION, Account, Email
@@ -25,6 +28,10 @@ log = structlog.get_logger(__name__)
 
 REST = dt.timedelta(days=30)
 """How long a sign-in lasts in which nothing is asked."""
+LONGEST = dt.timedelta(days=90)
+"""How long a sign-in lasts at all, whatever is asked."""
+AGAIN = dt.timedelta(seconds=60)
+"""How long a refresh token brings the same answer again."""
 KEPT = dt.timedelta(days=7)
 """How long one that is over is kept, so that a stolen token is still known for one."""
 
@@ -74,6 +81,7 @@ class Renewed(Struct, frozen=True):
     expires_at: dt.datetime
     account_id: UUID
     tenant_id: int
+    started_at: dt.datetime
     ended_at: dt.datetime | None
 
 
@@ -87,7 +95,9 @@ BEGIN = query("accounts.begin_sign_in", Nothing)
 PUT_REFRESH = query("accounts.put_refresh_token", Nothing)
 FORGET = query("accounts.forget_sign_ins", Nothing)
 REFRESH = query("accounts.refresh_token", Renewed)
+LOCK_SIGN_IN = query("accounts.lock_sign_in", Nothing)
 USE_REFRESH = query("accounts.use_refresh_token", Nothing)
+FORGET_USED = query("accounts.forget_used_tokens", Nothing)
 PROLONG = query("accounts.prolong_sign_in", Nothing)
 END = query("accounts.end_sign_in", Nothing)
 END_ALL = query("accounts.end_sign_ins", Nothing)
@@ -146,54 +156,79 @@ async def _begin(rt: Runtime, account_id: UUID, tenant_id: int, address: str) ->
     sign_in_id, refresh = rt.new_id(), tokens.opaque("atr", rt.secret())
     now = rt.now()
 
-    async def work(tx: Tx) -> None:
+    async def work(tx: Tx) -> Tokens:
         await tx.run(FORGET, account_id=account_id, before=now - KEPT)
         await tx.run(
             BEGIN, id=sign_in_id, account_id=account_id, of_tenant=tenant_id, address=address, now=now, expires_at=now + REST
         )
         await tx.run(PUT_REFRESH, sha256=tokens.digest(refresh), sign_in_id=sign_in_id, expires_at=now + REST)
+        if (pair := await _write(rt, tx, account_id, tenant_id, sign_in_id, refresh)) is None:
+            raise _refuse_sign_in()
+        return pair
 
-    await rt.db.transact(None, work)
+    written = await rt.db.transact(tenant_id, work)
     log.info("signed_in", account_id=account_id, tenant_id=tenant_id, sign_in_id=sign_in_id)
-    return await _write(rt, account_id, tenant_id, sign_in_id, refresh)
+    return written
 
 
-async def _write(rt: Runtime, account_id: UUID, tenant_id: int, sign_in_id: UUID, refresh: str) -> Tokens:
-    """The pair of a sign-in. Raises Refused when it is worth nothing."""
-    async with rt.db.tenant(tenant_id) as tx:
-        role = people.role(await people.load_standing(tx, sign_in_id, rt.now()), account_id, tenant_id)
-        of = await tx.all(tenants.BY_IDS, ids=[tenant_id])
+async def _write(rt: Runtime, tx: Tx, account_id: UUID, tenant_id: int, sign_in_id: UUID, refresh: str) -> Tokens | None:
+    """The pair of a sign-in; None when it is worth nothing."""
+    role = people.role(await people.load_standing(tx, sign_in_id, rt.now()), account_id, tenant_id)
     if role is None:
-        raise _refuse_refresh()
+        return None
+    of = await tx.all(tenants.BY_IDS, ids=[tenant_id])
     claims = tokens.claim(account_id, tenant_id, sign_in_id, rt.new_id(), rt.now().timestamp())
     access = tokens.write(rt.config.jwt_keys, claims)
     return Tokens(access, tokens.ACCESS_S, refresh, role, of[0].slug if of else None)
 
 
 async def refresh(rt: Runtime, call: Call[Renewal]) -> Tokens:
-    """The next pair of tokens. Raises Refused for a token that holds no more; one that was used already ends its sign-in."""
-    given, fresh = tokens.digest(call.body.refresh_token), tokens.opaque("atr", rt.secret())
-    now = rt.now()
+    """The next pair of tokens; within a minute the same refresh token again, while it is not used.
 
-    async def work(tx: Tx) -> tuple[Renewed, bool] | None:
-        if (kept := await tx.one(REFRESH, sha256=tokens.digest(fresh))) is not None:
-            return kept, False  # an earlier run of this was kept after all
-        if (old := await tx.one(REFRESH, sha256=given)) is None or old.ended_at is not None or old.expires_at <= now:
-            return None
-        if old.used_at is not None:
-            await tx.run(END, id=old.sign_in_id, now=now)
-            return old, True
-        await tx.run(USE_REFRESH, sha256=given, now=now)
-        await tx.run(PUT_REFRESH, sha256=tokens.digest(fresh), sign_in_id=old.sign_in_id, expires_at=now + REST)
-        await tx.run(PROLONG, id=old.sign_in_id, expires_at=now + REST)
-        return old, False
-
-    done = await rt.db.transact(None, work)
-    if done is None or done[1]:
-        if done is not None:
-            log.warning("refresh_token_reused", account_id=done[0].account_id, sign_in_id=done[0].sign_in_id)
+    Raises Refused for a token that holds no more; one that was used already, but for that minute, ends its sign-in.
+    """
+    given, now = tokens.digest(call.body.refresh_token), rt.now()
+    nexts = [tokens.follow(vault.derive(key, "refresh"), call.body.refresh_token) for key in rt.config.secret_keys]
+    async with rt.db.session() as session:
+        found = await session.one(REFRESH, sha256=given)
+    if found is None:
         raise _refuse_refresh()
-    return await _write(rt, done[0].account_id, done[0].tenant_id, done[0].sign_in_id, fresh)
+
+    async def work(tx: Tx) -> Tokens | None:
+        await tx.run(LOCK_SIGN_IN, id=found.sign_in_id)
+        old = await tx.one(REFRESH, sha256=given)
+        until = min(now + REST, found.started_at + LONGEST)
+        if old is None or old.ended_at is not None or old.expires_at <= now or until <= now:
+            return None
+        fresh = nexts[0]
+        if old.used_at is not None:
+            kept = None if now >= old.used_at + AGAIN else await _find_unused(tx, nexts)
+            if kept is None:
+                await tx.run(END, id=old.sign_in_id, now=now)
+                log.warning("refresh_token_reused", account_id=old.account_id, sign_in_id=old.sign_in_id)
+                return None
+            fresh = kept
+        else:
+            await tx.run(USE_REFRESH, sha256=given, now=now)
+            await tx.run(PUT_REFRESH, sha256=tokens.digest(fresh), sign_in_id=old.sign_in_id, expires_at=until)
+            await tx.run(PROLONG, id=old.sign_in_id, expires_at=until)
+            await tx.run(FORGET_USED, sign_in_id=old.sign_in_id, before=now - KEPT)
+        if (pair := await _write(rt, tx, old.account_id, old.tenant_id, old.sign_in_id, fresh)) is None:
+            raise _refuse_refresh()  # and nothing was used
+        return pair
+
+    written = await rt.db.transact(found.tenant_id, work)
+    if written is None:
+        raise _refuse_refresh()
+    return written
+
+
+async def _find_unused(tx: Tx, nexts: list[str]) -> str | None:
+    """Which of these tokens is there and was not used."""
+    for token in nexts:
+        if (row := await tx.one(REFRESH, sha256=tokens.digest(token))) is not None:
+            return token if row.used_at is None else None
+    return None
 
 
 def _refuse_refresh() -> Refused:
@@ -254,7 +289,7 @@ _SIGN_IN = {"sign_in_failed": 401, "too_many_tries": 429}
 
 ROUTES: list[Endpoint[Runtime]] = [
     Endpoint("POST", "/v1/auth/login", "login", login, who=None, takes=Login, gives=Tokens,
-             refuses={**_SIGN_IN, "refresh_failed": 401, "tenant_wanted": 422}, says="Sign in with e-mail address and password."),
+             refuses={**_SIGN_IN, "tenant_wanted": 422}, says="Sign in with e-mail address and password."),
     Endpoint("POST", "/v1/auth/refresh", "refresh", refresh, who=None, takes=Renewal, gives=Tokens,
              refuses={"refresh_failed": 401}, says="The next access token and refresh token; the one given holds no more."),
     Endpoint("POST", "/v1/auth/accept", "accept", accept, who=None, takes=Acceptance,

@@ -5,6 +5,7 @@ Access tokens are JWTs (RFC 9068) of one algorithm. Of their header nothing is b
 """
 
 import hashlib
+import hmac
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from typing import Literal
@@ -45,6 +46,11 @@ class Claims(Struct, frozen=True, forbid_unknown_fields=True):
 def opaque(kind: Kind, random: bytes) -> str:
     """A token made of these 32 random bytes."""
     return f"{kind}_{urlsafe_b64encode(random).rstrip(b'=').decode()}"
+
+
+def follow(key: bytes, token: str) -> str:
+    """The refresh token that comes after this one: the same whenever it is asked, and nobody's guess without the key."""
+    return opaque("atr", hmac.digest(key, token.encode(), "sha256"))
 
 
 def digest(token: str) -> bytes:

@@ -45,8 +45,15 @@ INSERT INTO refresh_token (sha256, sign_in_id, expires_at) VALUES (:sha256, :sig
 DELETE FROM sign_in WHERE account_id = :account_id AND least(ended_at, expires_at) < :before;
 
 -- name: refresh_token
-SELECT t.sign_in_id, t.used_at, t.expires_at, s.account_id, s.tenant_id, s.ended_at
-FROM refresh_token t JOIN sign_in s ON s.id = t.sign_in_id WHERE t.sha256 = :sha256 FOR NO KEY UPDATE;
+SELECT t.sign_in_id, t.used_at, t.expires_at, s.account_id, s.tenant_id, s.started_at, s.ended_at
+FROM refresh_token t JOIN sign_in s ON s.id = t.sign_in_id WHERE t.sha256 = :sha256;
+
+-- name: lock_sign_in
+-- Before its tokens are looked at: two who renew it at once do so one after the other.
+SELECT FROM sign_in WHERE id = :id FOR NO KEY UPDATE;
+
+-- name: forget_used_tokens
+DELETE FROM refresh_token WHERE sign_in_id = :sign_in_id AND used_at < :before;
 
 -- name: use_refresh_token
 UPDATE refresh_token SET used_at = :now WHERE sha256 = :sha256;

@@ -1,9 +1,11 @@
 """The ways in and out over HTTP, on a real database: what lets in, what does not, and how soon it ends (S17–S21)."""
 
 import asyncio
+import base64
 import statistics
 import time
 
+import httpx
 import pytest
 from argon2 import PasswordHasher
 from msgspec.structs import replace
@@ -118,22 +120,74 @@ async def test_an_operator_is_let_into_the_installation_and_into_no_business(off
     assert (await office.login("op@host.example", PASSWORD + "!")).status_code == 200
 
 
-async def test_a_refresh_token_is_taken_once_and_the_second_time_ends_everything_that_followed(office: Office) -> None:
+async def renew(office: Office, token: str) -> httpx.Response:
+    return await office.post("/auth/refresh", {"refresh_token": token})
+
+
+async def test_a_refresh_token_is_used_once_and_one_that_comes_after_its_successor_ends_everything(office: Office) -> None:
     """S17."""
     await office.settle(ANA, "owner", office.world.a)
     first = (await office.login(ANA)).json()
     other = (await office.login(ANA)).json()
-    second = (await office.post("/auth/refresh", {"refresh_token": first["refresh_token"]})).json()
-    assert second["refresh_token"] != first["refresh_token"]
-    assert (await office.get("/me", second["access_token"])).status_code == 200
-    reused = await office.post("/auth/refresh", {"refresh_token": first["refresh_token"]})
+    second = (await renew(office, first["refresh_token"])).json()
+    third = (await renew(office, second["refresh_token"])).json()
+    assert len({said["refresh_token"] for said in (first, second, third)}) == 3
+    assert (await office.get("/me", third["access_token"])).status_code == 200
+    reused = await renew(office, first["refresh_token"])
     assert (reused.status_code, reused.json()["code"]) == (401, "refresh_failed")
-    assert (await office.post("/auth/refresh", {"refresh_token": second["refresh_token"]})).status_code == 401
+    assert (await renew(office, third["refresh_token"])).status_code == 401
     office.later(5)
-    assert (await office.get("/me", second["access_token"])).status_code == 401
-    assert (await office.post("/auth/refresh", {"refresh_token": other["refresh_token"]})).status_code == 200, (
-        "another sign-in goes on"
+    assert (await office.get("/me", third["access_token"])).status_code == 401
+    assert (await renew(office, other["refresh_token"])).status_code == 200, "another sign-in goes on"
+
+
+async def test_who_lost_the_answer_hears_the_same_again_for_a_minute(office: Office) -> None:
+    await office.settle(ANA, "owner", office.world.a)
+    first = (await office.login(ANA)).json()["refresh_token"]
+    second = (await renew(office, first)).json()["refresh_token"]
+    office.later(59)
+    office.rt.config = replace(
+        office.rt.config, secret_key=(Secret(base64.b64encode(b"n" * 32).decode()), *office.rt.config.secret_key)
     )
+    again = await renew(office, first)
+    assert (again.status_code, again.json()["refresh_token"]) == (200, second), "also when SECRET_KEY has changed"
+    assert (await office.get("/me", again.json()["access_token"])).status_code == 200
+    office.later(1)
+    assert (await renew(office, first)).status_code == 401
+    assert (await renew(office, second)).status_code == 401, "and then it was a theft"
+
+
+async def test_one_refresh_token_in_two_windows_at_once_has_one_effect(office: Office) -> None:
+    await office.settle(ANA, "owner", office.world.a)
+    token = (await office.login(ANA)).json()["refresh_token"]
+    for n in range(5):
+        answers = await asyncio.gather(*(renew(office, token) for _ in range(4)))
+        assert [answer.status_code for answer in answers] == [200] * 4, n
+        (token,) = {answer.json()["refresh_token"] for answer in answers}
+        assert await office.rt.db.pool.fetchval("SELECT count(*) FROM refresh_token") == n + 2
+
+
+async def test_a_refresh_token_is_not_used_up_by_who_is_a_member_no_more(office: Office) -> None:
+    """What the answer says is found in the transaction that uses the token."""
+    await office.settle(ANA, "owner", office.world.a)
+    token = (await office.login(ANA)).json()["refresh_token"]
+    async with office.rt.db.tenant(office.world.a) as tx:
+        await tx._connection.execute("UPDATE membership SET disabled_at = now()")
+    assert (await renew(office, token)).status_code == 401
+    office.later(61)
+    async with office.rt.db.tenant(office.world.a) as tx:
+        await tx._connection.execute("UPDATE membership SET disabled_at = NULL")
+    assert (await renew(office, token)).status_code == 200
+
+
+async def test_a_sign_in_ends_after_ninety_days_and_keeps_a_week_of_used_tokens(office: Office) -> None:
+    await office.settle(ANA, "owner", office.world.a)
+    said, days = (await office.login(ANA)).json(), 0
+    while (answer := await renew(office, said["refresh_token"])).status_code == 200:
+        said, days = answer.json(), days + 1
+        assert await office.rt.db.pool.fetchval("SELECT count(*) FROM refresh_token") <= 9
+        office.later(86_400)
+    assert days == 90
 
 
 async def test_a_refresh_token_that_rests_for_a_month_is_over(office: Office) -> None:

@@ -13,6 +13,7 @@ from uuid import UUID
 
 import structlog
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from atendeja import audit, tenants, vault
 from atendeja.accounts import passwords, people, throttle, tokens
@@ -91,6 +92,7 @@ class Pass(Struct, frozen=True):
     resets: bool
 
 
+HOLD = query("accounts.hold_password", Nothing)
 BEGIN = query("accounts.begin_sign_in", Nothing)
 PUT_REFRESH = query("accounts.put_refresh_token", Nothing)
 FORGET = query("accounts.forget_sign_ins", Nothing)
@@ -120,7 +122,7 @@ async def login(rt: Runtime, call: Call[Login]) -> Tokens:
     tenant_id = people.choose(account, doors, found[0].id if found else None)
     if tenant_id is None:
         raise _refuse_sign_in()
-    return await _begin(rt, account.id, tenant_id, call.address)
+    return await _begin(rt, account, tenant_id, call.address)
 
 
 async def _prove(rt: Runtime, email: str, password: str, address: str) -> Account:
@@ -145,18 +147,22 @@ async def _prove(rt: Runtime, email: str, password: str, address: str) -> Accoun
             await tx.run(REHASH, id=account.id, old=known, password_hash=better)
 
     await rt.db.transact(None, work)
-    return account
+    return replace(account, password_hash=better or known)
 
 
 def _refuse_sign_in() -> Refused:
     return Refused("sign_in_failed", "this e-mail address and password do not let you in here")
 
 
-async def _begin(rt: Runtime, account_id: UUID, tenant_id: int, address: str) -> Tokens:
+async def _begin(rt: Runtime, account: Account, tenant_id: int, address: str) -> Tokens:
+    """A new sign-in. Raises Refused when the account's password is not the proved one any more: it was changed meanwhile."""
+    account_id = account.id
     sign_in_id, refresh = rt.new_id(), tokens.opaque("atr", rt.secret())
     now = rt.now()
 
     async def work(tx: Tx) -> Tokens:
+        if not await tx.run(HOLD, id=account_id, password_hash=account.password_hash):
+            raise _refuse_sign_in()
         await tx.run(FORGET, account_id=account_id, before=now - KEPT)
         await tx.run(
             BEGIN, id=sign_in_id, account_id=account_id, of_tenant=tenant_id, address=address, now=now, expires_at=now + REST

@@ -32,6 +32,10 @@ SELECT EXISTS (SELECT FROM account) AS there_is;
 -- Across tenants, through the listed function.
 SELECT tenant_id FROM memberships_of(:account_id);
 
+-- name: hold_password
+-- Whoever sets another password waits, and then ends what begins here; whoever has set one has the row no longer found.
+SELECT FROM account WHERE id = :id AND password_hash = :password_hash AND disabled_at IS NULL FOR SHARE;
+
 -- name: begin_sign_in
 -- Repeated whole when it is not known whether it was kept: hence no error when it was.
 INSERT INTO sign_in (id, account_id, tenant_id, address, started_at, expires_at)

@@ -11,6 +11,7 @@ from argon2 import PasswordHasher
 from msgspec.structs import replace
 
 from atendeja import accounts, app
+from atendeja.accounts.passwords import HASHING
 from atendeja.config import Config, Secret
 from tests.office import JWT, PASSWORD, Office, open_office
 
@@ -118,6 +119,29 @@ async def test_an_operator_is_let_into_the_installation_and_into_no_business(off
     nobody = await office.appoint("op@host.example")
     assert (await office.post("/auth/accept", {"token": nobody, "password": PASSWORD + "!"})).status_code == 204
     assert (await office.login("op@host.example", PASSWORD + "!")).status_code == 200
+
+
+@pytest.mark.parametrize("what", ["password", "disabled"])
+async def test_who_signs_in_while_the_password_changes_is_not_let_in(
+    what: str, office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was true when the hash was computed is looked at again in the transaction that begins the sign-in."""
+    await office.settle(ANA, "owner", office.world.a)
+    check = HASHING.check
+
+    async def slowly(known: str | None, password: str) -> bool:
+        is_right = await check(known, password)
+        if what == "password":
+            token = await office.appoint(ANA)
+            assert (await office.post("/auth/accept", {"token": token, "password": "mesa verde 4242"})).status_code == 204
+        else:
+            await office.rt.db.transact(None, lambda tx: accounts.disable(tx, ANA, office.at))
+        return is_right
+
+    monkeypatch.setattr(HASHING, "check", slowly)
+    late = await office.login(ANA)
+    assert (late.status_code, late.json()["code"]) == (401, "sign_in_failed")
+    assert await office.rt.db.pool.fetchval("SELECT count(*) FROM sign_in WHERE ended_at IS NULL") == 0
 
 
 async def renew(office: Office, token: str) -> httpx.Response:

@@ -128,11 +128,13 @@ async def login(rt: Runtime, call: Call[Login]) -> Tokens:
 async def _prove(rt: Runtime, email: str, password: str, address: str) -> Account:
     """The account whose password this is. Raises Problem when tries come too fast, Refused when it is nobody's."""
     email = people.normal(email)
-    wait = await rt.db.transact(None, lambda tx: throttle.enter(tx, email, address, rt.now()))
+    try_id = rt.new_id()
+    async with rt.db.session() as session:
+        counted, wait = await throttle.look(session, email, address, rt.now())
+        account = await people.find(session, email)
+    wait = wait or await rt.db.transact(None, lambda tx: throttle.enter(tx, counted, try_id, rt.now()))
     if wait:
         raise throttle.too_many(wait)
-    async with rt.db.session() as session:
-        account = await people.find(session, email)
     is_right = await HASHING.check(account.password_hash if account else None, password)
     if account is None or not is_right or account.disabled_at is not None:
         raise _refuse_sign_in()
@@ -142,7 +144,7 @@ async def _prove(rt: Runtime, email: str, password: str, address: str) -> Accoun
         better = await HASHING.make(password, rt.secret()[: passwords.SALT_BYTES])
 
     async def work(tx: Tx) -> None:
-        await throttle.lift(tx, email, address, rt.now())
+        await throttle.lift(tx, counted, try_id, rt.now())
         if better is not None:
             await tx.run(REHASH, id=account.id, old=known, password_hash=better)
 
@@ -163,10 +165,11 @@ async def _begin(rt: Runtime, account: Account, tenant_id: int, address: str) ->
     async def work(tx: Tx) -> Tokens:
         if not await tx.run(HOLD, id=account_id, password_hash=account.password_hash):
             raise _refuse_sign_in()
-        await tx.run(FORGET, account_id=account_id, before=now - KEPT)
+        await tx.run(FORGET, account_id=account_id, before=now - KEPT, unusual_before=now - throttle.USUAL)
         await tx.run(
-            BEGIN, id=sign_in_id, account_id=account_id, of_tenant=tenant_id, address=address, now=now, expires_at=now + REST
-        )
+            BEGIN, id=sign_in_id, account_id=account_id, of_tenant=tenant_id, address=address,
+            network=throttle.networks(address)[0], now=now, expires_at=now + REST,
+        )  # fmt: skip
         await tx.run(PUT_REFRESH, sha256=tokens.digest(refresh), sign_in_id=sign_in_id, expires_at=now + REST)
         if (pair := await _write(rt, tx, account_id, tenant_id, sign_in_id, refresh)) is None:
             raise _refuse_sign_in()

@@ -1,31 +1,48 @@
-"""Guessing passwords: each try is counted before it is made, by account and by address, and after some the next has to wait.
+"""Guessing passwords: each try is counted before it is made, and after some the next has to wait; one that succeeds is taken back.
 
-The waits double and end: an account's at a minute, so that nobody can lock its owner out for longer, an address's at a quarter of
-an hour. A try that succeeds is taken back. What is counted is in the database: a restart or another process changes nothing.
+Strictly by account and network together, and by network alone: the waits double up to a quarter of an hour. By account alone only
+loosely, from 100 failures within an hour on and half a minute at most, and not at all for who comes from where this account has
+signed in lately: else a stranger could keep its owner out, by taking each gap that the waits leave. However many networks he has,
+he makes some 225 guesses in the first hour and 120 in each that follows; the owner, at her usual place, waits for nothing.
+
+A try that is refused writes nothing and waits for nobody. What is counted is in the database: a restart or another process
+changes nothing. Refused: counting by account alone (it locks the owner out), and only by network (a botnet has many).
 """
 
 import datetime as dt
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable
+from ipaddress import IPv6Address, IPv6Network, ip_address
+from uuid import UUID
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from atendeja.db import Nothing, Tx, columns, query
+from atendeja.db import LostRace, Nothing, Session, Tx, columns, query
 from atendeja.endpoint import Problem
 
-FORGET = dt.timedelta(days=1)
+USUAL = dt.timedelta(days=30)
+"""How long a network from which an account has signed in is one of its usual ones."""
+DAY = dt.timedelta(days=1)
 
 
 class Rule(Struct, frozen=True):
     free: int
-    """Tries before the first wait."""
+    """Failures before the first wait, with the one that it follows."""
     most_s: int
     """The longest wait."""
+    forget: dt.timedelta
+    """After how long without a failure they are forgotten."""
 
 
-ACCOUNT, ADDRESS = Rule(5, 60), Rule(20, 900)
+RULES = {
+    "pair": Rule(5, 900, DAY),
+    "network": Rule(20, 900, DAY),
+    "wide": Rule(100, 900, DAY),
+    "account": Rule(100, 30, dt.timedelta(hours=1)),
+}
+"""An account from one network; one network; 65,536 of IPv6; an account from anywhere."""
 
 
 class Throttle(Struct, frozen=True):
@@ -34,54 +51,90 @@ class Throttle(Struct, frozen=True):
     """Of failures."""
     until: dt.datetime
     forget_at: dt.datetime
+    last_try: UUID | None
+    """Which was counted last."""
 
 
+class Known(Struct, frozen=True):
+    is_usual: bool
+
+
+LOOK = query("accounts.throttles", Throttle)
+USUALLY = query("accounts.is_usual", Known)
 MEET = query("accounts.meet_throttles", Nothing)
 LOCK = query("accounts.lock_throttles", Throttle)
 SAVE = query("accounts.save_throttles", Nothing)
 FORGET_OLD = query("accounts.forget_throttles", Nothing)
 
 
-def keys(email: str, address: str) -> list[str]:
+def networks(address: str) -> list[str]:
+    """What counts as one place: an IPv4 address; of an IPv6 address the /64, which a customer gets at least, and the /48."""
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return [address]
+    if not isinstance(found, IPv6Address):
+        return [str(found)]
+    if found.ipv4_mapped is not None:
+        return [str(found.ipv4_mapped)]
+    return [str(IPv6Network((int(found), bits), strict=False)) for bits in (64, 48)]
+
+
+def keys(email: str, address: str, *, is_usual: bool) -> list[str]:
     """Under which a try is counted. What was typed is hashed: it may be anything, a password even."""
-    return [f"account:{hashlib.sha256(email.encode()).hexdigest()}", f"address:{address}"]
+    account, (network, *wide) = hashlib.sha256(email.encode()).hexdigest(), networks(address)
+    found = [f"pair:{account}:{network}", f"network:{network}", *(f"wide:{one}" for one in wide)]
+    return found if is_usual else [*found, f"account:{account}"]
 
 
-def wait_s(throttles: Sequence[Throttle], now: dt.datetime) -> float:
-    """How long the next try has to wait; 0 for not at all."""
-    return max(0.0, *((t.until - now).total_seconds() for t in throttles))
+def wait_s(throttles: Iterable[Throttle], now: dt.datetime, try_id: UUID | None = None) -> float:
+    """How long the next try has to wait; 0 for not at all. What this try itself has left behind is no wait for it."""
+    return max((0.0, *((t.until - now).total_seconds() for t in throttles if try_id is None or t.last_try != try_id)))
 
 
-def fail(t: Throttle, now: dt.datetime) -> Throttle:
-    """One more failure."""
-    rule = ACCOUNT if t.key.startswith("account:") else ADDRESS
+def fail(t: Throttle, try_id: UUID, now: dt.datetime) -> Throttle:
+    """One more failure; the same try is one."""
+    if t.last_try == try_id:
+        return t
+    rule = RULES[t.key.partition(":")[0]]
     count = 1 if t.forget_at <= now else t.count + 1
     over = min(count - rule.free, 30)
-    wait = dt.timedelta(seconds=min(2**over, rule.most_s)) if over >= 0 else dt.timedelta()
-    return replace(t, count=count, until=now + wait, forget_at=now + FORGET)
+    until = now + dt.timedelta(seconds=min(2**over, rule.most_s)) if over >= 0 else t.until
+    return replace(t, count=count, until=until, forget_at=now + rule.forget, last_try=try_id)
 
 
-def forgive(t: Throttle, now: dt.datetime) -> Throttle:
-    """That was no failure: of an account all are forgotten, of an address this one."""
-    count = 0 if t.key.startswith("account:") else max(0, t.count - 1)
-    return replace(t, count=count, until=now)
+def forgive(t: Throttle, try_id: UUID, now: dt.datetime) -> Throttle:
+    """That was no failure: of an account at its network all are forgotten, else this one. What others have to wait for stays."""
+    count = 0 if t.key.startswith("pair:") else max(0, t.count - 1)
+    is_own = t.last_try == try_id
+    return replace(t, count=count, until=min(t.until, now) if is_own else t.until, last_try=None if is_own else t.last_try)
 
 
-async def enter(tx: Tx, email: str, address: str, now: dt.datetime) -> float:
-    """Count a try as a failure, to be forgiven if it is none; or say how many seconds it has to wait."""
-    wanted = keys(email, address)
-    await tx.run(FORGET_OLD, now=now)
+async def look(session: Session, email: str, address: str, now: dt.datetime) -> tuple[list[str], float]:
+    """Under which keys a try is counted, and how many seconds it has to wait. Writes nothing."""
+    known = await session.one(USUALLY, email=email, network=networks(address)[0], since=now - USUAL)
+    wanted = keys(email, address, is_usual=known is not None and known.is_usual)
+    return wanted, wait_s(await session.all(LOOK, keys=wanted), now)
+
+
+async def enter(tx: Tx, wanted: list[str], try_id: UUID, now: dt.datetime) -> float:
+    """Count a try as a failure, to be forgiven if it is none; or say how many seconds it has to wait. Repeated, it counts once."""
+    if wait := wait_s(await tx.all(LOOK, keys=wanted), now, try_id):
+        return wait
     await tx.run(MEET, keys=wanted, now=now)
     throttles = await tx.all(LOCK, keys=wanted)
-    if (wait := wait_s(throttles, now)) == 0:
-        await tx.run(SAVE, **columns(fail(t, now) for t in throttles))
+    if len(throttles) < len(wanted):
+        raise LostRace("they were forgotten meanwhile")
+    if (wait := wait_s(throttles, now, try_id)) == 0:
+        await tx.run(SAVE, **columns(fail(t, try_id, now) for t in throttles))
+        await tx.run(FORGET_OLD, now=now)
     return wait
 
 
-async def lift(tx: Tx, email: str, address: str, now: dt.datetime) -> None:
+async def lift(tx: Tx, wanted: list[str], try_id: UUID, now: dt.datetime) -> None:
     """The try succeeded."""
-    throttles = await tx.all(LOCK, keys=keys(email, address))
-    await tx.run(SAVE, **columns(forgive(t, now) for t in throttles))
+    if throttles := await tx.all(LOCK, keys=wanted):
+        await tx.run(SAVE, **columns(forgive(t, try_id, now) for t in throttles))
 
 
 def too_many(wait: float) -> Problem:

@@ -22,6 +22,7 @@ CREATE TABLE sign_in (
     account_id uuid NOT NULL REFERENCES account (id),
     tenant_id bigint NOT NULL,                     -- 0: the installation
     address text NOT NULL,
+    network text NOT NULL,                         -- the address as guesses are counted by
     started_at timestamptz NOT NULL,
     expires_at timestamptz NOT NULL,               -- of the newest refresh token
     ended_at timestamptz
@@ -47,12 +48,13 @@ CREATE TABLE one_time_token (
 );
 CREATE INDEX one_time_token_account ON one_time_token (account_id);
 
--- Tries to sign in, by account (a hash of the address that was typed, known or not) and by network address.
+-- Tries to sign in, by account (a hash of the address that was typed, known or not), by network, and by both.
 CREATE TABLE login_throttle (
     key text PRIMARY KEY,
-    count integer NOT NULL DEFAULT 0,            -- of failures
+    count integer NOT NULL DEFAULT 0,              -- of failures
     until timestamptz NOT NULL,                    -- no try before
-    forget_at timestamptz NOT NULL
+    forget_at timestamptz NOT NULL,
+    last_try uuid                                  -- counted once, also when its transaction is repeated
 );
 CREATE INDEX login_throttle_forget ON login_throttle (forget_at);
 

@@ -38,15 +38,15 @@ SELECT FROM account WHERE id = :id AND password_hash = :password_hash AND disabl
 
 -- name: begin_sign_in
 -- Repeated whole when it is not known whether it was kept: hence no error when it was.
-INSERT INTO sign_in (id, account_id, tenant_id, address, started_at, expires_at)
-VALUES (:id, :account_id, :of_tenant, :address, :now, :expires_at) ON CONFLICT (id) DO NOTHING;
+INSERT INTO sign_in (id, account_id, tenant_id, address, network, started_at, expires_at)
+VALUES (:id, :account_id, :of_tenant, :address, :network, :now, :expires_at) ON CONFLICT (id) DO NOTHING;
 
 -- name: put_refresh_token
 INSERT INTO refresh_token (sha256, sign_in_id, expires_at) VALUES (:sha256, :sign_in_id, :expires_at) ON CONFLICT (sha256) DO NOTHING;
 
 -- name: forget_sign_ins
--- What has been over for a week, of somebody who signs in anew; their tokens go along.
-DELETE FROM sign_in WHERE account_id = :account_id AND least(ended_at, expires_at) < :before;
+-- What has been over for a week, of somebody who signs in anew; their tokens go along. Not those that tell his usual networks.
+DELETE FROM sign_in WHERE account_id = :account_id AND least(ended_at, expires_at) < :before AND started_at < :unusual_before;
 
 -- name: refresh_token
 SELECT t.sign_in_id, t.used_at, t.expires_at, s.account_id, s.tenant_id, s.started_at, s.ended_at
@@ -92,20 +92,30 @@ SELECT account_id, tenant_id, resets FROM one_time_token WHERE sha256 = :sha256 
 -- name: use_one_time_token
 DELETE FROM one_time_token WHERE sha256 = :sha256;
 
+-- name: throttles
+SELECT key, count, until, forget_at, last_try FROM login_throttle WHERE key = ANY (:keys::text[]) ORDER BY key;
+
+-- name: is_usual
+-- Asked alike for who is unknown.
+SELECT EXISTS (SELECT FROM account a JOIN sign_in s ON s.account_id = a.id
+               WHERE a.email = :email AND s.network = :network AND s.started_at > :since) AS is_usual;
+
 -- name: meet_throttles
-INSERT INTO login_throttle (key, until, forget_at) SELECT k, :now, :now FROM unnest(:keys::text[]) AS k ORDER BY k
+-- With no wait: a try whose clock was read a moment earlier must not see one.
+INSERT INTO login_throttle (key, until, forget_at) SELECT k, 'epoch', :now FROM unnest(:keys::text[]) AS k ORDER BY k
 ON CONFLICT (key) DO NOTHING;
 
 -- name: lock_throttles
-SELECT key, count, until, forget_at FROM login_throttle WHERE key = ANY (:keys::text[]) ORDER BY key FOR NO KEY UPDATE;
+SELECT key, count, until, forget_at, last_try FROM login_throttle WHERE key = ANY (:keys::text[]) ORDER BY key FOR NO KEY UPDATE;
 
 -- name: save_throttles
-UPDATE login_throttle t SET count = k.count, until = k.until, forget_at = k.forget_at
-FROM unnest(:keys::text[], :counts::int[], :untils::timestamptz[], :forget_ats::timestamptz[]) AS k (key, count, until, forget_at)
+UPDATE login_throttle t SET count = k.count, until = k.until, forget_at = k.forget_at, last_try = k.last_try
+FROM unnest(:keys::text[], :counts::int[], :untils::timestamptz[], :forget_ats::timestamptz[], :last_tries::uuid[])
+  AS k (key, count, until, forget_at, last_try)
 WHERE t.key = k.key;
 
 -- name: forget_throttles
--- Some at each failure, so that strangers cannot fill the table for good.
+-- Some at each try that is counted, the last thing in its transaction and waiting for nobody, so that strangers cannot fill the table for good.
 DELETE FROM login_throttle WHERE key IN (SELECT key FROM login_throttle WHERE forget_at < :now ORDER BY forget_at LIMIT 20 FOR UPDATE SKIP LOCKED);
 
 -- name: appoint

@@ -126,22 +126,22 @@ async def login(rt: Runtime, call: Call[Login]) -> Tokens:
 
 
 async def _prove(rt: Runtime, email: str, password: str, address: str) -> Account:
-    """The account whose password this is. Raises Problem when tries come too fast, Refused when it is nobody's."""
-    email = people.normal(email)
-    try_id = rt.new_id()
-    async with rt.db.session() as session:
-        counted, wait = await throttle.look(session, email, address, rt.now())
-        account = await people.find(session, email)
-    wait = wait or await rt.db.transact(None, lambda tx: throttle.enter(tx, counted, try_id, rt.now()))
-    if wait:
-        raise throttle.too_many(wait)
-    is_right = await HASHING.check(account.password_hash if account else None, password)
-    if account is None or not is_right or account.disabled_at is not None:
-        raise _refuse_sign_in()
-    known = account.password_hash
-    better = None
-    if known is not None and passwords.is_outdated(known):
-        better = await HASHING.make(password, rt.secret()[: passwords.SALT_BYTES])
+    """The account whose password this is. Raises Problem when tries come too fast, Refused when it is nobody's, Unavailable."""
+    email, try_id = people.normal(email), rt.new_id()
+    with HASHING.place():  # first: who is told to come again must not be counted
+        async with rt.db.session() as session:
+            counted, wait = await throttle.look(session, email, address, rt.now())
+            account = await people.find(session, email)
+        wait = wait or await rt.db.transact(None, lambda tx: throttle.enter(tx, counted, try_id, rt.now()))
+        if wait:
+            raise throttle.too_many(wait)
+        is_right = await HASHING.check(account.password_hash if account else None, password)
+        if account is None or not is_right or account.disabled_at is not None:
+            raise _refuse_sign_in()
+        known = account.password_hash
+        better = None
+        if known is not None and passwords.is_outdated(known):
+            better = await HASHING.make(password, rt.secret()[: passwords.SALT_BYTES])
 
     async def work(tx: Tx) -> None:
         await throttle.lift(tx, counted, try_id, rt.now())
@@ -274,7 +274,8 @@ async def accept(rt: Runtime, call: Call[Acceptance]) -> None:
     chooses = held.resets or account.password_hash is None
     if chooses:
         passwords.check_new(body.password, account.email)
-        hashed = await HASHING.make(body.password, rt.secret()[: passwords.SALT_BYTES])
+        with HASHING.place():
+            hashed = await HASHING.make(body.password, rt.secret()[: passwords.SALT_BYTES])
     else:
         await _prove(rt, account.email, body.password, call.address)
     async with rt.db.tenant(held.tenant_id or INSTALLATION) as tx:

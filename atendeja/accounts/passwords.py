@@ -1,13 +1,15 @@
-"""Passwords: argon2id in threads of their own, few at once, and what is not taken for one.
+"""Passwords: argon2id in a thread of its own, and what is not taken for one.
 
-A hash takes 19 MiB and some 40 ms: two at a time, so that whoever knocks in crowds does not take the machine, and those that would
-wait too long are told to come again. An unknown person costs a hash too, so that the time of an answer tells nothing.
+A hash takes 19 MiB and some 40 ms: one at a time, so that whoever knocks in crowds leaves a processor to the messages, and those
+that would wait too long are told to come again, before anything is written that counts against them. An unknown person costs a
+hash too, so that the time of an answer tells nothing.
 """
 
 import asyncio
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -25,8 +27,8 @@ NOBODY = "$argon2id$v=19$m=19456,t=2,p=1$MDAwMDAwMDAwMDAwMDAwMA$PenzekRN8J4rGM7p
 """What an unknown person's password is compared with."""
 LEAST_CHARS, MOST_CHARS = 12, 128
 LEAST_DIFFERENT = 5
-AT_ONCE = 2
-MOST_WAITING = 50
+AT_ONCE = 1
+MOST_WAITING = 25
 """About a second's work: who comes later is told to come again."""
 
 COMMON = frozenset(Path(__file__).with_name("common.txt").read_text(encoding="utf-8").split())
@@ -36,28 +38,33 @@ Password = Annotated[str, Meta(min_length=1, max_length=MOST_CHARS, examples=["c
 
 
 class Hashing:
-    """The threads in which passwords are hashed."""
+    """The thread in which passwords are hashed, and the queue before it: who hashes has a `place` in it."""
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(AT_ONCE, "password")
         self._waiting = 0
 
-    async def make(self, password: str, salt: bytes) -> str:
-        """A new hash. Raises Unavailable when too many wait."""
-        return await self._run(lambda: HASHER.hash(_normal(password), salt=salt))
-
-    async def check(self, known: str | None, password: str) -> bool:
-        """Whether this is the password of the hash; with no hash it takes as long and is not. Raises Unavailable."""
-        return await self._run(lambda: _verify(known or NOBODY, password)) and known is not None
-
-    async def _run(self, work: Callable[[], T]) -> T:
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """A place in the queue. Raises Unavailable when there is none."""
         if self._waiting >= MOST_WAITING:
             raise Unavailable("too many are signing in at this moment")
         self._waiting += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+            yield
         finally:
             self._waiting -= 1
+
+    async def make(self, password: str, salt: bytes) -> str:
+        """A new hash."""
+        return await self._run(lambda: HASHER.hash(_normal(password), salt=salt))
+
+    async def check(self, known: str | None, password: str) -> bool:
+        """Whether this is the password of the hash; with no hash it takes as long and is not."""
+        return await self._run(lambda: _verify(known or NOBODY, password)) and known is not None
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
 
 HASHING = Hashing()

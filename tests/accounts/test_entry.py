@@ -4,6 +4,7 @@ import asyncio
 import base64
 import statistics
 import time
+from contextlib import ExitStack
 
 import httpx
 import pytest
@@ -11,7 +12,7 @@ from argon2 import PasswordHasher
 from msgspec.structs import replace
 
 from atendeja import accounts, app
-from atendeja.accounts.passwords import HASHING
+from atendeja.accounts.passwords import HASHING, MOST_WAITING
 from atendeja.config import Config, Secret
 from tests.office import JWT, PASSWORD, Office, open_office
 
@@ -87,6 +88,17 @@ async def test_guessing_is_slowed_down_and_the_right_password_is_not_known_meanw
     office.later(1)
     assert (await office.login(ANA)).status_code == 200
     assert (await office.login(ANA, "errada errada 9")).status_code == 401, "and is forgotten"
+
+
+async def test_who_is_told_to_come_again_because_many_sign_in_is_not_counted(office: Office) -> None:
+    await office.settle(ANA, "owner", office.world.a)
+    with ExitStack() as crowd:
+        for _ in range(MOST_WAITING):
+            crowd.enter_context(HASHING.place())
+        for _ in range(10):
+            assert (await office.login(ANA)).status_code == 503
+    assert await office.rt.db.pool.fetchval("SELECT count(*) FROM login_throttle") == 0
+    assert (await office.login(ANA)).status_code == 200
 
 
 async def test_a_hash_of_former_custom_is_made_anew(office: Office) -> None:

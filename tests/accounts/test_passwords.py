@@ -52,10 +52,15 @@ def test_a_bad_password_is_refused_without_being_shown(password: str) -> None:
     assert len(password) < 4 or password not in str(caught.value)
 
 
-async def test_two_are_hashed_at_once_and_too_many_are_told_to_come_again() -> None:
+async def test_one_is_hashed_at_a_time_and_too_many_are_told_to_come_again() -> None:
     hashing = passwords.Hashing()
-    crowd = [asyncio.ensure_future(hashing.check(None, "x")) for _ in range(passwords.MOST_WAITING + 10)]
+
+    async def come() -> bool:
+        with hashing.place():
+            return await hashing.check(None, "x")
+
+    crowd = [asyncio.ensure_future(come()) for _ in range(passwords.MOST_WAITING + 10)]
     found = await asyncio.gather(*crowd, return_exceptions=True)
     assert sum(isinstance(one, Unavailable) for one in found) == 10
-    assert len(hashing._threads._threads) == passwords.AT_ONCE
-    assert await hashing.check(None, "x") is False, "and afterwards there is room again"
+    assert len(hashing._threads._threads) == passwords.AT_ONCE == 1
+    assert await come() is False, "and afterwards there is room again"

@@ -90,6 +90,8 @@ class Pass(Struct, frozen=True):
     account_id: UUID
     tenant_id: int | None
     resets: bool
+    grants_operator: bool
+    grants_role: Role | None
 
 
 HOLD = query("accounts.hold_password", Nothing)
@@ -107,6 +109,8 @@ REHASH = query("accounts.rehash", Nothing)
 SET_PASSWORD = query("accounts.set_password", Nothing)
 PASS = query("accounts.one_time_token", Pass)
 USE_PASS = query("accounts.use_one_time_token", Nothing)
+MAKE_OPERATOR = query("accounts.make_operator", Nothing)
+GRANT_ROLE = query("accounts.grant_role", Nothing)
 JOIN = query("accounts.join", Nothing)
 
 
@@ -285,6 +289,10 @@ async def accept(rt: Runtime, call: Call[Acceptance]) -> None:
             if not await tx.run(SET_PASSWORD, id=account.id, password_hash=hashed, name=body.name, resets=held.resets):
                 raise _refuse_token()
             await tx.run(END_ALL, account_id=account.id, now=rt.now())
+        if held.grants_operator:
+            await tx.run(MAKE_OPERATOR, id=account.id)
+        if held.grants_role is not None:
+            await tx.run(GRANT_ROLE, account_id=account.id, role=held.grants_role)
         if held.tenant_id is not None:
             await tx.run(JOIN, account_id=account.id, now=rt.now())
             by = Actor(account.id, address=call.address, request_id=call.request_id)

@@ -135,7 +135,7 @@ async def invite(rt: Runtime, call: Call[NewUser]) -> Invited:
         check_rank(call.role, call.body.role, *([before.role] if before else []))
         if await tx.one(INVITE, account_id=account.id, role=call.body.role, now=now) is None:
             raise Refused("user_exists", "this person is in already")
-        await put_pass(tx, account, token, call.tenant_id, now, now + HOLDS, resets=False)
+        await put_pass(tx, account, token, call.tenant_id, now, now + HOLDS, None)
         after = {"email": account.email, "role": call.body.role}
         await audit.add(tx, rt.new_id(), now, audit.actor(call), "user_invited", account.id, after=after)
         member = await tx.one(MEMBER, id=account.id)

@@ -25,13 +25,19 @@ class Anybody(Struct, frozen=True):
     there_is: bool
 
 
-MAKE_OPERATOR = query("accounts.make_operator", Nothing)
 APPOINT = query("accounts.appoint", Nothing)
 PUT_PASS = query("accounts.put_one_time_token", Nothing)
 DROP_PASSES = query("accounts.drop_one_time_tokens", Nothing)
 DISABLE = query("accounts.disable", Nothing)
 ENABLE = query("accounts.enable", Nothing)
 ANYBODY = query("accounts.anybody", Anybody)
+
+
+class Grant(Struct, frozen=True):
+    """What a token of the machine itself makes of whoever uses it."""
+
+    operator: bool
+    role: Role | None
 
 
 class Opening(Struct, frozen=True):
@@ -43,29 +49,34 @@ class Opening(Struct, frozen=True):
 
 
 async def appoint(tx: Tx, opening: Opening, token: str, ids: tuple[UUID, UUID], now: dt.datetime) -> None:
-    """Let somebody in by this one-time token, whatever he has forgotten. The transaction is of a tenant exactly if there is a role.
+    """Let somebody in by this one-time token, whatever he has forgotten. The transaction is of a tenant just if there is a role.
 
+    What it grants is granted to whoever uses it, with a new password and all former sign-ins ended: a stranger may have the
+    account, invited by another business under an address that is not his.
     Raises Refused when there is nobody who could have a new password. `ids`: of a new account, and of the line in the audit log.
     """
     if opening.role is None and not opening.is_operator and await people.find(tx, opening.email) is None:
         raise _unknown(opening.email)
     account = await people.ensure(tx, opening.email, ids[0], now)
     tenant_id = None if opening.role is None else tx.tenant_id
-    if opening.is_operator:
-        await tx.run(MAKE_OPERATOR, id=account.id)
     if opening.role is not None:
         await tx.run(APPOINT, account_id=account.id, role=opening.role, now=now)
         after = {"email": account.email, "role": opening.role}
         await audit.add(tx, ids[1], now, audit.COMMAND, "user_appointed", account.id, after=after)
-    await put_pass(tx, account, token, tenant_id, now, now + HOLDS, resets=True)
+    grant = Grant(opening.is_operator, opening.role)
+    await put_pass(tx, account, token, tenant_id, now, now + HOLDS, grant)
 
 
 async def put_pass(
-    tx: Tx, account: Account, token: str, tenant_id: int | None, now: dt.datetime, until: dt.datetime, *, resets: bool
+    tx: Tx, account: Account, token: str, tenant_id: int | None, now: dt.datetime, until: dt.datetime, grant: Grant | None
 ) -> None:
-    """Have this one-time token hold, and those before it for the same purpose no more."""
+    """Have this one-time token hold, and those before it for the same purpose no more. With a grant it resets the password too."""
     await tx.run(DROP_PASSES, account_id=account.id, of_tenant=tenant_id, now=now)
-    await tx.run(PUT_PASS, sha256=tokens.digest(token), account_id=account.id, of_tenant=tenant_id, resets=resets, expires_at=until)
+    given = grant or Grant(False, None)
+    await tx.run(
+        PUT_PASS, sha256=tokens.digest(token), account_id=account.id, of_tenant=tenant_id, resets=grant is not None,
+        grants_operator=given.operator, grants_role=given.role, expires_at=until,
+    )  # fmt: skip
 
 
 async def disable(tx: Tx, email: str, now: dt.datetime) -> None:

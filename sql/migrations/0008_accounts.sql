@@ -44,7 +44,10 @@ CREATE TABLE one_time_token (
     account_id uuid NOT NULL REFERENCES account (id),
     tenant_id bigint REFERENCES tenant (id),       -- whose member it makes
     resets boolean NOT NULL,                       -- sets a password even where there is one: made on the machine itself only
-    expires_at timestamptz NOT NULL
+    grants_operator boolean NOT NULL DEFAULT false, -- what it makes of whoever uses it, not before: somebody else may have the account
+    grants_role member_role,
+    expires_at timestamptz NOT NULL,
+    CHECK (resets OR NOT grants_operator AND grants_role IS NULL)
 );
 CREATE INDEX one_time_token_account ON one_time_token (account_id);
 

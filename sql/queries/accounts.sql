@@ -79,15 +79,15 @@ LEFT JOIN membership m ON m.tenant_id = :tenant_id AND m.account_id = a.id AND m
 WHERE s.id = :id AND s.ended_at IS NULL AND s.expires_at > :now AND a.disabled_at IS NULL;
 
 -- name: put_one_time_token
-INSERT INTO one_time_token (sha256, account_id, tenant_id, resets, expires_at)
-VALUES (:sha256, :account_id, :of_tenant, :resets, :expires_at) ON CONFLICT (sha256) DO NOTHING;
+INSERT INTO one_time_token (sha256, account_id, tenant_id, resets, grants_operator, grants_role, expires_at)
+VALUES (:sha256, :account_id, :of_tenant, :resets, :grants_operator, :grants_role, :expires_at) ON CONFLICT (sha256) DO NOTHING;
 
 -- name: drop_one_time_tokens
 -- The ones before for the same purpose, and all that are over.
 DELETE FROM one_time_token WHERE account_id = :account_id AND (tenant_id IS NOT DISTINCT FROM :of_tenant OR expires_at <= :now);
 
 -- name: one_time_token
-SELECT account_id, tenant_id, resets FROM one_time_token WHERE sha256 = :sha256 AND expires_at > :now;
+SELECT account_id, tenant_id, resets, grants_operator, grants_role FROM one_time_token WHERE sha256 = :sha256 AND expires_at > :now;
 
 -- name: use_one_time_token
 DELETE FROM one_time_token WHERE sha256 = :sha256;
@@ -119,9 +119,13 @@ WHERE t.key = k.key;
 DELETE FROM login_throttle WHERE key IN (SELECT key FROM login_throttle WHERE forget_at < :now ORDER BY forget_at LIMIT 20 FOR UPDATE SKIP LOCKED);
 
 -- name: appoint
--- From the machine itself: whoever has lost his way in gets it back.
+-- From the machine itself. Who is one of them already stays what he is until he uses the token.
 INSERT INTO membership (tenant_id, account_id, role, invited_at) VALUES (:tenant_id, :account_id, :role, :now)
-ON CONFLICT (tenant_id, account_id) DO UPDATE SET role = excluded.role, disabled_at = NULL;
+ON CONFLICT (tenant_id, account_id) DO NOTHING;
+
+-- name: grant_role
+-- Whoever has lost his way in gets it back.
+UPDATE membership SET role = :role, disabled_at = NULL WHERE tenant_id = :tenant_id AND account_id = :account_id;
 
 -- name: join
 UPDATE membership SET joined_at = :now WHERE tenant_id = :tenant_id AND account_id = :account_id AND joined_at IS NULL;

@@ -133,6 +133,40 @@ async def test_an_operator_is_let_into_the_installation_and_into_no_business(off
     assert (await office.login("op@host.example", PASSWORD + "!")).status_code == 200
 
 
+async def test_what_a_command_grants_is_granted_to_who_uses_the_token_and_not_to_who_has_the_account(office: Office) -> None:
+    """Somebody at another business has taken the address of one who is to be more."""
+    other = await office.sign_in("chefe@b.example", "owner", office.world.b)
+    invited = (await office.post("/users", {"email": ANA, "role": "viewer"}, other)).json()["token"]
+    assert (await office.post("/auth/accept", {"token": invited, "password": "senha do intruso"})).status_code == 204
+    stolen = (await office.login(ANA, "senha do intruso")).json()
+    tokens = [await office.appoint(ANA, "owner", tenant_id) for tenant_id in (office.world.a, office.world.b)]
+    tokens.append(await office.appoint(ANA, is_operator=True))
+    office.later(5)
+    assert (await office.get("/me", stolen["access_token"])).json()["role"] == "viewer"
+    assert (await office.login(ANA, "senha do intruso", tenant="a")).status_code == 401
+    assert (await office.login(ANA, "senha do intruso")).json()["role"] == "viewer"
+    assert not await office.rt.db.pool.fetchval("SELECT is_operator FROM account WHERE email = $1", ANA)
+    for token in tokens:
+        assert (await office.post("/auth/accept", {"token": token, "password": PASSWORD})).status_code == 204
+    office.later(5)
+    assert (await office.get("/me", stolen["access_token"])).status_code == 401
+    assert (await renew(office, stolen["refresh_token"])).status_code == 401
+    assert (await office.login(ANA, "senha do intruso", tenant="b")).status_code == 401
+    assert [(await office.login(ANA, tenant=slug)).json()["role"] for slug in "ab"] == ["owner", "owner"]
+    assert await office.rt.db.pool.fetchval("SELECT is_operator FROM account WHERE email = $1", ANA)
+
+
+async def test_one_one_time_token_taken_twice_at_once_lets_in_once(office: Office) -> None:
+    token = await office.appoint(ANA, "owner", office.world.a)
+    both = [{"token": token, "password": password} for password in (PASSWORD, "mesa verde 4242")]
+    answers = await asyncio.gather(*(office.post("/auth/accept", body) for body in both))
+    assert sorted(answer.status_code for answer in answers) == [204, 401]
+    won = both[[answer.status_code for answer in answers].index(204)]["password"]
+    assert [(await office.login(ANA, body["password"])).status_code for body in both] == [
+        200 if body["password"] == won else 401 for body in both
+    ]
+
+
 @pytest.mark.parametrize("what", ["password", "disabled"])
 async def test_who_signs_in_while_the_password_changes_is_not_let_in(
     what: str, office: Office, monkeypatch: pytest.MonkeyPatch

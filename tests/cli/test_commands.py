@@ -389,7 +389,7 @@ def test_people_are_let_in_put_out_and_let_in_again(shell: Shell, cluster: serve
     ways = ("--tenant", "loja", "--role", "owner"), ("--operator",), ()
     tokens = [shell.done("admin", "create", *who, *more).split()[5] for more in ways]
     with psycopg.connect(cluster.dsn(database, "postgres")) as admin:
-        assert admin.execute("SELECT email, is_operator FROM account").fetchall() == [("ana@loja.example", True)]
+        assert admin.execute("SELECT email, is_operator FROM account").fetchall() == [("ana@loja.example", False)]
         kept = [row[0] for row in admin.execute("SELECT sha256 FROM one_time_token").fetchall()]
         digests = [hashlib.sha256(token.encode()).digest() for token in tokens]
         assert sorted(kept) == sorted([digests[0], digests[2]]), "for the business, and the newest for herself"

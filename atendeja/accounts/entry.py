@@ -275,9 +275,9 @@ async def accept(rt: Runtime, call: Call[Acceptance]) -> None:
         if held is None:
             raise _refuse_token()
         account = await people.load(session, held.account_id)
+    passwords.check_new(body.password, account.email)  # also of who has one: the answer must not tell
     chooses = held.resets or account.password_hash is None
     if chooses:
-        passwords.check_new(body.password, account.email)
         with HASHING.place():
             hashed = await HASHING.make(body.password, rt.secret()[: passwords.SALT_BYTES])
     else:

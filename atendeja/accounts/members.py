@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from atendeja import audit
 from atendeja.accounts import people, tokens
-from atendeja.accounts.opening import put_pass
+from atendeja.accounts.opening import DROP_PASSES, put_pass
 from atendeja.accounts.people import Email
 from atendeja.db import Nothing, query
 from atendeja.endpoint import Call, Endpoint, Instant, Listing, Page, Role, not_found
@@ -144,7 +144,10 @@ async def invite(rt: Runtime, call: Call[NewUser]) -> Invited:
 
 
 async def change_user(rt: Runtime, call: Call[UserChange]) -> User:
-    """Change a role, put somebody out or let him in again. Raises Refused as `decide` does; Problem for nobody, and a stale tag."""
+    """Change a role, put somebody out or let him in again. Raises Refused as `decide` does; Problem for nobody, and a stale tag.
+
+    Who has not come and is to be more has to be invited again: whoever has the token was not trusted with so much.
+    """
     now = rt.now()
     async with rt.db.tenant(call.tenant_id) as tx:
         members = await tx.all(LOCK, id=call.ids["id"])
@@ -155,6 +158,8 @@ async def change_user(rt: Runtime, call: Call[UserChange]) -> User:
         call.check_tag(before)
         if before != after:
             await tx.run(CHANGE, id=changed.id, role=changed.role, disabled_at=changed.disabled_at)
+            if changed.joined_at is None and (RANKS[after.role] > RANKS[before.role] or changed.disabled_at is not None):
+                await tx.run(DROP_PASSES, account_id=changed.id, of_tenant=call.tenant_id, now=now)
             if changed.disabled_at is not None:
                 await tx.run(END_HERE, account_id=changed.id, of_tenant=call.tenant_id, now=now)
             told = [{"role": user.role, "state": user.state} for user in (before, after)]

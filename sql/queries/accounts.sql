@@ -131,9 +131,9 @@ UPDATE membership SET role = :role, disabled_at = NULL WHERE tenant_id = :tenant
 UPDATE membership SET joined_at = :now WHERE tenant_id = :tenant_id AND account_id = :account_id AND joined_at IS NULL;
 
 -- name: invite
--- Who was invited before and has not come gets the new role; who is in keeps his, and there is no row.
+-- Who was invited before and has not come gets the new role, and is not disabled any more; who is in keeps his, and there is no row.
 INSERT INTO membership (tenant_id, account_id, role, invited_at) VALUES (:tenant_id, :account_id, :role, :now)
-ON CONFLICT (tenant_id, account_id) DO UPDATE SET role = excluded.role, invited_at = excluded.invited_at
+ON CONFLICT (tenant_id, account_id) DO UPDATE SET role = excluded.role, invited_at = excluded.invited_at, disabled_at = NULL
 WHERE membership.joined_at IS NULL RETURNING account_id AS id;
 
 -- name: members

@@ -77,7 +77,14 @@ async def test_an_invitation_of_somebody_known_elsewhere_tells_nothing_and_opens
     await office.settle("bia@b.example", "owner", office.world.b)
     emails = ("bia@b.example", "new@b.example")
     said = [(await office.post("/users", {"email": email, "role": "viewer"}, boss)).json() for email in emails]
-    assert said[0].keys() == said[1].keys() and {s["user"]["name"] for s in said} == {None}
+    own = {"id": "", "email": ""}
+    users = [one["user"] | own for one in said]
+    assert users[0] == users[1] and users[0]["name"] is None and users[0]["state"] == "invited"
+    assert said[0] | {"user": "", "token": ""} == said[1] | {"user": "", "token": ""}
+    assert [len(one["token"]) for one in said] == [47, 47]
+    weak = [await office.post("/auth/accept", {"token": one["token"], "password": "password1234"}) for one in said]
+    told = [(answer.status_code, answer.json() | {"request_id": ""}) for answer in weak]
+    assert told[0] == told[1] and (told[0][0], told[0][1]["code"]) == (422, "weak_password")
     token = said[0]["token"]
     stolen = await office.post("/auth/accept", {"token": token, "password": "outra senha bem longa"})
     assert (stolen.status_code, stolen.json()["code"]) == (401, "sign_in_failed")
@@ -86,6 +93,45 @@ async def test_an_invitation_of_somebody_known_elsewhere_tells_nothing_and_opens
     assert [(await office.login("bia@b.example", tenant=slug)).json()["role"] for slug in ("a", "b")] == ["viewer", "owner"]
     (shown,) = [user for user in (await office.get("/users", boss)).json()["items"] if user["email"] == "bia@b.example"]
     assert shown["name"] == "bia", "the name is his own"
+
+
+async def test_who_has_the_token_of_a_small_invitation_does_not_come_in_by_a_greater_one(office: Office) -> None:
+    boss = await office.sign_in("ana@a.example", "owner", office.world.a)
+    admin = await office.sign_in("bia@a.example", "admin", office.world.a)
+    new = {"email": "new@a.example", "role": "agent"}
+    made = (await office.post("/users", new, admin)).json()
+    user = f"/users/{made['user']['id']}"
+    assert (await office.patch(user, {"role": "owner"}, boss)).status_code == 200
+    kept = await office.post("/auth/accept", {"token": made["token"], "password": PASSWORD})
+    assert (kept.status_code, kept.json()["code"]) == (401, "token_refused")
+    again = (await office.post("/users", new | {"role": "owner"}, boss)).json()
+    assert (await office.patch(user, {"role": "viewer"}, boss)).status_code == 200
+    assert (await office.post("/auth/accept", {"token": again["token"], "password": PASSWORD})).status_code == 204, (
+        "less is the same"
+    )
+
+
+async def test_who_was_put_out_before_he_came_may_be_invited_again(office: Office) -> None:
+    boss = await office.sign_in("ana@a.example", "owner", office.world.a)
+    new = {"email": "new@a.example", "role": "agent"}
+    made = (await office.post("/users", new, boss)).json()
+    assert (await office.patch(f"/users/{made['user']['id']}", {"disabled": True}, boss)).status_code == 200
+    assert (await office.post("/auth/accept", {"token": made["token"], "password": PASSWORD})).status_code == 401
+    again = (await office.post("/users", new, boss)).json()
+    assert again["user"]["state"] == "invited"
+    assert (await office.post("/auth/accept", {"token": again["token"], "password": PASSWORD})).status_code == 204
+    assert (await office.login("new@a.example")).json()["role"] == "agent"
+
+
+async def test_a_role_that_is_changed_is_another_within_five_seconds_without_signing_in_anew(office: Office) -> None:
+    boss = await office.sign_in("ana@a.example", "owner", office.world.a)
+    bia = await office.sign_in("bia@a.example", "admin", office.world.a)
+    assert (await office.get("/users", bia)).status_code == 200
+    her = (await office.get("/me", bia)).json()["account_id"]
+    assert (await office.patch(f"/users/{her}", {"role": "agent"}, boss)).status_code == 200
+    office.later(4.9)
+    assert (await office.get("/users", bia)).status_code == 403
+    assert (await office.get("/me", bia)).json()["role"] == "agent"
 
 
 async def test_nobody_grants_or_touches_what_is_above_him(office: Office) -> None:

@@ -16,7 +16,7 @@ from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from atendeja import audit, tenants, vault
-from atendeja.accounts import passwords, people, throttle, tokens
+from atendeja.accounts import keys, passwords, people, throttle, tokens
 from atendeja.accounts.passwords import HASHING, Password
 from atendeja.accounts.people import INSTALLATION, Account, Email
 from atendeja.audit import Actor
@@ -293,6 +293,8 @@ async def accept(rt: Runtime, call: Call[Acceptance]) -> None:
             await tx.run(MAKE_OPERATOR, id=account.id)
         if held.grants_role is not None:
             await tx.run(GRANT_ROLE, account_id=account.id, role=held.grants_role)
+            if held.grants_role not in keys.MAKERS:
+                await keys.drop_of(tx, rt, account.id, audit.COMMAND)
         if held.tenant_id is not None:
             await tx.run(JOIN, account_id=account.id, now=rt.now())
             by = Actor(account.id, address=call.address, request_id=call.request_id)

@@ -1,4 +1,7 @@
-"""Keys of programs: shown once, kept as a hash, for some scopes and perhaps for a time. People make them; a key makes none."""
+"""Keys of programs: shown once, kept as a hash, for some scopes and perhaps for a time. People make them; a key makes none.
+
+A key goes with its maker: when he is put out, or may make keys no more. Else who is put out would have kept a way in.
+"""
 
 import datetime as dt
 from typing import Annotated
@@ -8,8 +11,9 @@ from msgspec import Meta, Struct
 
 from atendeja import audit
 from atendeja.accounts import tokens
+from atendeja.audit import Actor
 from atendeja.db import Nothing, Tx, query
-from atendeja.endpoint import Call, Endpoint, Instant, Listing, Page, Role, not_found
+from atendeja.endpoint import Call, Endpoint, Instant, Listing, Page, Problem, Role, not_found
 from atendeja.errors import Refused
 from atendeja.runtime import Runtime
 
@@ -18,6 +22,8 @@ TOUCH = dt.timedelta(minutes=1)
 LONGEST = dt.timedelta(days=3653)
 START_CHARS = 8
 FIRST = UUID(int=0)
+MAKERS: frozenset[Role] = frozenset({"owner", "admin"})
+"""Who may make keys."""
 
 
 class Key(Struct, frozen=True):
@@ -58,6 +64,9 @@ ADD_ROUTE = query("accounts.add_key_route", Nothing)
 ROUTE = query("accounts.key_route", KeyRoute)
 KEYS = query("accounts.keys", Key)
 KEY = query("accounts.key", Key)
+USABLE = query("accounts.usable_key", Key)
+HOLD_ROLE = query("accounts.hold_role", Nothing)
+DROP_OF = query("accounts.drop_keys_of", Key)
 TOUCHED = query("accounts.touch_key", Nothing)
 DROP = query("accounts.drop_key", Nothing)
 DROP_ROUTE = query("accounts.drop_key_route", Nothing)
@@ -86,6 +95,8 @@ async def make_key(rt: Runtime, call: Call[NewKey]) -> MadeKey:
         raise Refused("key_refused", why)
     key_id, by = rt.new_id(), call.by.account_id
     async with rt.db.tenant(call.tenant_id) as tx:
+        if not await tx.run(HOLD_ROLE, account_id=by, roles=sorted(MAKERS)):
+            raise Problem(403, "forbidden", "you may not do this any more")
         await tx.run(
             ADD, id=key_id, name=new.name, start=secret[:START_CHARS], scopes=sorted(set(new.scopes)), created_by=by, now=now,
             expires_at=new.expires_at,
@@ -107,13 +118,20 @@ async def drop_key(rt: Runtime, call: Call[Struct]) -> None:
         await audit.add(tx, rt.new_id(), rt.now(), audit.actor(call), "key_dropped", key.id, before=_tell(key))
 
 
+async def drop_of(tx: Tx, rt: Runtime, maker: UUID, by: Actor) -> None:
+    """Have no key hold any more that somebody has made here."""
+    for key in await tx.all(DROP_OF, account_id=maker):
+        await tx.run(DROP_ROUTE, key_id=key.id)
+        await audit.add(tx, rt.new_id(), rt.now(), by, "key_dropped", key.id, before=_tell(key))
+
+
 def _tell(key: Key) -> dict[str, object]:
     return {"name": key.name, "scopes": key.scopes, "expires_at": key.expires_at}
 
 
 async def use(tx: Tx, key_id: UUID, now: dt.datetime) -> Key | None:
     """The key as long as it holds; that it was used is written down."""
-    key = await tx.one(KEY, id=key_id)
+    key = await tx.one(USABLE, id=key_id)
     if key is None or (key.expires_at is not None and key.expires_at <= now):
         return None
     if key.last_used_at is None or key.last_used_at <= now - TOUCH:
@@ -121,12 +139,10 @@ async def use(tx: Tx, key_id: UUID, now: dt.datetime) -> Key | None:
     return key
 
 
-_OWNERS: frozenset[Role] = frozenset({"owner", "admin"})
-
 ROUTES: list[Endpoint[Runtime]] = [
-    Endpoint("GET", "/v1/keys", "list_keys", list_keys, who=_OWNERS, takes=Listing, gives=Page[Key],
+    Endpoint("GET", "/v1/keys", "list_keys", list_keys, who=MAKERS, takes=Listing, gives=Page[Key],
              says="The keys of this business, without their secrets."),
-    Endpoint("POST", "/v1/keys", "make_key", make_key, who=_OWNERS, takes=NewKey, gives=MadeKey, status=201,
+    Endpoint("POST", "/v1/keys", "make_key", make_key, who=MAKERS, takes=NewKey, gives=MadeKey, status=201,
              refuses={"key_refused": 422}, says="Make a key for a program. Its secret is shown this once."),
-    Endpoint("DELETE", "/v1/keys/{id}", "drop_key", drop_key, who=_OWNERS, says="Have a key hold no more."),
+    Endpoint("DELETE", "/v1/keys/{id}", "drop_key", drop_key, who=MAKERS, says="Have a key hold no more."),
 ]  # fmt: skip

@@ -9,7 +9,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import replace
 
 from atendeja import audit
-from atendeja.accounts import people, tokens
+from atendeja.accounts import keys, people, tokens
 from atendeja.accounts.opening import DROP_PASSES, put_pass
 from atendeja.accounts.people import Email
 from atendeja.db import Nothing, query
@@ -162,6 +162,8 @@ async def change_user(rt: Runtime, call: Call[UserChange]) -> User:
                 await tx.run(DROP_PASSES, account_id=changed.id, of_tenant=call.tenant_id, now=now)
             if changed.disabled_at is not None:
                 await tx.run(END_HERE, account_id=changed.id, of_tenant=call.tenant_id, now=now)
+            if changed.disabled_at is not None or changed.role not in keys.MAKERS:
+                await keys.drop_of(tx, rt, changed.id, audit.actor(call))
             told = [{"role": user.role, "state": user.state} for user in (before, after)]
             await audit.add(tx, rt.new_id(), now, audit.actor(call), "user_changed", changed.id, before=told[0], after=told[1])
     return after
@@ -177,5 +179,6 @@ ROUTES: list[Endpoint[Runtime]] = [
     Endpoint("GET", "/v1/users/{id}", "show_user", show_user, who=_OWNERS, scope="users:read", gives=User, is_tagged=True,
              says="One of the people of this business."),
     Endpoint("PATCH", "/v1/users/{id}", "change_user", change_user, who=_OWNERS, takes=UserChange, gives=User, is_tagged=True,
-             refuses={"above_you": 403, "last_owner": 409}, says="Change somebody's role, put him out, or let him in again."),
+             refuses={"above_you": 403, "last_owner": 409},
+             says="Change somebody's role, put him out, or let him in again. Who may make keys no more loses those that he made."),
 ]  # fmt: skip

@@ -175,6 +175,20 @@ WHERE tenant_id = :tenant_id AND id > :after ORDER BY id LIMIT :most;
 -- name: key
 SELECT id, name, start, scopes, created_by, created_at, expires_at, last_used_at FROM api_key WHERE tenant_id = :tenant_id AND id = :id;
 
+-- name: usable_key
+-- Not that of somebody who was put out of the whole installation, for as long as he is.
+SELECT k.id, k.name, k.start, k.scopes, k.created_by, k.created_at, k.expires_at, k.last_used_at
+FROM api_key k JOIN account a ON a.id = k.created_by AND a.disabled_at IS NULL WHERE k.tenant_id = :tenant_id AND k.id = :id;
+
+-- name: hold_role
+-- Who makes a key is at this moment what lets him: whoever takes that from him waits, and drops the key with the others.
+SELECT FROM membership WHERE tenant_id = :tenant_id AND account_id = :account_id AND role::text = ANY (:roles::text[])
+AND joined_at IS NOT NULL AND disabled_at IS NULL FOR SHARE;
+
+-- name: drop_keys_of
+DELETE FROM api_key WHERE tenant_id = :tenant_id AND created_by = :account_id
+RETURNING id, name, start, scopes, created_by, created_at, expires_at, last_used_at;
+
 -- name: touch_key
 UPDATE api_key SET last_used_at = :now WHERE tenant_id = :tenant_id AND id = :id AND (last_used_at IS NULL OR last_used_at <= :before);
 

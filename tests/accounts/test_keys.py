@@ -4,6 +4,7 @@ import datetime as dt
 
 import pytest
 
+from atendeja import accounts
 from atendeja.endpoint import Role
 from tests.office import Office
 
@@ -78,3 +79,37 @@ async def test_its_use_is_written_down_once_a_minute(office: Office) -> None:
         assert (await office.get("/users", secret)).status_code == 200
         (key,) = (await office.get("/keys", boss)).json()["items"]
         assert dt.datetime.fromisoformat(key["last_used_at"]) == used
+
+
+@pytest.mark.parametrize("change", [{"disabled": True}, {"role": "agent"}])
+async def test_the_keys_of_somebody_go_when_he_is_put_out_or_may_make_none_any_more(
+    change: dict[str, object], office: Office
+) -> None:
+    boss = await office.sign_in("ana@a.example", "owner", office.world.a)
+    admin = await office.sign_in("bia@a.example", "admin", office.world.a)
+    hers, others = [str((await make(office, bearer))["secret"]) for bearer in (admin, boss)]
+    for secret in (hers, others):
+        assert (await office.get("/users", secret)).status_code == 200
+    bia = (await office.get("/me", admin)).json()["account_id"]
+    assert (await office.patch(f"/users/{bia}", {"role": "owner"}, boss)).status_code == 200
+    office.later(4.9)
+    assert (await office.get("/users", hers)).status_code == 200, "who is more keeps them"
+    assert (await office.get("/me", admin)).json()["role"] == "owner"
+    assert (await office.patch(f"/users/{bia}", change, boss)).status_code == 200
+    late = await office.post("/keys", {"name": "late", "scopes": ["users:read"]}, admin)
+    assert late.status_code == 403, "also in the seconds in which she is still believed to be an owner"
+    office.later(4.9)
+    assert [(await office.get("/users", secret)).status_code for secret in (hers, others)] == [401, 200]
+    assert len((await office.get("/keys", boss)).json()["items"]) == 1
+    told = (await office.get("/audit", boss)).json()["items"]
+    assert {line["action"] for line in told[:2]} == {"key_dropped", "user_changed"}
+
+
+async def test_the_keys_of_who_is_put_out_of_the_installation_rest_until_he_is_let_in_again(office: Office) -> None:
+    boss = await office.sign_in("ana@a.example", "owner", office.world.a)
+    secret = str((await make(office, boss))["secret"])
+    await office.rt.db.transact(None, lambda tx: accounts.disable(tx, "ana@a.example", office.at))
+    assert (await office.get("/users", secret)).status_code == 401
+    await office.rt.db.transact(None, lambda tx: accounts.enable(tx, "ana@a.example"))
+    office.later(4.9)
+    assert (await office.get("/users", secret)).status_code == 200

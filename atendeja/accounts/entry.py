@@ -109,7 +109,6 @@ REHASH = query("accounts.rehash", Nothing)
 SET_PASSWORD = query("accounts.set_password", Nothing)
 PASS = query("accounts.one_time_token", Pass)
 USE_PASS = query("accounts.use_one_time_token", Nothing)
-MAKE_OPERATOR = query("accounts.make_operator", Nothing)
 GRANT_ROLE = query("accounts.grant_role", Nothing)
 JOIN = query("accounts.join", Nothing)
 
@@ -290,7 +289,8 @@ async def accept(rt: Runtime, call: Call[Acceptance]) -> None:
                 raise _refuse_token()
             await tx.run(END_ALL, account_id=account.id, now=rt.now())
         if held.grants_operator:
-            await tx.run(MAKE_OPERATOR, id=account.id)
+            await tx.run(people.SET_OPERATOR, id=account.id, is_operator=True)
+            log.warning("operator_made", account_id=account.id)
         if held.grants_role is not None:
             await tx.run(GRANT_ROLE, account_id=account.id, role=held.grants_role)
             if held.grants_role not in keys.MAKERS:

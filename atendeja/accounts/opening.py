@@ -28,6 +28,7 @@ class Anybody(Struct, frozen=True):
 APPOINT = query("accounts.appoint", Nothing)
 PUT_PASS = query("accounts.put_one_time_token", Nothing)
 DROP_PASSES = query("accounts.drop_one_time_tokens", Nothing)
+DROP_GRANTS = query("accounts.drop_operator_tokens", Nothing)
 DISABLE = query("accounts.disable", Nothing)
 ENABLE = query("accounts.enable", Nothing)
 ANYBODY = query("accounts.anybody", Anybody)
@@ -48,8 +49,10 @@ class Opening(Struct, frozen=True):
     is_operator: bool
 
 
-async def appoint(tx: Tx, opening: Opening, token: str, ids: tuple[UUID, UUID], now: dt.datetime) -> None:
-    """Let somebody in by this one-time token, whatever he has forgotten. The transaction is of a tenant just if there is a role.
+async def appoint(tx: Tx, opening: Opening, token: str, ids: tuple[UUID, UUID], now: dt.datetime) -> UUID:
+    """Let somebody in by this one-time token, whatever he has forgotten; gives the account's id.
+
+    The transaction is of a tenant exactly if there is a role.
 
     What it grants is granted to whoever uses it, with a new password and all former sign-ins ended: a stranger may have the
     account, invited by another business under an address that is not his.
@@ -65,6 +68,7 @@ async def appoint(tx: Tx, opening: Opening, token: str, ids: tuple[UUID, UUID], 
         await audit.add(tx, ids[1], now, audit.COMMAND, "user_appointed", account.id, after=after)
     grant = Grant(opening.is_operator, opening.role)
     await put_pass(tx, account, token, tenant_id, now, now + HOLDS, grant)
+    return account.id
 
 
 async def put_pass(
@@ -79,16 +83,30 @@ async def put_pass(
     )  # fmt: skip
 
 
-async def disable(tx: Tx, email: str, now: dt.datetime) -> None:
-    """Let somebody in nowhere any more, and end his sign-ins. Raises Refused when there is no such account."""
+async def disable(tx: Tx, email: str, now: dt.datetime) -> UUID:
+    """Let somebody in nowhere any more, and end his sign-ins; gives the account's id. Raises Refused when there is none."""
     account = await _find(tx, email)
     await tx.run(DISABLE, id=account.id, now=now)
     await tx.run(END_ALL, account_id=account.id, now=now)
+    return account.id
 
 
-async def enable(tx: Tx, email: str) -> None:
-    """Let somebody in again who was disabled. Raises Refused when there is no such account."""
-    await tx.run(ENABLE, id=(await _find(tx, email)).id)
+async def enable(tx: Tx, email: str) -> UUID:
+    """Let somebody in again who was disabled; gives the account's id. Raises Refused when there is none."""
+    account = await _find(tx, email)
+    await tx.run(ENABLE, id=account.id)
+    return account.id
+
+
+async def demote(tx: Tx, email: str) -> UUID:
+    """Have somebody be an operator no more, nor by a token that he has not used; gives the account's id. Raises Refused.
+
+    What he is in businesses he stays.
+    """
+    account = await _find(tx, email)
+    await tx.run(people.SET_OPERATOR, id=account.id, is_operator=False)
+    await tx.run(DROP_GRANTS, account_id=account.id)
+    return account.id
 
 
 async def _find(tx: Tx, email: str) -> Account:

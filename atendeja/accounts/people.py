@@ -42,6 +42,7 @@ BY_EMAIL = query("accounts.by_email", Account)
 BY_ID = query("accounts.by_id", Account)
 ENSURE = query("accounts.ensure", Nothing)
 OPEN_DOORS = query("accounts.open_doors", Door)
+SET_OPERATOR = query("accounts.set_operator", Nothing)
 STANDING = query("accounts.standing", Standing)
 
 

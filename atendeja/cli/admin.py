@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Annotated, Literal
 from uuid import UUID
 
+import structlog
 from cyclopts import App, Parameter
 
 from atendeja import accounts, broadcast, contacts, guard, numbers, reporting, tenants
@@ -21,6 +22,8 @@ from atendeja.numbers import NewNumber
 from atendeja.runtime import fresh_id, number_word, utc_now
 from atendeja.tenants import Tenant
 from atendeja.wa import limits
+
+log = structlog.get_logger(__name__)
 
 tenant_app = App(name="tenant", help="The businesses on this installation.")
 number_app = App(name="number", help="WhatsApp numbers.")
@@ -219,7 +222,8 @@ async def _create_admin(settings: Config, slug: str | None, opening: Opening) ->
     ids = fresh_id(), fresh_id()
     async with open_database(settings) as db:
         tenant_id = None if slug is None else (await find_tenant(db, slug)).id
-        await db.transact(tenant_id, lambda tx: accounts.appoint(tx, opening, token, ids, utc_now()))
+        account_id = await db.transact(tenant_id, lambda tx: accounts.appoint(tx, opening, token, ids, utc_now()))
+    log.warning("user_appointed", account_id=account_id, tenant_id=tenant_id, role=opening.role, is_operator=opening.is_operator)
     print(f"one-time token, for a day: {token}")
     print("POST /v1/auth/accept sets name and password with it, and /v1/auth/login lets in:")
     print(f'  {{"token": "{token}", "name": "…", "password": "…"}}')
@@ -234,7 +238,7 @@ def disable_admin(*, email: str) -> int:
     ----------
     email: the address of the account
     """
-    return asyncio.run(_switch(load_config(), email, lambda tx: accounts.disable(tx, email, utc_now()), "is out"))
+    return asyncio.run(_switch(load_config(), email, lambda tx: accounts.disable(tx, email, utc_now()), "is out", "user_disabled"))
 
 
 @admin_app.command(name="enable")
@@ -245,12 +249,24 @@ def enable_admin(*, email: str) -> int:
     ----------
     email: the address of the account
     """
-    return asyncio.run(_switch(load_config(), email, lambda tx: accounts.enable(tx, email), "may sign in again"))
+    return asyncio.run(_switch(load_config(), email, lambda tx: accounts.enable(tx, email), "may sign in again", "user_enabled"))
 
 
-async def _switch(settings: Config, email: str, work: Callable[[Tx], Awaitable[None]], done: str) -> int:
+@admin_app.command(name="demote")
+def demote_admin(*, email: str) -> int:
+    """Have somebody be an operator of the installation no more; what he is in businesses he stays.
+
+    Parameters
+    ----------
+    email: the address of the account
+    """
+    return asyncio.run(_switch(load_config(), email, lambda tx: accounts.demote(tx, email), "is no operator", "operator_demoted"))
+
+
+async def _switch(settings: Config, email: str, work: Callable[[Tx], Awaitable[UUID]], done: str, event: str) -> int:
     async with open_database(settings) as db:
-        await db.transact(None, work)
+        account_id = await db.transact(None, work)
+    log.warning(event, account_id=account_id)
     print(f"{email} {done}")
     return 0
 

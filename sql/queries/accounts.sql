@@ -8,8 +8,8 @@ SELECT id, email, name, password_hash, is_operator, disabled_at FROM account WHE
 -- An account for this address, whoever was first; a row only for who makes it.
 INSERT INTO account (id, email, created_at) VALUES (:id, :email, :now) ON CONFLICT (email) DO NOTHING;
 
--- name: make_operator
-UPDATE account SET is_operator = true WHERE id = :id;
+-- name: set_operator
+UPDATE account SET is_operator = :is_operator WHERE id = :id;
 
 -- name: set_password
 -- Where there is one already only with a token that was made on the machine itself.
@@ -86,6 +86,9 @@ VALUES (:sha256, :account_id, :of_tenant, :resets, :grants_operator, :grants_rol
 -- The ones before for the same purpose, and all that are over.
 DELETE FROM one_time_token WHERE account_id = :account_id AND (tenant_id IS NOT DISTINCT FROM :of_tenant OR expires_at <= :now);
 
+-- name: drop_operator_tokens
+DELETE FROM one_time_token WHERE account_id = :account_id AND grants_operator;
+
 -- name: one_time_token
 SELECT account_id, tenant_id, resets, grants_operator, grants_role FROM one_time_token WHERE sha256 = :sha256 AND expires_at > :now;
 
@@ -147,9 +150,9 @@ SELECT a.id, a.email, CASE WHEN m.joined_at IS NOT NULL THEN a.name END AS name,
 FROM membership m JOIN account a ON a.id = m.account_id WHERE m.tenant_id = :tenant_id AND m.account_id = :id;
 
 -- name: lock_members
--- One of them, and every owner: whoever changes one at the same time waits, so that the last owner is seen to be the last.
+-- One of them, and every owner who may come in at all: whoever changes one at the same time waits, so that the last owner is seen to be the last.
 SELECT a.id, a.email, CASE WHEN m.joined_at IS NOT NULL THEN a.name END AS name, m.role, m.invited_at, m.joined_at, m.disabled_at
-FROM membership m JOIN account a ON a.id = m.account_id WHERE m.tenant_id = :tenant_id AND (m.account_id = :id OR m.role = 'owner')
+FROM membership m JOIN account a ON a.id = m.account_id WHERE m.tenant_id = :tenant_id AND (m.account_id = :id OR m.role = 'owner' AND a.disabled_at IS NULL)
 ORDER BY m.account_id FOR NO KEY UPDATE OF m;
 
 -- name: change_member

@@ -302,6 +302,17 @@ async def test_what_is_taken_back_is_gone_within_five_seconds_in_every_process(h
         assert (await office.login(ANA)).status_code == 200
 
 
+async def test_an_operator_who_is_demoted_is_none_within_five_seconds(office: Office) -> None:
+    token = await office.sign_in("op@host.example", is_operator=True)
+    unused = await office.appoint("op@host.example", is_operator=True)
+    assert (await office.get("/me", token)).json()["role"] == "operator"
+    await office.rt.db.transact(None, lambda tx: accounts.demote(tx, "op@host.example"))
+    office.later(4.9)
+    assert (await office.get("/me", token)).status_code == 401
+    assert (await office.login("op@host.example")).status_code == 401
+    assert (await office.post("/auth/accept", {"token": unused, "password": PASSWORD})).status_code == 401
+
+
 async def test_a_role_that_changes_is_another_within_five_seconds(office: Office) -> None:
     token = await office.sign_in(ANA, "owner", office.world.a)
     assert (await office.get("/me", token)).json()["role"] == "owner"

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import UNSET
 
+from atendeja import accounts
 from atendeja.accounts import members
 from atendeja.accounts.members import RANKS, Member, UserChange
 from atendeja.errors import Refused
@@ -166,6 +167,17 @@ async def test_the_last_owner_stays_also_when_two_go_at_once(office: Office) -> 
             await tx._connection.execute("UPDATE membership SET role = 'owner'")
     assert (await office.patch(f"/users/{ids[0]}", {"disabled": True}, other)).status_code == 200
     assert (await office.patch(f"/users/{ids[1]}", {"disabled": True}, other)).status_code == 409
+
+
+async def test_an_owner_whose_account_is_disabled_is_none(office: Office) -> None:
+    """S25."""
+    boss = await office.sign_in("ana@a.example", "owner", office.world.a)
+    await office.settle("bia@a.example", "owner", office.world.a)
+    ana = (await office.get("/me", boss)).json()["account_id"]
+    await office.rt.db.transact(None, lambda tx: accounts.disable(tx, "bia@a.example", office.at))
+    assert (await office.patch(f"/users/{ana}", {"role": "admin"}, boss)).json()["code"] == "last_owner"
+    await office.rt.db.transact(None, lambda tx: accounts.enable(tx, "bia@a.example"))
+    assert (await office.patch(f"/users/{ana}", {"role": "admin"}, boss)).status_code == 200
 
 
 async def test_who_is_put_out_is_out_here_and_stays_in_elsewhere(office: Office) -> None:

@@ -114,14 +114,31 @@ async def open_runtime(config: Config) -> AsyncIterator[Runtime]:
     try:
         with contextlib.suppress(Unavailable):  # asked again soon
             await rt.keep_time()
-        async with database.session() as session:
-            await rt.guard.open(session, rt.now())
+        await _open_guard(rt)
         database.greet = lambda session: rt.guard.meet(session, rt.now())
         yield rt
     finally:
         await cloud.close()
         await database.close()
         os.close(who.descriptor)
+
+
+async def _open_guard(rt: Runtime) -> None:
+    """See what the database has seen. It may have gone away since it was connected to: then it is waited for as before. Raises
+    Unavailable after DATABASE_WAIT_S."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + rt.config.database_wait_s
+    while True:
+        try:
+            async with rt.db.session() as session:
+                await rt.guard.open(session, rt.now())
+        except Unavailable as error:
+            if loop.time() > deadline:
+                raise
+            log.warning("database_awaited", error=str(error), seconds_left=round(deadline - loop.time()))
+            await asyncio.sleep(0.25)
+        else:
+            return
 
 
 def build(rt: Runtime, role: Role, extra: list[BaseRoute] | None = None) -> Starlette:

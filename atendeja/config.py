@@ -73,6 +73,10 @@ Seconds = Annotated[float, Meta(ge=0, le=86_400)]
 Port = Annotated[int, Meta(ge=1, le=65_535)]
 
 
+PRIVATE = ("127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")
+"""Networks from which no stranger of the internet connects."""
+
+
 class Config(Struct, frozen=True, kw_only=True, dict=True):
     """Every setting of a process. Made by `load`; a field's docstring gives unit, default and effect."""
 
@@ -108,9 +112,9 @@ class Config(Struct, frozen=True, kw_only=True, dict=True):
     metrics_token: Secret | None = None
     """Bearer token for `/metrics`, at least 16 characters. Default: none, `/metrics` then answers this machine only."""
 
-    trusted_proxies: tuple[str, ...] = ()
-    """Addresses and networks, comma-separated, of reverse proxies whose X-Forwarded-For is believed. Default: none, and then the
-    address of whoever connects is who asks."""
+    trusted_proxies: tuple[str, ...] = PRIVATE
+    """Addresses and networks, comma-separated, of reverse proxies whose X-Forwarded-For is believed. Default: this machine and
+    private networks; where strangers connect from such a one, name the proxy alone."""
 
     state_dir: Path = Path("state")
     """Directory of what a process remembers over a restart: its id, and how far it has seen the database (`guard`: keep it over a
@@ -251,6 +255,8 @@ def _read(name: str, text: str) -> object:
     if check := CHECKS.get(name):
         for part in value if isinstance(value, list) else [text]:
             check(part)
+    if name == "JWT_SECRET" and len({kid for kid, _, _ in (part.partition(":") for part in text.split(","))}) < text.count(",") + 1:
+        raise ValueError("a kid is given twice")
     if get_origin(field.type) is Literal and value not in (choices := get_args(field.type)):
         raise ValueError(f"it must be one of {', '.join(choices)}, not {text!r}")
     if name in ("WA_API_BASE", "PUBLIC_URL"):
@@ -331,9 +337,11 @@ def _is_web(text: str) -> bool:
 
 def _check_network(text: str) -> None:
     try:
-        ip_network(text)
+        network = ip_network(text)
     except ValueError:
         raise ValueError(f"each must be an address or a network like 10.0.0.0/8, not {text!r}") from None
+    if not network.prefixlen:
+        raise ValueError(f"{text} is everybody: anybody could say from where he comes")
 
 
 def _check_jwt(text: str) -> None:

@@ -1,11 +1,13 @@
 """The start of a process: whom it serves as, and what stops it with a clear line."""
 
 import asyncio
+import random
 import secrets
 from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import asyncpg
 import httpx
 import pytest
 import structlog.testing
@@ -44,6 +46,27 @@ async def test_two_addresses_of_two_databases_stop_the_start(cluster: server.Ser
             await app.wait_for_database(replace(config, database_url=Dsn(cluster.dsn(name))))
     finally:
         cluster.drop_database(name)
+
+
+async def test_a_database_that_goes_away_during_the_start_is_waited_for(config: Config) -> None:
+    """Whatever it is asked for at that moment: every connection is cut again and again, for three seconds."""
+    admin = await asyncpg.connect(config.admin_url.reveal())
+    others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    await admin.fetch(others)
+
+    async def cut() -> None:
+        async with asyncio.timeout(3):
+            while True:
+                await admin.fetch(others)
+                await asyncio.sleep(random.uniform(0, 0.05))
+
+    cutting = asyncio.ensure_future(cut())
+    for _ in range(3):
+        async with app.open_runtime(config) as rt:
+            assert rt.guard.hold is None
+    with pytest.raises(TimeoutError):
+        await cutting
+    await admin.close()
 
 
 def test_a_host_that_is_not_of_this_machine_is_refused() -> None:

@@ -116,6 +116,8 @@ def test_every_fault_at_once_a_line_each() -> None:
         ("JWT_SECRET", "hush-hush-1", "each must be kid:secret"),
         ("TRUSTED_PROXIES", "127.0.0.1,proxy", "an address or a network like 10.0.0.0/8, not 'proxy'"),
         ("TRUSTED_PROXIES", "10.0.0.1/8", "an address or a network"),
+        ("TRUSTED_PROXIES", "0.0.0.0/0", "is everybody"),
+        ("JWT_SECRET", f"k1:{'x' * 32},k1:{'y' * 32}", "a kid is given twice"),
         ("METRICS_TOKEN", "hush-hush-1", "16 are the least"),
         ("WA_API_VERSION", "24", "not '24'"),
         ("WA_API_BASE", "http://graph.facebook.com", "https://"),

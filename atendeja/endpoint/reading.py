@@ -37,10 +37,18 @@ def read_address(peer: str, forwarded: Sequence[str], proxies: Sequence[IPv4Netw
 
     What a client writes into that header itself stands before what the proxies add, and is never reached.
     """
-    found, hops = peer, [hop.strip() for line in forwarded for hop in line.split(",")]
+    found, hops = _plain(peer), [hop.strip() for line in forwarded for hop in line.split(",")]
     while hops and _is_in(found, proxies) and _is_address(hops[-1]):
-        found = hops.pop()
+        found = _plain(hops.pop())
     return found
+
+
+def _plain(text: str) -> str:
+    """An IPv4 address as such, also where a socket for both says it in the way of IPv6."""
+    try:
+        return str(getattr(ip_address(text), "ipv4_mapped", None) or text)
+    except ValueError:
+        return text
 
 
 def _is_in(text: str, networks: Sequence[IPv4Network | IPv6Network]) -> bool:
@@ -90,13 +98,15 @@ def _too_large() -> Problem:
 
 def read_json(body: bytes, kind: type[S]) -> S:
     """The struct that a body is. Raises Problem: 400 when it is not JSON, 422 with the place when it does not fit."""
-    _check_bounds(body)
     try:
         read = msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
         raise _invalid(error) from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise _malformed() from error
+    except RecursionError as error:
+        raise _too_deep() from error
+    _check_bounds(body)
     if b"\\u0000" in body:
         _check_nul(msgspec.json.decode(body))
     return read
@@ -115,6 +125,7 @@ def read_query(pairs: list[tuple[str, str]], kind: type[S]) -> S:
 
 
 def _check_bounds(body: bytes) -> None:
+    """Of what is JSON only: a text that has no end would be looked for again from each of its quotes, for minutes."""
     brackets = body.count(b"[") + body.count(b"{")
     if brackets <= MAX_DEPTH and not _LONG.search(body):
         return
@@ -125,7 +136,7 @@ def _check_bounds(body: bytes) -> None:
     for bracket in _BRACKETS.finditer(bare):
         depth += 1 if bracket[0] in b"[{" else -1
         if depth > MAX_DEPTH:
-            raise Problem(400, "too_deep", f"the body is nested more than {MAX_DEPTH} deep")
+            raise _too_deep()
 
 
 def _check_nul(value: object) -> None:
@@ -145,6 +156,10 @@ def _nuls(value: object, place: str) -> Iterator[str]:
     elif isinstance(value, list):
         for i, part in enumerate(value):
             yield from _nuls(part, f"{place}[{i}]")
+
+
+def _too_deep() -> Problem:
+    return Problem(400, "too_deep", f"the body is nested more than {MAX_DEPTH} deep")
 
 
 def _malformed() -> Problem:

@@ -4,7 +4,9 @@ Path (404), method (405), who (401), may he (403), body (400, 413, 415, 422), th
 where one has to be known. Nothing here allows another origin: browsers keep other sites' pages out.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
 from ipaddress import IPv4Network, IPv6Network
 from typing import Any, Generic, Protocol, TypeVar
 from uuid import UUID
@@ -28,6 +30,8 @@ from atendeja.errors import Refused, Unavailable
 log = structlog.get_logger(__name__)
 
 ROOT = "/v1"
+AT_ONCE, MOST_WAITING = 4, 200
+"""So many requests may be at the database, whose dozen connections webhooks and sending need too; so many wait for their turn."""
 MOST_TOKEN_CHARS = 4096
 _REQUEST_ID = "atendeja.request_id"
 
@@ -64,6 +68,20 @@ class Api(Generic[R]):
         self.rt, self.gate, self.proxies, self.closed = rt, gate, proxies, closed
         self.endpoints = list(endpoints)
         self.access, self.cursors = Access(self.endpoints), Cursors(secrets)
+        self._turns, self._waiting = asyncio.Semaphore(AT_ONCE), 0
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """At the database, among few: whatever strangers ask for, webhooks are stored and messages go. Raises Problem when too many
+        wait already."""
+        if self._waiting >= MOST_WAITING:
+            raise again("too many requests at once")
+        self._waiting += 1
+        try:
+            async with self._turns:
+                yield
+        finally:
+            self._waiting -= 1
 
     def routes(self) -> list[BaseRoute]:
         """One a path, and one for every path under /v1 that is none."""
@@ -132,7 +150,8 @@ class _Visit(Generic[R]):
             await self._let_in(endpoint)
         ids = {name: _read_id(self._scope["path_params"][name]) for name in endpoint.names}
         body = await self._read(endpoint)
-        given = await endpoint.run(self._api.rt, self._call(endpoint, ids, body))
+        async with self._api.turn():
+            given = await endpoint.run(self._api.rt, self._call(endpoint, ids, body))
         headers = SAFE | {"X-Request-Id": str(self._id)}
         if endpoint.gives is None:
             return Response(None, 204, headers)
@@ -144,7 +163,8 @@ class _Visit(Generic[R]):
         given = self._headers.getlist("authorization")
         scheme, _, bearer = given[0].partition(" ") if len(given) == 1 else ("", "", "")
         if scheme.lower() == "bearer" and 0 < len(bearer) <= MOST_TOKEN_CHARS:
-            self._caller = await self._api.gate(bearer.strip())
+            async with self._api.turn():
+                self._caller = await self._api.gate(bearer.strip())
         if self._caller is None:
             raise Problem(401, "not_signed_in", "sign in, or show a key, as Authorization: Bearer")
         if not self._api.access.allows(self._caller, endpoint):

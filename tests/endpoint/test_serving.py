@@ -1,5 +1,6 @@
 """Endpoints over HTTP: the order of the checks, the shape of every answer, and what never leaves (S23, S44)."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from ipaddress import ip_network
@@ -14,6 +15,7 @@ from starlette.applications import Starlette
 
 from atendeja.db import LostRace
 from atendeja.endpoint import PEOPLE, Access, Api, Call, Caller, Endpoint, Listing, Page, Problem, Trouble, answer_bug, tag
+from atendeja.endpoint.serving import AT_ONCE, MOST_WAITING
 from atendeja.errors import Refused, Unavailable
 from atendeja.runtime import Runtime
 
@@ -285,3 +287,27 @@ async def test_a_closed_api_says_why_and_lets_nobody_in(rt: Runtime) -> None:
 
 def test_a_problem_is_one_of_ours() -> None:
     assert str(Problem(404, "not_found", "gone")) == "gone"
+
+
+async def test_few_are_at_the_database_and_too_many_are_told_to_come_again(rt: Runtime) -> None:
+    """Webhooks and sending have the same dozen connections, and strangers may ask as often as they like."""
+    api: Api[Runtime] = Api(rt, [], known, [b"k" * 32])
+    busy, most = 0, 0
+
+    async def ask() -> None:
+        nonlocal busy, most
+        async with api.turn():
+            busy += 1
+            most = max(most, busy)
+            await asyncio.sleep(0.001)
+            busy -= 1
+
+    ends = await asyncio.gather(*(ask() for _ in range(MOST_WAITING + 50)), return_exceptions=True)
+    assert most == AT_ONCE
+    refused = [end for end in ends if isinstance(end, Problem)]
+    assert len(refused) == 50 and {problem.status for problem in refused} == {503}
+    await ask()
+
+
+async def known(_bearer: str) -> Caller | None:
+    return BOSS

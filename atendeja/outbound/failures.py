@@ -22,7 +22,7 @@ class StoppedTemplate(Struct, frozen=True):
 
 class Heeded(Struct):
     """What is to be told after the COMMIT: numbers that have something to send, numbers whose senders must read what is stopped,
-    and what people should know: of a template that was stopped a while ago as well they do."""
+    and the templates that people do not know of yet."""
 
     released: set[UUID] = set()
     changed: set[UUID] = set()

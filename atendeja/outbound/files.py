@@ -59,7 +59,7 @@ class Files:
     @property
     def awaited(self) -> bool:
         """Whether messages may be waiting for an upload."""
-        return bool(self._busy or self._failures)
+        return bool(self._busy or self._wanted)
 
     def unknown(self, messages: Iterable[Candidate]) -> list[UUID]:
         """Files of these of which the database may know an upload that we do not."""

@@ -7,12 +7,16 @@ import httpx
 import pytest
 
 from atendeja import app
+from atendeja.contacts import Person
 from atendeja.endpoint import Endpoint, Role
 from atendeja.runtime import Runtime
+from tests import world
 from tests.office import Office
 
 EVERYBODY = {"owner", "admin", "agent", "viewer", "operator"}
 HEADS = {"owner", "admin"}
+AGENTS = HEADS | {"agent"}
+MEMBERS = AGENTS | {"viewer"}
 MAY: dict[str, set[str] | None] = {
     "login": None,
     "refresh": None,
@@ -27,9 +31,16 @@ MAY: dict[str, set[str] | None] = {
     "make_key": HEADS,
     "drop_key": HEADS,
     "list_changes": HEADS | {"key"},
+    "list_conversations": MEMBERS | {"key"},
+    "show_conversation": MEMBERS | {"key"},
+    "show_timeline": MEMBERS | {"key"},
+    "take_over_conversation": AGENTS | {"key"},
+    "hand_over_conversation": AGENTS | {"key"},
+    "release_conversation": AGENTS | {"key"},
+    "close_conversation": AGENTS | {"key"},
 }
 """None: anybody at all. `key`: one with every scope there is."""
-BODIES = {"change_user": {"role": "viewer"}}
+BODIES: dict[str, object] = {"change_user": {"role": "viewer"}, "hand_over_conversation": {"queue": "x"}}
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 
 
@@ -48,11 +59,15 @@ async def things_of_b(office: Office) -> tuple[str, dict[str, str]]:
     boss = await office.sign_in("owner@b.example", "owner", office.world.b)
     key = (await office.post("/keys", {"name": "b", "scopes": ["users:read"]}, boss)).json()["key"]["id"]
     user = (await office.post("/users", {"email": "other@b.example", "role": "agent"}, boss)).json()["user"]["id"]
-    return boss, {"/v1/users/{id}": user, "/v1/keys/{id}": key}
+    person = Person("300000000000002", None, "5521900000001")
+    _, talk = await office.rt.db.transact(office.world.b, lambda tx: world.talk(tx, office.rt, person, office.world.number_b))
+    acts = ("", "/timeline", "/take-over", "/hand-over", "/release", "/close")
+    talks = {f"/v1/conversations/{{id}}{act}": str(talk) for act in acts}
+    return boss, {"/v1/users/{id}": user, "/v1/keys/{id}": key, **talks}
 
 
 async def snapshot(office: Office, boss: str) -> list[object]:
-    return [(await office.get(path, boss)).json() for path in ("/users", "/keys", "/audit")]
+    return [(await office.get(path, boss)).json() for path in ("/users", "/keys", "/audit", "/conversations")]
 
 
 def test_every_endpoint_is_in_the_table_once() -> None:

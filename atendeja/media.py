@@ -40,6 +40,7 @@ class Known(Struct, frozen=True):
 INSERT = query("media.insert", Stored)
 SAME = query("media.same", Stored)
 BY_IDS = query("media.by_ids", Stored)
+HOLD = query("media.hold", Nothing)
 NEWEST = query("media.newest", Stored)
 UPLOADS = query("media.uploads", Known)
 RECORD_UPLOAD = query("media.record_upload", Nothing)
@@ -90,6 +91,12 @@ async def add(
 async def load(tx: Tx, ids: Sequence[UUID]) -> list[Stored]:
     """Those of these files that the tenant has, in no order."""
     return await tx.all(BY_IDS, ids=list(ids))
+
+
+async def hold(tx: Tx, ids: Sequence[UUID]) -> list[Stored]:
+    """As `load`, for messages that will name them: none of these is deleted before the end of the transaction."""
+    await tx.run(HOLD, ids=sorted(ids))
+    return await load(tx, ids)
 
 
 async def newest(tx: Tx, most: int) -> list[Stored]:

@@ -3,6 +3,8 @@
 The table is written here a second time, by hand: an endpoint that is not in it, or lets in somebody else, fails.
 """
 
+from uuid import UUID
+
 import httpx
 import pytest
 
@@ -38,9 +40,16 @@ MAY: dict[str, set[str] | None] = {
     "hand_over_conversation": AGENTS | {"key"},
     "release_conversation": AGENTS | {"key"},
     "close_conversation": AGENTS | {"key"},
+    "send_message": AGENTS | {"key"},
+    "send_messages": AGENTS | {"key"},
+    "list_messages": MEMBERS | {"key"},
+    "show_message": MEMBERS | {"key"},
+    "explain_message": MEMBERS | {"key"},
+    "withdraw_message": AGENTS | {"key"},
 }
 """None: anybody at all. `key`: one with every scope there is."""
 BODIES: dict[str, object] = {"change_user": {"role": "viewer"}, "hand_over_conversation": {"queue": "x"}}
+TEMPLATE = {"type": "template", "name": "pronto", "language": "pt_BR"}
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 
 
@@ -59,15 +68,19 @@ async def things_of_b(office: Office) -> tuple[str, dict[str, str]]:
     boss = await office.sign_in("owner@b.example", "owner", office.world.b)
     key = (await office.post("/keys", {"name": "b", "scopes": ["users:read"]}, boss)).json()["key"]["id"]
     user = (await office.post("/users", {"email": "other@b.example", "role": "agent"}, boss)).json()["user"]["id"]
-    person = Person("300000000000002", None, "5521900000001")
-    _, talk = await office.rt.db.transact(office.world.b, lambda tx: world.talk(tx, office.rt, person, office.world.number_b))
+    assert isinstance(office.world.number_b, UUID)
+    number_id, person = office.world.number_b, Person("300000000000002", None, "5521900000001")
+    _, talk = await office.rt.db.transact(office.world.b, lambda tx: world.talk(tx, office.rt, person, number_id))
     acts = ("", "/timeline", "/take-over", "/hand-over", "/release", "/close")
     talks = {f"/v1/conversations/{{id}}{act}": str(talk) for act in acts}
-    return boss, {"/v1/users/{id}": user, "/v1/keys/{id}": key, **talks}
+    text = {"to": {"conversation_id": str(talk)}, "content": TEMPLATE, "category": "utility"}
+    message = (await office.post("/messages", text, boss)).json()["id"]
+    messages = {f"/v1/messages/{{id}}{act}": message for act in ("", "/explain", "/withdraw")}
+    return boss, {"/v1/users/{id}": user, "/v1/keys/{id}": key, **talks, **messages}
 
 
 async def snapshot(office: Office, boss: str) -> list[object]:
-    return [(await office.get(path, boss)).json() for path in ("/users", "/keys", "/audit", "/conversations")]
+    return [(await office.get(path, boss)).json() for path in ("/users", "/keys", "/audit", "/conversations", "/messages")]
 
 
 def test_every_endpoint_is_in_the_table_once() -> None:

@@ -11,6 +11,7 @@ from msgspec import Meta, Struct
 
 from atendeja.endpoint.idempotency import Request
 from atendeja.endpoint.pages import Cursors, Listing, check_tag
+from atendeja.endpoint.reading import MAX_BODY_BYTES
 
 R = TypeVar("R")
 B = TypeVar("B")
@@ -123,6 +124,8 @@ class Endpoint(Generic[R]):
     """Whether what it gives comes with an ETag."""
     once: bool = field(kw_only=True, default=False)
     """Whether it takes an Idempotency-Key: then all that it changes goes through `once`."""
+    most_bytes: int = field(kw_only=True, default=MAX_BODY_BYTES)
+    """Of its body."""
     says: str = field(kw_only=True)
     """What it does, in a line."""
 

@@ -216,8 +216,8 @@ class _Visit(Generic[R]):
         read_query(query, Empty)
         if endpoint.takes is None and not self._brings_body():
             return Empty()
-        check_head(self._headers)
-        body = await read_body(self._receive)
+        check_head(self._headers, endpoint.most_bytes)
+        body = await read_body(self._receive, endpoint.most_bytes)
         self._is_read = True
         return read_json(body, kind)
 

@@ -7,8 +7,8 @@ conversations: lists, and what people do with one · timeline: what was said in 
 messages: what became of them · events: what came.
 """
 
-from atendeja.inbox import conversations
+from atendeja.inbox import conversations, messages, sending
 
-ROUTES = [*conversations.ROUTES]
+ROUTES = [*conversations.ROUTES, *sending.ROUTES, *messages.ROUTES]
 
 __all__ = ["ROUTES"]

@@ -67,3 +67,74 @@ UNION ALL
 (SELECT 'message', m.id, m.created_at, 0, m.ordinal, m.source, m.state, m.reason, m.code, m.content, m.category FROM message m
  WHERE m.tenant_id = :tenant_id AND m.conversation_id = :conversation_id AND (m.created_at, m.ordinal, m.id) > (:at, :ordinal, :id)
  ORDER BY m.created_at, m.ordinal, m.id LIMIT :most);
+
+-- name: recipients
+-- Whom these name. Whoever was found to be somebody we knew is that one now; a conversation stays where it is. Asked before the contacts
+-- are locked, for whose they are, and after, for what they are.
+SELECT 'conversation' AS what, v.id::text AS key, v.contact_id, v.number_id, v.id AS conversation_id, coalesce(c.merged_into, c.id) AS person_id
+FROM conversation v JOIN contact c ON c.tenant_id = v.tenant_id AND c.id = v.contact_id WHERE v.tenant_id = :tenant_id AND v.id = ANY (:conversation_ids::uuid[])
+UNION ALL
+SELECT 'contact', c.id::text, coalesce(c.merged_into, c.id), NULL, NULL, coalesce(c.merged_into, c.id)
+FROM contact c WHERE c.tenant_id = :tenant_id AND c.id = ANY (:contact_ids::uuid[])
+UNION ALL
+SELECT 'phone', c.phone, c.id, NULL, NULL, c.id FROM contact c WHERE c.tenant_id = :tenant_id AND c.phone = ANY (:phones::text[]);
+
+-- name: windows
+-- Until when anything may be written in these; `closed` when Meta has said (131047) that it is not so, after the customer's last message.
+SELECT v.id, v.window_until, EXISTS (
+    SELECT FROM message f WHERE f.tenant_id = v.tenant_id AND f.conversation_id = v.id
+    AND f.created_at > v.window_until - interval '24 hours' AND f.state = 'failed' AND f.code = 131047) AS closed
+FROM conversation v WHERE v.tenant_id = :tenant_id AND v.id = ANY (:ids::uuid[]);
+
+-- name: sent_under
+-- What there is under a key, of messages of the API and of people.
+SELECT m.id, m.ordinal, m.conversation_id, m.contact_id FROM message m
+WHERE m.tenant_id = :tenant_id AND m.source = :source AND m.source_id = :source_id AND m.source_no = 0 AND m.ordinal >= 0 ORDER BY m.ordinal;
+
+-- part: message
+m.id, m.conversation_id, m.contact_id, m.number_id, m.source, m.source_id, m.source_no, m.ordinal, m.category, m.content, m.state, m.reason, m.code, m.detail, m.held, m.attempt_no,
+       m.not_before, m.created_at, m.accepted_at, m.sent_at, m.delivered_at, m.read_at, m.played_at, m.failed_at, m.discarded_at, m.pricing
+
+-- name: messages
+SELECT
+-- include: inbox.message
+FROM message m WHERE m.tenant_id = :tenant_id AND m.id = ANY (:ids::uuid[]) ORDER BY m.id;
+
+-- name: newest_messages
+-- Ids begin with their time.
+SELECT
+-- include: inbox.message
+FROM message m WHERE m.tenant_id = :tenant_id AND m.id < :before_id AND m.id >= :since_id ORDER BY m.id DESC LIMIT :most;
+
+-- name: messages_in_state
+-- (The states of the index are written out: else the planner could not know that it has them all.)
+SELECT
+-- include: inbox.message
+FROM message m WHERE m.tenant_id = :tenant_id AND m.state = :state AND m.state IN ('queued', 'sending', 'in_doubt', 'unknown', 'withdrawn', 'failed')
+AND m.id < :before_id AND m.id >= :since_id ORDER BY m.id DESC LIMIT :most;
+
+-- name: messages_of_conversation
+SELECT
+-- include: inbox.message
+FROM message m WHERE m.tenant_id = :tenant_id AND m.conversation_id = :conversation_id AND (m.created_at, m.id) < (:before_at, :before_id) AND m.created_at >= :since
+ORDER BY m.created_at DESC, m.id DESC LIMIT :most;
+
+-- name: messages_of_campaign
+-- By recipient: the order of the key.
+SELECT
+-- include: inbox.message
+FROM message m WHERE m.tenant_id = :tenant_id AND m.source = 'campaign' AND m.source_id = :campaign_id AND (m.source_no, m.ordinal) > (:after_no, :after_ordinal)
+ORDER BY m.source_no, m.ordinal LIMIT :most;
+
+-- name: attempts
+SELECT id, n, state, code, detail, wamid, claimed_at, first_byte_at, ended_at FROM attempt WHERE tenant_id = :tenant_id AND message_id = :message_id ORDER BY n;
+
+-- name: pair
+-- The template that went in a message's place, or the message in whose place one went.
+SELECT o.id FROM message m JOIN message o ON o.tenant_id = m.tenant_id AND o.source = m.source AND o.source_id = m.source_id AND o.source_no = m.source_no AND o.ordinal = -1 - m.ordinal
+WHERE m.tenant_id = :tenant_id AND m.id = :id;
+
+-- name: lock_queued
+-- What somebody takes back, locked; `doubtful` when an earlier attempt may have gone out.
+SELECT m.id, m.number_id, m.state, EXISTS (SELECT FROM attempt a WHERE a.tenant_id = m.tenant_id AND a.message_id = m.id AND a.state IN ('accepted', 'unknown')) AS doubtful
+FROM message m WHERE m.tenant_id = :tenant_id AND m.id = :id FOR NO KEY UPDATE OF m;

@@ -14,6 +14,10 @@ SELECT m.id, m.sha256, m.mime, m.size, m.filename, m.created_at FROM unnest(:ids
     SELECT * FROM media m WHERE m.tenant_id = :tenant_id AND m.id = n.id OFFSET 0
 ) AS m;
 
+-- name: hold
+-- Whoever deletes one of these waits for us, and then sees what we wrote. Sorted.
+WITH held AS (SELECT FROM media WHERE tenant_id = :tenant_id AND id = ANY (:ids::uuid[]) ORDER BY id FOR KEY SHARE) SELECT FROM held;
+
 -- name: newest
 -- Ids begin with their time.
 SELECT id, sha256, mime, size, filename, created_at FROM media WHERE tenant_id = :tenant_id ORDER BY id DESC LIMIT :most;

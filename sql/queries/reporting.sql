@@ -11,6 +11,16 @@ WHERE m.tenant_id = :tenant_id AND (m.id = :id OR (m.conversation_id = :conversa
                                     OR m.id = (SELECT message_id FROM attempt WHERE tenant_id = :tenant_id AND (id = :id OR wamid = :key) LIMIT 1))
 ORDER BY m.created_at, m.ordinal;
 
+-- name: turn_events
+SELECT id, key, kind, state, reason, turn_no, tries, arrival, position, sent_at, received_at, conversation_id FROM event
+WHERE tenant_id = :tenant_id AND conversation_id = :conversation_id AND turn_no = :turn_no ORDER BY arrival, position;
+
+-- name: message
+SELECT m.id, m.source, m.source_no, m.ordinal, m.category, m.policy, m.seq, m.state, m.reason, m.code, m.detail, m.held, m.attempt_no, m.not_before, m.created_at,
+       m.accepted_at, m.sent_at, m.delivered_at, m.read_at, m.played_at, m.failed_at, m.conversation_id, o.id AS other_id
+FROM message m LEFT JOIN message o ON o.tenant_id = m.tenant_id AND o.source = m.source AND o.source_id = m.source_id AND o.source_no = m.source_no AND o.ordinal = -1 - m.ordinal
+WHERE m.tenant_id = :tenant_id AND m.id = :id;
+
 -- name: attempts
 SELECT message_id, id, n, state, code, detail, wamid, claimed_at, first_byte_at, ended_at FROM attempt
 WHERE tenant_id = :tenant_id AND message_id = ANY (:message_ids::uuid[]) ORDER BY message_id, n;

@@ -30,7 +30,7 @@ class Desk(Office):
 
     async def _make(self, who: str) -> str:
         if who == "key":
-            scopes = ["conversations:read", "conversations:write"]
+            scopes = ["conversations:read", "conversations:write", "messages:read", "messages:send"]
             made = await self.api.post("/keys", {"name": "erp", "scopes": scopes}, await self.bearer("owner"))
             return str(made.json()["secret"])
         tenant_id, role = (self.b, "owner") if who == "other" else (self.a, who)

@@ -26,7 +26,7 @@ MAY: dict[str, set[str] | None] = {
     "list_keys": HEADS,
     "make_key": HEADS,
     "drop_key": HEADS,
-    "list_changes": HEADS | {"key"},
+    "list_changes": HEADS | {"operator", "key"},
 }
 """None: anybody at all. `key`: one with every scope there is."""
 BODIES = {"change_user": {"role": "viewer"}}

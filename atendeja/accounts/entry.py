@@ -18,8 +18,8 @@ from msgspec.structs import replace
 from atendeja import audit, tenants, vault
 from atendeja.accounts import keys, passwords, people, throttle, tokens
 from atendeja.accounts.passwords import HASHING, Password
-from atendeja.accounts.people import INSTALLATION, Account, Email
-from atendeja.audit import Actor
+from atendeja.accounts.people import Account, Email
+from atendeja.audit import INSTALLATION, Actor
 from atendeja.db import Nothing, Tx, query
 from atendeja.endpoint import PEOPLE, Call, Endpoint, Role
 from atendeja.errors import Refused
@@ -297,8 +297,12 @@ async def accept(rt: Runtime, call: Call[Acceptance]) -> None:
                 await keys.drop_of(tx, rt, account.id, audit.COMMAND)
         if held.tenant_id is not None:
             await tx.run(JOIN, account_id=account.id, now=rt.now())
-            by = Actor(account.id, address=call.address, request_id=call.request_id)
-            await audit.add(tx, rt.new_id(), rt.now(), by, "user_joined", account.id, after={"email": account.email})
+        by, action = (
+            Actor(account.id, address=call.address, request_id=call.request_id),
+            "user_joined" if held.tenant_id else "password_set",
+        )
+        after = {"email": account.email} | ({"operator": True} if held.grants_operator else {})
+        await audit.add(tx, rt.new_id(), rt.now(), by, action, account.id, after=after)
 
 
 def _refuse_token() -> Refused:

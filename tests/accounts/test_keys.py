@@ -108,8 +108,8 @@ async def test_the_keys_of_somebody_go_when_he_is_put_out_or_may_make_none_any_m
 async def test_the_keys_of_who_is_put_out_of_the_installation_rest_until_he_is_let_in_again(office: Office) -> None:
     boss = await office.sign_in("ana@a.example", "owner", office.world.a)
     secret = str((await make(office, boss))["secret"])
-    await office.rt.db.transact(None, lambda tx: accounts.disable(tx, "ana@a.example", office.at))
+    await office.switch(accounts.disable, "ana@a.example")
     assert (await office.get("/users", secret)).status_code == 401
-    await office.rt.db.transact(None, lambda tx: accounts.enable(tx, "ana@a.example"))
+    await office.switch(accounts.enable, "ana@a.example")
     office.later(4.9)
     assert (await office.get("/users", secret)).status_code == 200

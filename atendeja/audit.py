@@ -30,8 +30,6 @@ from atendeja.errors import Refused
 from atendeja.runtime import Runtime
 
 LAST = UUID(int=2**128 - 1)
-INSTALLATION = 0
-"""In the place of a tenant's id: what operators do to the installation itself."""
 AT_ONCE = 1000
 """Lines read at once when all are."""
 

@@ -6,10 +6,10 @@ from uuid import UUID
 
 from msgspec import Meta, Struct
 
-from atendeja.audit import INSTALLATION
 from atendeja.db import Nothing, Session, Tx, query
 from atendeja.endpoint import Role
 from atendeja.errors import Refused
+from atendeja.tenants import INSTALLATION
 
 EMAIL_PATTERN = r"^[!-?A-~]{1,64}@[!-?A-~]{1,190}$"
 Email = Annotated[str, Meta(pattern=EMAIL_PATTERN, description="Case does not matter.", examples=["ana@oficina.example"])]

@@ -13,7 +13,6 @@ from cyclopts import App, Parameter
 from atendeja import accounts, broadcast, contacts, guard, numbers, reporting, tenants
 from atendeja.accounts import EMAIL_PATTERN, Opening, tokens
 from atendeja.accounts.opening import Switch
-from atendeja.audit import INSTALLATION
 from atendeja.cli.open import load_config, open_database
 from atendeja.cloud import Cloud
 from atendeja.config import Config
@@ -21,7 +20,7 @@ from atendeja.db import Database, Tx
 from atendeja.errors import Refused
 from atendeja.numbers import NewNumber
 from atendeja.runtime import fresh_id, number_word, utc_now
-from atendeja.tenants import Tenant
+from atendeja.tenants import INSTALLATION, Tenant
 from atendeja.wa import limits
 
 log = structlog.get_logger(__name__)

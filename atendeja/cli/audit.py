@@ -5,11 +5,12 @@ import asyncio
 from cyclopts import App
 
 from atendeja import audit, tenants
-from atendeja.audit import INSTALLATION, Head
+from atendeja.audit import Head
 from atendeja.cli.admin import find_tenant
 from atendeja.cli.open import load_config, open_database
 from atendeja.config import Config
 from atendeja.errors import Refused
+from atendeja.tenants import INSTALLATION
 
 audit_app = App(name="audit", help="The log of what was changed, by whom.")
 

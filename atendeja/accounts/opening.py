@@ -10,6 +10,7 @@ from msgspec import Struct
 from atendeja import audit
 from atendeja.accounts import people, tokens
 from atendeja.accounts.entry import END_ALL
+from atendeja.accounts.factors import DROP as DROP_TOTP
 from atendeja.accounts.people import Account
 from atendeja.db import Nothing, Tx, query
 from atendeja.endpoint import Role
@@ -19,7 +20,7 @@ from atendeja.runtime import Runtime
 log = structlog.get_logger(__name__)
 
 Switch = Callable[[Tx, str, UUID, dt.datetime], Awaitable[UUID]]
-"""What is done to an account by its address: `disable`, `enable`, `demote`."""
+"""What is done to an account by its address: `disable`, `enable`, `demote`, `reset_totp`."""
 HOLDS = dt.timedelta(days=1)
 """How long a one-time token of a command holds."""
 
@@ -121,6 +122,16 @@ async def demote(tx: Tx, email: str, line_id: UUID, now: dt.datetime) -> UUID:
 async def _tell(tx: Tx, action: str, account: Account, line_id: UUID, now: dt.datetime) -> None:
     before = {"email": account.email, "operator": account.is_operator, "disabled": account.disabled_at is not None}
     await audit.add(tx, line_id, now, audit.COMMAND, action, account.id, before=before)
+
+
+async def reset_totp(tx: Tx, email: str, line_id: UUID, now: dt.datetime) -> UUID:
+    """Put away the second factor of who has lost it, and end his sign-ins; gives the account's id. Raises Refused."""
+    account = await _find(tx, email)
+    if not await tx.run(DROP_TOTP, account_id=account.id):
+        raise Refused("totp_none", f"{email} has no second factor")
+    await tx.run(END_ALL, account_id=account.id, now=now)
+    await _tell(tx, "totp_reset", account, line_id, now)
+    return account.id
 
 
 async def _find(tx: Tx, email: str) -> Account:

@@ -263,6 +263,17 @@ def demote_admin(*, email: str) -> int:
     return asyncio.run(_switch(load_config(), email, accounts.demote, "is no operator", "operator_demoted"))
 
 
+@admin_app.command(name="reset-totp")
+def reset_totp(*, email: str) -> int:
+    """Put away the second factor of somebody who has lost it, and end what he is signed in with.
+
+    Parameters
+    ----------
+    email: the address of the account
+    """
+    return asyncio.run(_switch(load_config(), email, accounts.reset_totp, "signs in without a code", "totp_reset"))
+
+
 async def _switch(settings: Config, email: str, work: Switch, done: str, event: str) -> int:
     line_id = fresh_id()
     async with open_database(settings) as db:

@@ -384,7 +384,7 @@ def test_people_are_let_in_put_out_and_let_in_again(shell: Shell, cluster: serve
     assert "--tenant and --role together" in shell.refused("admin", "create", *who, "--tenant", "loja")
     assert "is not an e-mail address" in shell.refused("admin", "create", "--email", "ana", "--operator")
     assert "there is no tenant 'nope'" in shell.refused("admin", "create", *who, "--tenant", "nope", "--role", "owner")
-    for command in ("create", "disable", "enable", "demote"):
+    for command in ("create", "disable", "enable", "demote", "reset-totp"):
         assert "there is no account Ana@Loja.example" in shell.refused("admin", command, *who)
     ways = ("--tenant", "loja", "--role", "owner"), ("--operator",), ()
     tokens = [shell.done("admin", "create", *who, *more).split()[5] for more in ways]
@@ -403,6 +403,10 @@ def test_people_are_let_in_put_out_and_let_in_again(shell: Shell, cluster: serve
         admin.execute("UPDATE account SET is_operator = true")
         admin.commit()
         shell.done("admin", "create", *who, "--operator")
+        assert "has no second factor" in shell.refused("admin", "reset-totp", *who)
+        admin.execute("INSERT INTO totp (account_id, seed, created_at) SELECT id, '', now() FROM account")
+        admin.commit()
+        assert "signs in without a code" in shell.done("admin", "reset-totp", *who)
         assert "is no operator" in shell.done("admin", "demote", *who)
         assert admin.execute("SELECT is_operator FROM account").fetchall() == [(False,)]
         assert admin.execute("SELECT count(*) FROM one_time_token WHERE grants_operator").fetchall() == [(0,)]

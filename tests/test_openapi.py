@@ -139,6 +139,6 @@ async def test_whatever_is_sent_gets_an_answer_that_is_described(endpoint: Endpo
 
 
 def example_of(operation: dict[str, Any]) -> dict[str, Any]:  # Any: JSON
-    body = operation.get("requestBody", {"content": {"application/json": {"example": {}}}})
-    found: dict[str, Any] = body["content"]["application/json"]["example"]
+    content = operation.get("requestBody", {"content": {}})["content"]
+    found: dict[str, Any] = content.get("application/json", {"example": {}})["example"]
     return found

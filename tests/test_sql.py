@@ -56,6 +56,7 @@ WALKS = {
     "flows.point": "a tenant has a handful of flows",
     "turn.facts": "a tenant has a handful of flows",
     "inbox.conversations": "a tenant has a handful of numbers",
+    "media.needed": "an index of what is unfinished, when somebody deletes a file",
     "media.newest": "from the end of the primary key, for the command line",
     "numbers.by_ids": "a tenant has a handful of numbers",
     "numbers.everyone": "a tenant has a handful of numbers",

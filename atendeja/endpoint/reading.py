@@ -5,7 +5,7 @@ that the stack holds: those are looked for here. The usual body is searched for 
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import TypeVar
 
@@ -81,10 +81,34 @@ def check_head(headers: Mapping[str, str], most_bytes: int = MAX_BODY_BYTES) -> 
     kind, _, parameters = headers.get("content-type", "").partition(";")
     if kind.strip().lower() != "application/json" or parameters.replace(" ", "").lower() not in ("", "charset=utf-8"):
         raise Problem(415, "not_json", "send the body as Content-Type: application/json, in UTF-8")
-    if headers.get("content-encoding", "identity").lower() != "identity":
-        raise Problem(415, "compressed", "send the body as it is, without a Content-Encoding")
+    check_encoding(headers)
     if int(headers.get("content-length", "0")) > DISCARDED * most_bytes:  # the parser takes digits only
         raise _too_large(most_bytes)
+
+
+def check_encoding(headers: Mapping[str, str]) -> None:
+    """Refuse a body that is compressed. Raises Problem."""
+    if headers.get("content-encoding", "identity").lower() != "identity":
+        raise Problem(415, "compressed", "send the body as it is, without a Content-Encoding")
+
+
+class Stream:
+    """The bytes of a body as they come, once. `mime` is what its Content-Type says it is, `announced` how many it is to have."""
+
+    def __init__(self, receive: Receive, headers: Mapping[str, str]) -> None:
+        self._receive = receive
+        self.mime = headers.get("content-type", "").partition(";")[0].strip().lower()
+        self.announced = int(headers["content-length"]) if "content-length" in headers else None
+        self.is_read = False
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while not self.is_read:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnect
+            self.is_read = not message.get("more_body", False)
+            if chunk := message.get("body", b""):
+                yield chunk
 
 
 async def read_body(receive: Receive, most_bytes: int = MAX_BODY_BYTES) -> bytes:

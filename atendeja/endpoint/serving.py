@@ -27,7 +27,7 @@ from atendeja.endpoint.declaration import Access, Call, Caller, Endpoint, check_
 from atendeja.endpoint.pages import Cursors, tag
 from atendeja.endpoint.problems import SAFE, Problem, again, answer, not_found
 from atendeja.endpoint.rates import Rates
-from atendeja.endpoint.reading import check_head, networks, read_address, read_body, read_json, read_query
+from atendeja.endpoint.reading import Stream, check_encoding, check_head, networks, read_address, read_body, read_json, read_query
 from atendeja.errors import Refused, Unavailable
 
 log = structlog.get_logger(__name__)
@@ -35,6 +35,10 @@ log = structlog.get_logger(__name__)
 ROOT = "/v1"
 AT_ONCE, MOST_WAITING = 4, 200
 """So many requests may be at the database, whose dozen connections webhooks and sending need too; so many wait for their turn."""
+STREAMS_AT_ONCE = 4
+"""So many bodies may be on their way to the disk."""
+STREAMS = "atendeja.streams"
+"""Set in the scope of a request whose body may take long, as long as it goes on coming."""
 OF_A_TENANT = 4
 """Times the rate of one caller may all of a business have."""
 STRANGERS_RATE = 20
@@ -80,7 +84,7 @@ class Api(Generic[R]):
         self.rt, self.gate, self.secrets, self.proxies, self.closed = rt, gate, secrets, proxies, closed
         self.endpoints = list(endpoints)
         self.access, self.cursors = Access(self.endpoints), Cursors(secrets)
-        self._turns, self._waiting = asyncio.Semaphore(AT_ONCE), 0
+        self._turns, self._waiting, self._streams = asyncio.Semaphore(AT_ONCE), 0, 0
         self._rates, self._tenants, self._strangers = Rates(rate), Rates(OF_A_TENANT * rate), Rates(STRANGERS_RATE)
 
     def slow_down(self, caller: Caller | None, place: str) -> None:
@@ -110,6 +114,18 @@ class Api(Generic[R]):
                 yield
         finally:
             self._waiting -= 1
+
+    @asynccontextmanager
+    async def streaming(self) -> AsyncIterator[None]:
+        """While a body goes to the disk, which may take minutes and keeps nobody from the database. Raises Problem when too many do
+        so already: a body does not wait."""
+        if self._streams >= STREAMS_AT_ONCE:
+            raise again("too many files at once")
+        self._streams += 1
+        try:
+            yield
+        finally:
+            self._streams -= 1
 
     def routes(self) -> list[BaseRoute]:
         """One a path, and one for every path under /v1 that is none."""
@@ -157,6 +173,7 @@ class _Visit(Generic[R]):
         self._endpoint: Endpoint[R] | None = None
         self._caller: Caller | None = None
         self._is_read = False
+        self._stream: Stream | None = None
         client = scope.get("client")
         self._address = read_address(client[0] if client else "", self._headers.getlist("x-forwarded-for"), api.proxies)
         self._place = networks(self._address)[0]
@@ -188,7 +205,7 @@ class _Visit(Generic[R]):
             await self._let_in(endpoint)
         ids = {name: _read_id(self._scope["path_params"][name]) for name in endpoint.names}
         body = await self._read(endpoint)
-        async with self._api.turn():
+        async with self._api.streaming() if endpoint.streams else self._api.turn():
             given = await endpoint.run(self._api.rt, self._call(endpoint, ids, body))
         headers = SAFE | {"X-Request-Id": str(self._id)}
         if endpoint.gives is None:
@@ -219,6 +236,9 @@ class _Visit(Generic[R]):
     async def _read(self, endpoint: Endpoint[R]) -> Struct:
         kind = endpoint.takes or Empty
         query = QueryParams(self._scope["query_string"]).multi_items()
+        if endpoint.streams:
+            check_encoding(self._headers)
+            self._stream, self._scope[STREAMS] = Stream(self._receive, self._headers), True
         if not endpoint.has_body:
             return read_query(query, kind)
         read_query(query, Empty)
@@ -241,6 +261,7 @@ class _Visit(Generic[R]):
             place=f"{endpoint.operation}/{self._caller.tenant_id if self._caller else ''}",
             if_match=self._headers.get("if-match"),
             request=self._read_request(endpoint, ids, body),
+            sent=self._stream,
             now=self._api.rt.now(),
         )
 
@@ -256,7 +277,7 @@ class _Visit(Generic[R]):
     def _refuse(self, problem: Problem) -> Response:
         """The answer; a body that was not read, or not to its end, ends the connection."""
         response = answer(problem, self._id)
-        if self._brings_body() and not self._is_read:
+        if self._brings_body() and not (self._is_read or (self._stream is not None and self._stream.is_read)):
             response.headers["Connection"] = "close"
         return response
 

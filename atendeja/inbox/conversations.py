@@ -72,7 +72,7 @@ class WholeConversation(Struct, frozen=True):
     last: Annotated[list[Said], Meta(description="What was said last, the newest first. See `timeline`.")]
 
 
-class Choice(Listing, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class WhichConversations(Listing, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Which conversations."""
 
     state: State | None = None
@@ -107,7 +107,7 @@ def show(t: Talk) -> Conversation:
     )  # fmt: skip
 
 
-async def list_conversations(rt: Runtime, call: Call[Choice]) -> Page[Conversation]:
+async def list_conversations(rt: Runtime, call: Call[WhichConversations]) -> Page[Conversation]:
     """Whoever wrote last first; who never wrote, last."""
     choice, after = call.body, call.after(call.body, After) or After(FAR, MOST_ID)
     which: dict[str, object] = {
@@ -219,7 +219,7 @@ async def _change(
 
 ROUTES: list[Endpoint[Runtime]] = [
     Endpoint("GET", "/v1/conversations", "list_conversations", list_conversations, who=READERS, scope="conversations:read",
-             takes=Choice, gives=Page[Conversation], says="The conversations, whoever wrote last first."),
+             takes=WhichConversations, gives=Page[Conversation], says="The conversations, whoever wrote last first."),
     Endpoint("GET", "/v1/conversations/{id}", "show_conversation", show_conversation, who=READERS, scope="conversations:read",
              gives=WholeConversation, says="A conversation, and what was said last in it."),
     Endpoint("GET", "/v1/conversations/{id}/timeline", "show_timeline", show_timeline, who=READERS, scope="conversations:read",

@@ -114,7 +114,7 @@ class WholeMessage(Struct, frozen=True):
     ]
 
 
-class Choice(Listing, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class WhichMessages(Listing, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Which messages, the newest first: all, or of one of the three. Those of a campaign are in the order of its recipients."""
 
     conversation_id: UUID | None = None
@@ -182,7 +182,7 @@ async def show_message(rt: Runtime, call: Call[Struct]) -> WholeMessage:
         return WholeMessage(message, await tx.all(ATTEMPTS, message_id=message.id), other.id if other else None)
 
 
-async def list_messages(rt: Runtime, call: Call[Choice]) -> Page[Message]:
+async def list_messages(rt: Runtime, call: Call[WhichMessages]) -> Page[Message]:
     choice, after = call.body, call.after(call.body, After) or After()
     if [choice.conversation_id, choice.campaign_id, choice.state].count(None) < 2 or (choice.campaign_id and choice.since):
         raise _one_choice()
@@ -192,7 +192,7 @@ async def list_messages(rt: Runtime, call: Call[Choice]) -> Page[Message]:
     return Page([show(m) for m in items], following)
 
 
-async def _find(tx: Tx, choice: Choice, after: After) -> list[Row]:
+async def _find(tx: Tx, choice: WhichMessages, after: After) -> list[Row]:
     most, since = choice.limit + 1, choice.since or LONG_AGO
     since_id = LEAST_ID if choice.since is None else uuid7(max(0, int(choice.since.timestamp() * 1000)), 0)
     if choice.conversation_id is not None:
@@ -237,7 +237,7 @@ async def withdraw(rt: Runtime, call: Call[Struct]) -> Message:
 
 
 ROUTES: list[Endpoint[Runtime]] = [
-    Endpoint("GET", "/v1/messages", "list_messages", list_messages, who=READERS, scope="messages:read", takes=Choice,
+    Endpoint("GET", "/v1/messages", "list_messages", list_messages, who=READERS, scope="messages:read", takes=WhichMessages,
              gives=Page[Message], says="Messages of ours, the newest first."),
     Endpoint("GET", "/v1/messages/{id}", "show_message", show_message, who=READERS, scope="messages:read", gives=WholeMessage,
              says="A message, and each attempt to send it."),

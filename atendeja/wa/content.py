@@ -6,7 +6,7 @@ business-messaging-api v23.0, with its pages where that is silent.
 """
 
 from collections.abc import Callable, Iterator
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 from uuid import UUID
 
 from msgspec import Struct
@@ -115,7 +115,7 @@ class Form(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, 
     form_id: str | None = None
     form_name: str | None = None
     screen: str | None = None
-    data: dict[str, object] = {}
+    data: dict[str, Any] = {}  # Any: JSON
     draft: bool = False
     """The draft instead of what is published: for trying it out."""
     header: str | File | None = None
@@ -278,7 +278,7 @@ class FormButton(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=
 
     index: int
     token: str
-    data: dict[str, object] = {}
+    data: dict[str, Any] = {}  # Any: JSON
 
 
 class CatalogButton(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, tag_field=type_key, tag="catalog"):

@@ -22,7 +22,22 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from atendeja import accounts, audit, connections, db, endpoint, inbox, leases, media, metrics, migrate, notify, openapi, reporting
+from atendeja import (
+    accounts,
+    audit,
+    connections,
+    db,
+    dead_letters,
+    endpoint,
+    inbox,
+    leases,
+    media,
+    metrics,
+    migrate,
+    notify,
+    openapi,
+    reporting,
+)
 from atendeja.cloud import Cloud
 from atendeja.config import Config
 from atendeja.db import Database
@@ -39,7 +54,7 @@ log = structlog.get_logger(__name__)
 
 Role = Literal["all", "web", "worker"]
 
-ENDPOINTS = [*accounts.ROUTES, *audit.ROUTES, *inbox.ROUTES, *media.ROUTES, *reporting.ROUTES]
+ENDPOINTS = [*accounts.ROUTES, *audit.ROUTES, *dead_letters.ROUTES, *inbox.ROUTES, *media.ROUTES, *reporting.ROUTES]
 """Everything under /v1."""
 
 STALE_BEAT_S = 15.0

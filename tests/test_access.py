@@ -9,10 +9,13 @@ from uuid import UUID
 
 import httpx
 import pytest
+from msgspec import Raw
 
-from atendeja import app
+from atendeja import app, ledger
 from atendeja.contacts import Person
+from atendeja.db import Tx
 from atendeja.endpoint import Endpoint, Role
+from atendeja.ledger import NewEvent
 from atendeja.runtime import Runtime
 from tests import world
 from tests.office import PASSWORD, Office
@@ -41,7 +44,7 @@ MAY: dict[str, set[str] | None] = {
     "list_changes": HEADS | {"operator", "key"},
     "list_conversations": MEMBERS | {"key"},
     "show_conversation": MEMBERS | {"key"},
-    "show_timeline": MEMBERS | {"key"},
+    "show_conversation_timeline": MEMBERS | {"key"},
     "take_over_conversation": AGENTS | {"key"},
     "hand_over_conversation": AGENTS | {"key"},
     "release_conversation": AGENTS | {"key"},
@@ -52,6 +55,11 @@ MAY: dict[str, set[str] | None] = {
     "show_message": MEMBERS | {"key"},
     "explain_message": MEMBERS | {"key"},
     "withdraw_message": AGENTS | {"key"},
+    "show_statistics": MEMBERS | {"key"},
+    "show_event": MEMBERS | {"key"},
+    "list_dead_letters": MEMBERS | {"key"},
+    "replay_dead_letters": AGENTS | {"key"},
+    "discard_dead_letters": AGENTS | {"key"},
     "keep_file": AGENTS | {"key"},
     "list_files": MEMBERS | {"key"},
     "show_file": MEMBERS | {"key"},
@@ -92,7 +100,16 @@ async def things_of_b(office: Office) -> tuple[str, dict[str, str]]:
     headers = {"Authorization": f"Bearer {boss}", "Content-Type": "text/plain"}
     file = (await office.http.post("/v1/media", content=b"oi", headers=headers)).json()["id"]
     files = {"/v1/media/{id}": file, "/v1/media/{id}/content": file}
-    return boss, {"/v1/users/{id}": user, "/v1/keys/{id}": key, **talks, **messages, **files}
+    event = await office.rt.db.transact(office.world.b, lambda tx: hear(tx, office, number_id, talk))
+    single = {"/v1/users/{id}": user, "/v1/keys/{id}": key, "/v1/events/{id}": event}
+    return boss, {**single, **talks, **messages, **files}
+
+
+async def hear(tx: Tx, office: Office, number_id: UUID, talk: UUID) -> str:
+    """An event of a conversation."""
+    event = NewEvent(office.rt.new_id(), number_id, None, talk, "k", "text", 1, 0, Raw(b"{}"), office.at, office.at, "recorded")
+    await ledger.record_events(tx, [event], office.at)
+    return str(event.id)
 
 
 async def snapshot(office: Office, boss: str) -> list[object]:

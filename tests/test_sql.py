@@ -50,6 +50,7 @@ WALKS = {
     "audit.unchained": "for the command line, which reads all lines anyway",
     "dead_letters.count": "an index of dead letters, for the command line",
     "dead_letters.newest": "an index of dead letters, for the command line",
+    "dead_letters.page": "an index of dead letters, from its end",
     "dead_letters.pick": "an index of dead letters, for the command line",
     "flows.definitions": "a tenant has a handful of flows",
     "flows.listing": "a tenant has a handful of flows",

@@ -7,8 +7,8 @@ conversations: lists, and what people do with one · timeline: what was said in 
 messages: what became of them · events: what came.
 """
 
-from atendeja.inbox import conversations, messages, sending
+from atendeja.inbox import conversations, events, messages, sending
 
-ROUTES = [*conversations.ROUTES, *sending.ROUTES, *messages.ROUTES]
+ROUTES = [*conversations.ROUTES, *sending.ROUTES, *messages.ROUTES, *events.ROUTES]
 
 __all__ = ["ROUTES"]

@@ -12,7 +12,7 @@ from atendeja import audit, contacts
 from atendeja.db import Nothing, Tx, query
 from atendeja.endpoint import Call, Endpoint, Instant, Listing, Page, Role, not_found
 from atendeja.inbox import timeline
-from atendeja.inbox.timeline import FAR, MOST_ID, Lines, Said
+from atendeja.inbox.timeline import FAR, MOST_ID, ConversationLine, TimelinePart
 from atendeja.runtime import Runtime
 
 log = structlog.get_logger(__name__)
@@ -69,7 +69,7 @@ class WholeConversation(Struct, frozen=True):
     conversation: Conversation
     entry_at: Annotated[Instant | None, Meta(description="When the customer last came by an ad.")]
     free_until: Annotated[Instant | None, Meta(description="Until then WhatsApp charges nothing.")]
-    last: Annotated[list[Said], Meta(description="What was said last, the newest first. See `timeline`.")]
+    last: Annotated[list[ConversationLine], Meta(description="What was said last, the newest first. See `timeline`.")]
 
 
 class WhichConversations(Listing, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -82,7 +82,7 @@ class WhichConversations(Listing, frozen=True, forbid_unknown_fields=True, kw_on
     contact_id: UUID | None = None
 
 
-class Queue(Struct, frozen=True, forbid_unknown_fields=True):
+class HandOver(Struct, frozen=True, forbid_unknown_fields=True):
     queue: Annotated[str, Meta(min_length=1, max_length=200, description="Whose it is to be.", examples=["oficina"])]
 
 
@@ -136,7 +136,7 @@ async def show_conversation(rt: Runtime, call: Call[Struct]) -> WholeConversatio
     return WholeConversation(show(talk), talk.entry_at, talk.free_until, [timeline.show(row) for row, _ in said])
 
 
-async def show_timeline(rt: Runtime, call: Call[Lines]) -> Page[Said]:
+async def show_timeline(rt: Runtime, call: Call[TimelinePart]) -> Page[ConversationLine]:
     """Events and messages in one line. A cursor goes on in the order in which it was begun."""
     after = call.after(call.body, timeline.Place) or timeline.START[call.body.order]
     async with rt.db.tenant(call.tenant_id) as tx:
@@ -166,7 +166,7 @@ async def take_over(rt: Runtime, call: Call[Struct]) -> Conversation:
     return await _change(rt, call, "conversation_taken", work)
 
 
-async def hand_over(rt: Runtime, call: Call[Queue]) -> Conversation:
+async def hand_over(rt: Runtime, call: Call[HandOver]) -> Conversation:
     """Give it to the people of a queue; the bot is silent."""
 
     async def work(tx: Tx, now: dt.datetime, talk: Talk) -> None:
@@ -222,14 +222,14 @@ ROUTES: list[Endpoint[Runtime]] = [
              takes=WhichConversations, gives=Page[Conversation], says="The conversations, whoever wrote last first."),
     Endpoint("GET", "/v1/conversations/{id}", "show_conversation", show_conversation, who=READERS, scope="conversations:read",
              gives=WholeConversation, says="A conversation, and what was said last in it."),
-    Endpoint("GET", "/v1/conversations/{id}/timeline", "show_timeline", show_timeline, who=READERS, scope="conversations:read",
-             takes=Lines, gives=Page[Said],
+    Endpoint("GET", "/v1/conversations/{id}/timeline", "show_conversation_timeline", show_timeline, who=READERS,
+             scope="conversations:read", takes=TimelinePart, gives=Page[ConversationLine],
              says="What was said in it: events in the order of arrival and messages as they were written, put together by time."),
     Endpoint("POST", "/v1/conversations/{id}/take-over", "take_over_conversation", take_over, who=AGENTS,
              scope="conversations:write", gives=Conversation,
              says="Have a conversation: the bot is silent in it, and what it had queued is withdrawn."),
     Endpoint("POST", "/v1/conversations/{id}/hand-over", "hand_over_conversation", hand_over, who=AGENTS,
-             scope="conversations:write", takes=Queue, gives=Conversation,
+             scope="conversations:write", takes=HandOver, gives=Conversation,
              says="Give a conversation to the people of a queue: the bot is silent in it, and what it had queued is withdrawn."),
     Endpoint("POST", "/v1/conversations/{id}/release", "release_conversation", release, who=AGENTS, scope="conversations:write",
              gives=Conversation, says="Give a conversation back to the bot, whose flow goes on where it was."),

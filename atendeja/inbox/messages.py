@@ -56,7 +56,7 @@ class Row(Struct, frozen=True):
     pricing: bytes | None
 
 
-class Code(Struct, frozen=True):
+class MetaCode(Struct, frozen=True):
     """What Meta said of it."""
 
     code: Annotated[int, Meta(examples=[131026])]
@@ -78,7 +78,7 @@ class Message(Struct, frozen=True):
     content: Annotated[Raw, Meta(description="As it is sent.", examples=[{"type": "text", "body": "Seu carro está pronto."}])]
     state: State
     reason: Annotated[str | None, Meta(description="Why it was withdrawn, or Meta's words where there is no code.")]
-    code: Code | None
+    code: MetaCode | None
     held: Annotated[bool, Meta(description="WhatsApp has it, and looks at its quality first.")]
     attempts: Annotated[int, Meta(description="How often it was tried.")]
     not_before: Instant
@@ -92,7 +92,7 @@ class Message(Struct, frozen=True):
     pricing: Annotated[Raw, Meta(description="As WhatsApp told.", examples=[{"billable": True, "category": "utility"}])]
 
 
-class Attempt(Struct, frozen=True):
+class MessageAttempt(Struct, frozen=True):
     """One POST of a message."""
 
     id: UUID
@@ -108,7 +108,7 @@ class Attempt(Struct, frozen=True):
 
 class WholeMessage(Struct, frozen=True):
     message: Message
-    attempts: list[Attempt]
+    attempts: list[MessageAttempt]
     other_id: Annotated[
         UUID | None, Meta(description="The template that went in its place, or the message in whose place it went.")
     ]
@@ -146,7 +146,7 @@ NEWEST = query("inbox.newest_messages", Row)
 IN_STATE = query("inbox.messages_in_state", Row)
 OF_CONVERSATION = query("inbox.messages_of_conversation", Row)
 OF_CAMPAIGN = query("inbox.messages_of_campaign", Row)
-ATTEMPTS = query("inbox.attempts", Attempt)
+ATTEMPTS = query("inbox.attempts", MessageAttempt)
 PAIR = query("inbox.pair", Other)
 LOCK_QUEUED = query("inbox.lock_queued", Queued)
 WITHDRAW = query("ledger.withdraw", Nothing)
@@ -160,11 +160,11 @@ def show(m: Row) -> Message:
     )  # fmt: skip
 
 
-def _code(m: Row) -> Code | None:
+def _code(m: Row) -> MetaCode | None:
     if m.code is None:
         return None
     listed = codes.CODES.get(m.code)
-    return Code(m.code, m.detail, listed.meaning if listed else None, codes.advise(m.code))
+    return MetaCode(m.code, m.detail, listed.meaning if listed else None, codes.advise(m.code))
 
 
 async def load(tx: Tx, id_: UUID) -> Message:

@@ -74,7 +74,7 @@ class Unsent(Struct, frozen=True):
     errors: Annotated[list[Fault], Meta(description="Which parts of it do not fit.")] = []
 
 
-class Result(Struct, frozen=True):
+class SendResult(Struct, frozen=True):
     """What came of one of many: its message, or why there is none."""
 
     message_id: UUID | None = None
@@ -83,9 +83,9 @@ class Result(Struct, frozen=True):
     refused: Unsent | None = None
 
 
-class Results(Struct, frozen=True):
+class SendResults(Struct, frozen=True):
     sent: Annotated[int, Meta(description="How many are on their way.")]
-    results: Annotated[list[Result], Meta(description="In the order of the messages.")]
+    results: Annotated[list[SendResult], Meta(description="In the order of the messages.")]
 
 
 class Recipient(Struct, frozen=True):
@@ -357,28 +357,28 @@ async def send_message(rt: Runtime, call: Call[NewMessage]) -> Message:
     return message
 
 
-async def send_messages(rt: Runtime, call: Call[NewMessages]) -> Results:
+async def send_messages(rt: Runtime, call: Call[NewMessages]) -> SendResults:
     """Up to a thousand, each by itself: what may not go says why, and keeps no other from going."""
     source_id, ring = _source_id(rt, call), set[UUID]()
 
-    async def work(tx: Tx) -> Results:
+    async def work(tx: Tx) -> SendResults:
         order = _order(rt, call, call.body.messages, source_id)
         await send(tx, rt, order)
         ring.update(order.number_ids)
         told = {"messages": len(order.sent)}
         await audit.add(tx, rt.new_id(), order.now, audit.actor(call), "messages_sent", source_id, after=told)
         unsent = {draft.ordinal: draft.unsent for draft in order.drafts}
-        return Results(len(order.sent), [_result(order.sent.get(n), unsent.get(n)) for n in range(len(call.body.messages))])
+        return SendResults(len(order.sent), [_result(order.sent.get(n), unsent.get(n)) for n in range(len(call.body.messages))])
 
     results = await once(rt, call, work)
     _tell(rt, call, source_id, ring, len(call.body.messages))
     return results
 
 
-def _result(sent: Sent | None, unsent: Unsent | None) -> Result:
+def _result(sent: Sent | None, unsent: Unsent | None) -> SendResult:
     if sent is None:
-        return Result(refused=unsent)
-    return Result(sent.id, sent.conversation_id, sent.contact_id)
+        return SendResult(refused=unsent)
+    return SendResult(sent.id, sent.conversation_id, sent.contact_id)
 
 
 def _refusal(unsent: Unsent) -> Problem | Refused:
@@ -400,6 +400,6 @@ ROUTES: list[Endpoint[Runtime]] = [
              gives=Message, status=201, once=True, refuses={"not_found": 404, "window_closed": 409, "opted_out": 409},
              says="Send a message of any content. A person's takes its conversation over: the bot is silent in it."),
     Endpoint("POST", "/v1/messages/batch", "send_messages", send_messages, who=AGENTS, scope="messages:send", takes=NewMessages,
-             gives=Results, once=True, most_bytes=MOST_BATCH_BYTES,
+             gives=SendResults, once=True, most_bytes=MOST_BATCH_BYTES,
              says="Send up to 1,000 messages, each by itself: what may not go says why, and keeps no other from going."),
 ]  # fmt: skip

@@ -36,7 +36,7 @@ class Row(Struct, frozen=True):
     category: str | None
 
 
-class Said(Struct, frozen=True):
+class ConversationLine(Struct, frozen=True):
     """Something that was said: by the customer (an event), or by us (a message)."""
 
     what: Literal["event", "message"]
@@ -50,7 +50,7 @@ class Said(Struct, frozen=True):
     content: Annotated[Raw, Meta(description="As it is kept.", examples=[{"content": {"type": "text", "body": "Oi"}}])]
 
 
-class Lines(Listing, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class TimelinePart(Listing, frozen=True, forbid_unknown_fields=True, kw_only=True):
     order: Annotated[Order, Meta(description="Which come first.")] = "newest"
 
 
@@ -101,5 +101,5 @@ async def load(tx: Tx, conversation_id: UUID, after: Place, most: int) -> list[t
     return found
 
 
-def show(row: Row) -> Said:
-    return Said(row.what, row.id, row.at, row.kind, row.category, row.state, row.reason, row.code, Raw(row.content))
+def show(row: Row) -> ConversationLine:
+    return ConversationLine(row.what, row.id, row.at, row.kind, row.category, row.state, row.reason, row.code, Raw(row.content))

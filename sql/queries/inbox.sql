@@ -138,3 +138,11 @@ WHERE m.tenant_id = :tenant_id AND m.id = :id;
 -- What somebody takes back, locked; `doubtful` when an earlier attempt may have gone out.
 SELECT m.id, m.number_id, m.state, EXISTS (SELECT FROM attempt a WHERE a.tenant_id = m.tenant_id AND a.message_id = m.id AND a.state IN ('accepted', 'unknown')) AS doubtful
 FROM message m WHERE m.tenant_id = :tenant_id AND m.id = :id FOR NO KEY UPDATE OF m;
+
+-- name: event
+SELECT id, kind, number_id, contact_id, conversation_id, key, content, sent_at, received_at, state, reason, turn_no, tries, discarded_at FROM event
+WHERE tenant_id = :tenant_id AND id = :id;
+
+-- name: replies
+-- By the messages' own key.
+SELECT id FROM message WHERE tenant_id = :tenant_id AND source = 'turn' AND source_id = :conversation_id AND source_no = :turn_no ORDER BY ordinal;

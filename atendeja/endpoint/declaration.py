@@ -9,6 +9,7 @@ from uuid import UUID
 
 from msgspec import Meta, Struct
 
+from atendeja.endpoint.idempotency import Request
 from atendeja.endpoint.pages import Cursors, Listing, check_tag
 
 R = TypeVar("R")
@@ -40,6 +41,11 @@ class Caller(Struct, frozen=True):
     key_id: UUID | None = None
     scopes: frozenset[Scope] = frozenset()
 
+    @property
+    def id(self) -> UUID | None:
+        """Of the person or the key."""
+        return self.account_id or self.key_id
+
 
 @dataclass(frozen=True, kw_only=True)
 class Call(Generic[B]):
@@ -59,6 +65,8 @@ class Call(Generic[B]):
     place: str
     """Of this list, for its cursors."""
     if_match: str | None
+    request: Request | None
+    """It came with an Idempotency-Key: see `once`."""
 
     @property
     def by(self) -> Caller:
@@ -113,6 +121,8 @@ class Endpoint(Generic[R]):
     """The codes of its own that it may refuse with (`Refused`) → status."""
     is_tagged: bool = field(kw_only=True, default=False)
     """Whether what it gives comes with an ETag."""
+    once: bool = field(kw_only=True, default=False)
+    """Whether it takes an Idempotency-Key: then all that it changes goes through `once`."""
     says: str = field(kw_only=True)
     """What it does, in a line."""
 

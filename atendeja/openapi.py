@@ -22,7 +22,7 @@ Json = dict[str, Any]  # Any: a document
 
 REF = "#/components/schemas/"
 AN_ID = "01980000-0000-7000-8000-000000000000"
-FORMATS = {"uuid": AN_ID, "date-time": "2026-03-04T12:30:00Z"}
+FORMATS = {"uuid": AN_ID, "date-time": "2026-03-04T12:30:00Z", "date": "2026-03-04", "time": "12:30:00"}
 KINDS = {"string": "text", "integer": 1, "number": 1.0, "boolean": False, "null": None}
 DESCRIPTION = """Everything a business needs of its server, as JSON.
 
@@ -158,20 +158,22 @@ def _name(kind: Any) -> str:  # Any: as above
     return str(ref["$ref"]).removeprefix(REF)
 
 
-def example(schema: Json, schemas: Mapping[str, Json]) -> object:
-    """A value that a schema allows: its own example, else the simplest one."""
+def example(schema: Json, schemas: Mapping[str, Json], within: tuple[str, ...] = ()) -> object:
+    """A value that a schema allows: its own example, else the simplest one. What holds its like is shown without, where it may."""
     if "$ref" in schema:
-        return example(schemas[schema["$ref"].removeprefix(REF)], schemas)
+        return example(schemas[schema["$ref"].removeprefix(REF)], schemas, (*within, schema["$ref"]))
     if "examples" in schema:
         return schema["examples"][0]
     if "enum" in schema:
         return schema["enum"][0]
     if "anyOf" in schema:
-        return example(schema["anyOf"][0], schemas)
+        return example(next((one for one in schema["anyOf"] if one.get("$ref") not in within), schema["anyOf"][0]), schemas, within)
     if schema.get("type") == "object":
-        return {name: example(part, schemas) for name, part in schema.get("properties", {}).items()}
+        return {name: example(part, schemas, within) for name, part in schema.get("properties", {}).items()}
     if schema.get("type") == "array":
-        return [example(schema["items"], schemas)]
+        if "prefixItems" in schema:
+            return [example(one, schemas, within) for one in schema["prefixItems"]]
+        return [] if schema["items"].get("$ref") in within else [example(schema["items"], schemas, within)]
     return FORMATS.get(schema.get("format", ""), KINDS[schema["type"]])
 
 

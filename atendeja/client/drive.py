@@ -104,16 +104,15 @@ class Sync:
 
     def _run(self, flow: Flow[T]) -> T:
         told: Told = None
-        try:
-            while True:
+        while True:
+            try:
                 step = flow.send(told)
-                if isinstance(step, Send):
-                    told = self._send(step)
-                else:
-                    time.sleep(step)
-        except StopIteration as end:
-            found: T = end.value
-            return found
+            except StopIteration as end:
+                return cast("T", end.value)
+            if isinstance(step, Send):
+                told = self._send(step)
+            else:
+                time.sleep(step)
 
     def _send(self, step: Send) -> Told:
         try:
@@ -130,8 +129,10 @@ class Sync:
     def _pages(self, name: str, kind: type[Page[T]], **given: Unpack[Given]) -> Pages[T]:
         return Pages(lambda cursor: self._call(name, kind, **behind(given, cursor)))
 
-    def _events(self, name: str, last_event_id: str | None, **given: Unpack[Given]) -> Iterator[ServerEvent]:
-        feed = Feed(last_event_id)
+    def _events(
+        self, name: str, kinds: Mapping[str, type[T]], last_event_id: str | None, **given: Unpack[Given]
+    ) -> Iterator[ServerEvent[T]]:
+        feed = Feed(kinds, last_event_id)
         while True:
             answer = self._run(self._session.ask(self.operations[name], given, feed))
             feed.begin()
@@ -142,7 +143,7 @@ class Sync:
                 pass
             finally:
                 answer.close()
-            time.sleep(feed.wait_s)
+            time.sleep(feed.pause_s())
 
 
 class Async:
@@ -170,16 +171,15 @@ class Async:
 
     async def _run(self, flow: Flow[T]) -> T:
         told: Told = None
-        try:
-            while True:
+        while True:
+            try:
                 step = flow.send(told)
-                if isinstance(step, Send):
-                    told = await self._send(step)
-                else:
-                    await asyncio.sleep(step)
-        except StopIteration as end:
-            found: T = end.value
-            return found
+            except StopIteration as end:
+                return cast("T", end.value)
+            if isinstance(step, Send):
+                told = await self._send(step)
+            else:
+                await asyncio.sleep(step)
 
     async def _send(self, step: Send) -> Told:
         try:
@@ -196,8 +196,10 @@ class Async:
     def _pages(self, name: str, kind: type[Page[T]], **given: Unpack[Given]) -> AsyncPages[T]:
         return AsyncPages(lambda cursor: self._call(name, kind, **behind(given, cursor)))
 
-    async def _events(self, name: str, last_event_id: str | None, **given: Unpack[Given]) -> AsyncIterator[ServerEvent]:
-        feed = Feed(last_event_id)
+    async def _events(
+        self, name: str, kinds: Mapping[str, type[T]], last_event_id: str | None, **given: Unpack[Given]
+    ) -> AsyncIterator[ServerEvent[T]]:
+        feed = Feed(kinds, last_event_id)
         while True:
             answer = await self._run(self._session.ask(self.operations[name], given, feed))
             feed.begin()
@@ -209,7 +211,7 @@ class Async:
                 pass
             finally:
                 await answer.aclose()
-            await asyncio.sleep(feed.wait_s)
+            await asyncio.sleep(feed.pause_s())
 
 
 def _chunks(path: Path) -> Iterator[bytes]:

@@ -125,7 +125,7 @@ class Session:
         self._tokens: Tokens | None = None
         self._until = 0.0
 
-    def ask(self, operation: Operation, given: Given, feed: Feed | None = None) -> Flow[httpx.Response]:
+    def ask(self, operation: Operation, given: Given, feed: Feed[Any] | None = None) -> Flow[httpx.Response]:
         """The answer, when it is a good one. Raises ApiError, httpx.TransportError.
 
         With a feed it is a stream, which goes on behind what was told; once it has begun, the server is waited for without end.
@@ -198,7 +198,7 @@ class Session:
         return error, wait_s if again and (is_patient or tried < self._tries) else None
 
 
-def _headers(operation: Operation, given: Given, feed: Feed | None) -> dict[str, str]:
+def _headers(operation: Operation, given: Given, feed: Feed[Any] | None) -> dict[str, str]:
     words = {
         "Content-Type": given.get("content_type"),
         "If-Match": given.get("if_match"),

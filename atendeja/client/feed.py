@@ -1,46 +1,52 @@
 """Server-sent events as they are read from the bytes of a stream; which was the last, to go on behind it."""
 
-from collections.abc import Iterator
-from typing import Any
+import random
+from collections.abc import Iterator, Mapping
+from typing import Generic, TypeVar
 
 import msgspec
 from msgspec import Struct
+
+E = TypeVar("E")
 
 FIRST_WAIT_S = 1.0
 """Between a stream's end and the next, until the server says how long."""
 
 
-class ServerEvent(Struct, frozen=True):
+class ServerEvent(Struct, Generic[E], frozen=True):
     """Something that happened."""
 
     name: str
+    """`reset` says that something may have been missed before it."""
+    told: E | None
+    """None for what is told of the stream itself, and for what this release does not know."""
     data: str
-    """JSON, as it came."""
-    id: str | None = None
+    """What was told, as it came."""
+    id: str | None
     """To go on behind it: `last_event_id`."""
 
-    def read(self) -> Any:  # Any: whatever it tells
-        """What `data` says."""
-        return msgspec.json.decode(self.data)
 
-
-class Feed:
+class Feed(Generic[E]):
     """Takes bytes, gives events. Lines end by a line feed, as the server ends them, and nowhere else."""
 
-    def __init__(self, last_id: str | None) -> None:
-        self.last_id, self.wait_s, self.has_begun = last_id, FIRST_WAIT_S, False
+    def __init__(self, kinds: Mapping[str, type[E]], last_id: str | None) -> None:
+        self._kinds, self.last_id, self._wait_s, self.has_begun = kinds, last_id, FIRST_WAIT_S, False
 
     def begin(self) -> None:
         """A new stream: what was left of the one before is told again."""
         self._rest, self._name, self._data, self._id, self.has_begun = b"", "", list[str](), self.last_id, True
 
-    def take(self, chunk: bytes) -> Iterator[ServerEvent]:
+    def take(self, chunk: bytes) -> Iterator[ServerEvent[E]]:
         *lines, self._rest = (self._rest + chunk).split(b"\n")
         for line in lines:
             if (event := self._read(line.removesuffix(b"\r").decode(errors="replace"))) is not None:
                 yield event
 
-    def _read(self, line: str) -> ServerEvent | None:
+    def pause_s(self) -> float:
+        """Until the next stream; not all that were cut off at once come back at once."""
+        return self._wait_s * random.uniform(1, 1.5)  # noqa: S311  (no secret)
+
+    def _read(self, line: str) -> ServerEvent[E] | None:
         if not line:
             return self._end()
         name, _, value = line.partition(":")
@@ -53,12 +59,15 @@ class Feed:
             case "id":
                 self._id = value
             case "retry" if value.isdecimal():
-                self.wait_s = int(value) / 1000
+                self._wait_s = int(value) / 1000
             case _:
                 pass  # a comment, or of another release
         return None
 
-    def _end(self) -> ServerEvent | None:
-        name, data, self._name, self._data = self._name or "message", self._data, "", []
+    def _end(self) -> ServerEvent[E] | None:
+        name, data, self._name, self._data = self._name, "\n".join(self._data), "", []
         self.last_id = self._id
-        return ServerEvent(name, "\n".join(data), self._id) if data else None
+        if not data:
+            return None
+        kind = self._kinds.get(name)
+        return ServerEvent(name, None if kind is None else msgspec.json.decode(data, type=kind), data, self._id)

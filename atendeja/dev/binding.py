@@ -77,6 +77,8 @@ class _Operation:
         self.is_tagged = "ETag" in success.get("headers", {})
         content = success.get("content", {})
         self._is_stream = "text/event-stream" in content
+        events = content.get("text/event-stream", {}).get("schema", {}).get("x-events", {})
+        self._kinds = {name: _kind(kind, schemas) for name, kind in events.items()}
         schema = content.get("application/json", {}).get("schema")
         self.gives = _kind(schema, schemas) if schema else "bytes" if content else "None"
         self._is_page = self.gives.startswith("Page[")
@@ -89,22 +91,25 @@ class _Operation:
         return f'Operation("{self.name}", "{self._method}", "{self._path}"{more})'
 
     def method(self, *, is_async: bool) -> str:
-        wait, start = ("await ", "async def") if is_async else ("", "def")
-        gives = self.gives
-        if self._is_page or self._is_stream:
-            wait, start = "", "def"
-            pages, events = ("AsyncPages", "AsyncIterator") if is_async else ("Pages", "Iterator")
-            gives = f"{events}[ServerEvent]" if self._is_stream else pages + self.gives.removeprefix("Page")
+        start, wait = ("async def", "await ") if is_async else ("def", "")
+        pages, iterator = ("AsyncPages", "AsyncIterator") if is_async else ("Pages", "Iterator")
+        gives, call, what = self.gives, f"return {wait}self._call", self.gives
+        if self._is_page:
+            start, gives, call = "def", pages + gives.removeprefix("Page"), "return self._pages"
+        elif self._is_stream:
+            start, gives, call = (
+                "def",
+                f"{iterator}[ServerEvent[{' | '.join(self._kinds.values()) or 'Any'}]]",
+                "return self._events",
+            )
+            what = f"{{{', '.join(f'{name!r}: {kind}' for name, kind in self._kinds.items())}}}, last_event_id"
+        elif gives == "None":
+            call, what = f"{wait}self._call", "type(None)"
         positional, named, given = self._arguments()
         signature = ", ".join(["self", *positional, *(["*", *named] if named else [])])
-        told = f"{self._told['summary']}\n\n        {self._told['description']}\n        "
-        call = "_pages" if self._is_page else "_events" if self._is_stream else "_call"
-        what = "last_event_id" if self._is_stream else "type(None)" if self.gives == "None" else self.gives
+        says = f'"""{self._told["summary"]}\n\n        {self._told["description"]}\n        """'
         inner = ", ".join([f'"{self.name}"', what, *given])
-        result = "" if self.gives == "None" and not self._is_stream else "return "
-        return (
-            f'    {start} {self.name}({signature}) -> {gives}:\n        """{told}"""\n        {result}{wait}self.{call}({inner})\n'
-        )
+        return f"    {start} {self.name}({signature}) -> {gives}:\n        {says}\n        {call}({inner})\n"
 
     def _arguments(self) -> tuple[list[str], list[str], list[str]]:
         """Those by place, those by name, and how they are handed on."""

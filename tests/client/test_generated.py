@@ -1,11 +1,22 @@
 """The client's generated part is what the API's document says today."""
 
+import datetime as dt
+import importlib.util
 import subprocess
 import sys
 from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import respx
+from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec.structs import replace
 
 from atendeja import app, client, openapi
+from atendeja.client import drive
 from atendeja.dev import binding
+from atendeja.endpoint import Endpoint
+from tests.client.conftest import Either, Make
 
 FILE = Path(client.__file__).with_name("generated.py")
 ROOT = Path(__file__).parents[2]
@@ -28,10 +39,104 @@ def test_it_is_what_would_be_generated(update: bool) -> None:
 
 def test_it_imports_nothing_of_the_server() -> None:
     """Nor what only a server needs: `pip install atendeja[client]` is for programs elsewhere."""
-    script = "import sys, atendeja.client; print(*sorted(m.partition('.')[0] for m in sys.modules if m.count('.') < 2))"
+    script = "import sys, atendeja.client; print(*sys.modules)"
     seen = {*subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()}
+    assert {name for name in seen if name.startswith("atendeja.") and not name.startswith("atendeja.client")} == set()
     assert {"httpx", "msgspec"} <= seen
     assert seen & {"asyncpg", "psycopg", "starlette", "uvicorn", "aiohttp", "structlog", "procrastinate", "jwt", "argon2"} == set()
-    script = "import sys, atendeja.client; print(*(m for m in sys.modules if m.startswith('atendeja.')))"
-    ours = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
-    assert all(name.startswith("atendeja.client") for name in ours)
+
+
+class Text(Struct, frozen=True, tag_field="type", tag="text"):
+    """Words."""
+
+    body: str
+    parts: list["Text | Place"] = []
+
+
+class Place(Struct, frozen=True, tag_field="type", tag="place"):
+    at: tuple[float, float]
+    when: dt.date | None = None
+    more: dict[str, int] = {}
+    note: str | UnsetType | None = UNSET
+
+
+class Letter(Struct, frozen=True, rename={"from_": "from"}):
+    content: Text | Place
+    from_: str = "us"
+    id: int = 0
+
+
+class Sending(Struct, frozen=True, forbid_unknown_fields=True, rename={"class_": "class"}):
+    to: str
+    content: Text | Place
+    class_: Annotated[str | None, Meta(description="Which.")] | UnsetType = UNSET
+
+
+async def run(rt: object, call: object) -> None: ...
+
+
+ODD = [
+    Endpoint("POST", "/v1/letters", "send", run, who=None, takes=Sending, gives=Letter, status=201, is_tagged=True, says="Send."),
+    Endpoint("PUT", "/v1/letters/{id}", "put", run, who=None, takes=Letter, says="Body and path both have an id."),
+    Endpoint("GET", "/v1/feed", "watch", run, who=None, gives=Letter, says="What happens."),
+    Endpoint("POST", "/v1/files", "upload", run, who=None, takes=Sending, gives=Letter, says="A file."),
+    Endpoint("GET", "/v1/files/{id}", "download", run, who=None, gives=Letter, says="A file."),
+]
+
+
+def document() -> binding.Json:
+    """What our own declarations do not say yet, or only in part."""
+    made = openapi.document(ODD)
+    operations = {told["operationId"]: told for methods in made["paths"].values() for told in methods.values()}
+    letter = {"$ref": "#/components/schemas/Letter"}
+    operations["watch"]["responses"]["200"]["content"] = {
+        "text/event-stream": {"schema": {"type": "string", "x-events": {"new.letter": letter}}}
+    }
+    operations["upload"]["requestBody"]["content"] = {"*/*": {"schema": {"type": "string", "format": "binary"}}}
+    operations["download"]["responses"]["200"]["content"] = {"application/octet-stream": {}}
+    return made
+
+
+async def test_whatever_a_declaration_may_hold_becomes_a_method_that_works(make: Make, tmp_path: Path, naps: list[float]) -> None:
+    """Unions by their tag, names that are words of Python, what is nothing and what is not given, files, streams."""
+    (tmp_path / "odd.py").write_text(binding.write(document()), encoding="utf-8")
+    spec = importlib.util.spec_from_file_location("odd", tmp_path / "odd.py")
+    assert spec is not None and spec.loader is not None
+    odd = sys.modules["odd"] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(odd)
+    kind = odd.Client if isinstance(make("http://x").client, drive.Sync) else odd.AsyncClient
+    api = Either(kind("http://api.example"))
+    letter = {
+        "from": "you",
+        "content": {"type": "text", "body": "oi", "parts": [{"type": "place", "at": [1.5, 2], "new": 1}]},
+        "id": 3,
+    }
+    with respx.mock(base_url="http://api.example") as wire:
+        route = wire.post("/v1/letters").respond(201, json=letter, headers={"ETag": '"e"'})
+        place = odd.Place(at=(1.0, 2.0), when=dt.date(2026, 3, 4), note=None)
+        got = await api.do("send", to="ana", content=place, class_=None)
+        assert msgspec.json.decode(route.calls.last.request.content) == {
+            "to": "ana", "class": None, "content": {"type": "place", "at": [1.0, 2.0], "when": "2026-03-04", "note": None},
+        }  # fmt: skip
+        assert (got.from_, got.content.parts[0], got.etag) == ("you", odd.Place(at=(1.5, 2.0)), '"e"')
+        await api.do("send", to="ana", content=odd.Text(body="oi"))
+        assert route.calls.last.request.content == b'{"to":"ana","content":{"type":"text","body":"oi"}}'
+        put = wire.put("/v1/letters/3").respond(204)
+        assert await api.do("put", 3, odd.Letter(content=odd.Text(body="oi"))) is None
+        assert put.calls.last.request.content == b'{"content":{"type":"text","body":"oi"}}'
+        upload = wire.post("/v1/files").respond(json=letter)
+        await api.do("upload", b"\x89PNG", content_type="image/png")
+        assert (upload.calls.last.request.content, upload.calls.last.request.headers["content-type"]) == (b"\x89PNG", "image/png")
+        wire.get("/v1/files/3").respond(content=b"\x00\xff")
+        assert await api.do("download", 3) == b"\x00\xff"
+        told = (
+            b"retry: 10\nid: 1\nevent: open\ndata: {}\n\nid: 2\nevent: new.letter\ndata: " + msgspec.json.encode(letter) + b"\n\n"
+        )
+        watch = wire.get("/v1/feed").respond(content=told)
+        events = await api.take("watch", 3, last_event_id="0")
+        assert [(event.name, event.id, event.told) for event in events[:2]] == [
+            ("open", "1", None),
+            ("new.letter", "2", replace(got, etag=None)),
+        ]
+        assert [call.request.headers["last-event-id"] for call in watch.calls] == ["0", "2"]
+    await api.do("close")

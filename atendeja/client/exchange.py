@@ -4,6 +4,7 @@ It is a generator that says what to send or how long to wait and is told what ca
 """
 
 import random
+import re
 import time
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ REFUSED, PASSING = 429, {502, 503, 504}
 """Nothing was done, and it may do later; what was done nobody knows, but it may do later."""
 NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 """Nothing was sent: whatever it was may be sent again."""
+OUR_FAULT = (httpx.LocalProtocolError, httpx.UnsupportedProtocol)
 SIGNS_IN, SIGNS_OUT, RENEWS = "login", "logout", "refresh"
 
 
@@ -121,6 +123,8 @@ class Session:
     def __init__(
         self, build: Callable[..., httpx.Request], send_file: Callable[[Path], object], key: str | None, tries: int
     ) -> None:
+        if key is not None and re.fullmatch(r"[!-~]+", key) is None:
+            raise ValueError("a key has no blanks, and no characters beyond ASCII")  # and is not shown, as httpx would
         self._build, self._send_file, self._key, self._tries = build, send_file, key, tries
         self._tokens: Tokens | None = None
         self._until = 0.0
@@ -194,7 +198,7 @@ class Session:
                 again, wait_s = again and (is_patient or after_s <= LONGEST_WAIT_S), after_s + wait_s / 4
         else:
             assert told is not None
-            error, again = told, operation.is_safe or isinstance(told, NEVER_LEFT)
+            error, again = told, isinstance(told, NEVER_LEFT) or (operation.is_safe and not isinstance(told, OUR_FAULT))
         return error, wait_s if again and (is_patient or tried < self._tries) else None
 
 

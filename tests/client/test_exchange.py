@@ -184,7 +184,9 @@ def test_no_secret_is_shown_by_what_fails_or_is_printed() -> None:
         router.get("/v1/me").respond(403, json={"code": "forbidden", "detail": "you may not do this"})
         with pytest.raises(ApiError) as no:
             api.me()
-    assert "atj_secret" not in f"{no.value!r} {no.value} {no.value.__dict__} {api!r}"
+    with pytest.raises(ValueError, match="a key has no blanks") as wrong:
+        Client(URL, key="atj_secret\n")
+    assert "atj_secret" not in f"{no.value!r} {no.value} {no.value.__dict__} {api!r} {wrong.value!r}"
 
 
 def test_what_is_safe_is_told_by_the_operations() -> None:

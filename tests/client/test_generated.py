@@ -1,22 +1,19 @@
 """The client's generated part is what the API's document says today."""
 
 import datetime as dt
-import importlib.util
 import subprocess
 import sys
 from pathlib import Path
-from typing import Annotated
 
 import msgspec
 import respx
-from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import replace
 
 from atendeja import app, client, openapi
 from atendeja.client import drive
 from atendeja.dev import binding
-from atendeja.endpoint import Endpoint
 from tests.client.conftest import Either, Make
+from tests.client.odd import load
 
 FILE = Path(client.__file__).with_name("generated.py")
 ROOT = Path(__file__).parents[2]
@@ -46,64 +43,9 @@ def test_it_imports_nothing_of_the_server() -> None:
     assert seen & {"asyncpg", "psycopg", "starlette", "uvicorn", "aiohttp", "structlog", "procrastinate", "jwt", "argon2"} == set()
 
 
-class Text(Struct, frozen=True, tag_field="type", tag="text"):
-    """Words."""
-
-    body: str
-    parts: list["Text | Place"] = []
-
-
-class Place(Struct, frozen=True, tag_field="type", tag="place"):
-    at: tuple[float, float]
-    when: dt.date | None = None
-    more: dict[str, int] = {}
-    note: str | UnsetType | None = UNSET
-
-
-class Letter(Struct, frozen=True, rename={"from_": "from"}):
-    content: Text | Place
-    from_: str = "us"
-    id: int = 0
-
-
-class Sending(Struct, frozen=True, forbid_unknown_fields=True, rename={"class_": "class"}):
-    to: str
-    content: Text | Place
-    class_: Annotated[str | None, Meta(description="Which.")] | UnsetType = UNSET
-
-
-async def run(rt: object, call: object) -> None: ...
-
-
-ODD = [
-    Endpoint("POST", "/v1/letters", "send", run, who=None, takes=Sending, gives=Letter, status=201, is_tagged=True, says="Send."),
-    Endpoint("PUT", "/v1/letters/{id}", "put", run, who=None, takes=Letter, says="Body and path both have an id."),
-    Endpoint("GET", "/v1/feed", "watch", run, who=None, gives=Letter, says="What happens."),
-    Endpoint("POST", "/v1/files", "upload", run, who=None, takes=Sending, gives=Letter, says="A file."),
-    Endpoint("GET", "/v1/files/{id}", "download", run, who=None, gives=Letter, says="A file."),
-]
-
-
-def document() -> binding.Json:
-    """What our own declarations do not say yet, or only in part."""
-    made = openapi.document(ODD)
-    operations = {told["operationId"]: told for methods in made["paths"].values() for told in methods.values()}
-    letter = {"$ref": "#/components/schemas/Letter"}
-    operations["watch"]["responses"]["200"]["content"] = {
-        "text/event-stream": {"schema": {"type": "string", "x-events": {"new.letter": letter}}}
-    }
-    operations["upload"]["requestBody"]["content"] = {"*/*": {"schema": {"type": "string", "format": "binary"}}}
-    operations["download"]["responses"]["200"]["content"] = {"application/octet-stream": {}}
-    return made
-
-
 async def test_whatever_a_declaration_may_hold_becomes_a_method_that_works(make: Make, tmp_path: Path, naps: list[float]) -> None:
     """Unions by their tag, names that are words of Python, what is nothing and what is not given, files, streams."""
-    (tmp_path / "odd.py").write_text(binding.write(document()), encoding="utf-8")
-    spec = importlib.util.spec_from_file_location("odd", tmp_path / "odd.py")
-    assert spec is not None and spec.loader is not None
-    odd = sys.modules["odd"] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(odd)
+    odd = load(tmp_path)
     kind = odd.Client if isinstance(make("http://x").client, drive.Sync) else odd.AsyncClient
     api = Either(kind("http://api.example"))
     letter = {

@@ -35,12 +35,14 @@ USAGE = f"""atendeja api OPERATION [--NAME VALUE ...] [--json '{{...}}' | --data
   --all               every page of a list, one object a line
   --if-match TAG      change only what still has this `etag`
   --idempotency-key K the same as in an earlier try, so that it is done once
+  --last-event-id ID  of events: those behind it
   --url URL           the server ({URL}, {HERE})
   --help              what an operation takes
 
 {KEY} holds an API key, or the access token that `login` gives. Operations:
 """
-OPTIONS = ("json", "data", "content-type", "if-match", "idempotency-key", "url")
+HEADERS = ("if-match", "idempotency-key", "last-event-id")
+OPTIONS = ("json", "data", "content-type", "url", *HEADERS)
 
 
 class Usage(Exception):
@@ -210,7 +212,9 @@ def _given(operation: Described, typed: Typed) -> dict[str, Any]:  # Any: what a
     if missing := [*wanted, *(name for name in (operation.body or {}).get("required", []) if name not in given["body"])]:
         raise Usage(f"{operation.name} needs {', '.join(f'--{name}' for name in missing)}; --help says what it takes")
     headers = {
-        option.replace("-", "_"): typed.options[option] for option in ("if-match", "idempotency-key") if option in typed.options
+        option.replace("-", "_"): typed.options[option]
+        for option in ("if-match", "idempotency-key", "last-event-id")
+        if option in typed.options
     }
     return given | headers
 
@@ -261,7 +265,7 @@ def _open(data: str) -> bytes:
 def _answers(client: "Client", operation: Described, given: dict[str, Any], *, pages: bool) -> Iterator[bytes]:  # Any: as above
     """What is to be printed, piece by piece."""
     if "text/event-stream" in operation.success:
-        for event in getattr(client, operation.name)(**given["query"]):
+        for event in getattr(client, operation.name)(**given["query"], last_event_id=given.get("last_event_id")):
             yield _line({"id": event.id, "event": event.name, "data": json.loads(event.data)})
         return
     while True:

@@ -28,10 +28,8 @@ FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 60.0
 """Between tries, doubled each time; a Retry-After beyond the longest is left to the caller."""
 EARLY_S = 30.0
 """So long before its end an access token is exchanged for the next."""
-REFUSED, PASSING = 429, {502, 503, 504}
-"""Nothing was done, and it may do later; what was done nobody knows, but it may do later."""
+TOO_FAST, PASSING = 429, {502, 503, 504}
 NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
-"""Nothing was sent: whatever it was may be sent again."""
 OUR_FAULT = (httpx.LocalProtocolError, httpx.UnsupportedProtocol)
 SIGNS_IN, SIGNS_OUT, RENEWS = "login", "logout", "refresh"
 
@@ -134,7 +132,8 @@ class Session:
 
         With a feed it is a stream, which goes on behind what was told; once it has begun, the server is waited for without end.
         """
-        tried, was_renewed, headers, is_patient = 0, False, _headers(operation, given, feed), feed is not None and feed.has_begun
+        headers, is_patient = _headers(operation, given, feed), feed is not None and feed.has_begun
+        tried, was_renewed, may_be_done = 0, False, False
         while True:
             tokens = self._tokens
             if tokens is not None and not operation.public and time.monotonic() >= self._until:
@@ -149,9 +148,9 @@ class Session:
                     yield from self._renew(tokens)
                     was_renewed = True
                     continue
-                if told.status_code == 404 and operation.method == "DELETE" and tried:
-                    return httpx.Response(204, request=told.request)  # by a try whose answer was lost
-            tried += 1
+                if told.status_code == 404 and operation.method == "DELETE" and may_be_done:
+                    return httpx.Response(204, request=told.request)
+            tried, may_be_done = tried + 1, may_be_done or not _was_not_done(told)
             error, wait_s = self._judge(operation, told, tried, is_patient=is_patient)
             if wait_s is None:
                 raise error
@@ -191,15 +190,25 @@ class Session:
     def _judge(self, operation: Operation, told: Told, tried: int, *, is_patient: bool) -> tuple[Exception, float | None]:
         """What is to be raised, or waited until the next try."""
         wait_s = min(FIRST_WAIT_S * 2 ** min(tried - 1, 10), LONGEST_WAIT_S) * random.uniform(0.5, 1)  # noqa: S311  (no secret)
+        again = _was_not_done(told) or (operation.is_safe and _passes(told))
         if isinstance(told, httpx.Response):
             error: Exception = ApiError(told)
-            again = told.status_code == REFUSED or (operation.is_safe and told.status_code in PASSING)
             if (after_s := _seconds(told.headers.get("retry-after"))) is not None:
                 again, wait_s = again and (is_patient or after_s <= LONGEST_WAIT_S), after_s + wait_s / 4
         else:
             assert told is not None
-            error, again = told, isinstance(told, NEVER_LEFT) or (operation.is_safe and not isinstance(told, OUR_FAULT))
+            error = told
         return error, wait_s if again and (is_patient or tried < self._tries) else None
+
+
+def _was_not_done(told: Told) -> bool:
+    """Nothing was sent, or it was refused for now."""
+    return told.status_code == TOO_FAST if isinstance(told, httpx.Response) else isinstance(told, NEVER_LEFT)
+
+
+def _passes(told: Told) -> bool:
+    """It may go better the next time; whether it was done nobody knows."""
+    return told.status_code in PASSING if isinstance(told, httpx.Response) else not isinstance(told, OUR_FAULT)
 
 
 def _headers(operation: Operation, given: Given, feed: Feed[Any] | None) -> dict[str, str]:

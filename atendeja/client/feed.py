@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Generic, TypeVar
 
 import msgspec
@@ -69,5 +70,8 @@ class Feed(Generic[E]):
         self.last_id = self._id
         if not data:
             return None
-        kind = self._kinds.get(name)
-        return ServerEvent(name, None if kind is None else msgspec.json.decode(data, type=kind), data, self._id)
+        told: E | None = None
+        if (kind := self._kinds.get(name)) is not None:
+            with suppress(msgspec.ValidationError):
+                told = msgspec.json.decode(data, type=kind)
+        return ServerEvent(name, told, data, self._id)

@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from atendeja.client.drive import Sync
+
 Json = Mapping[str, Any]  # Any: a document
 
 REF = "#/components/schemas/"
@@ -22,7 +24,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import AsyncIterator, Iterator
-from typing import Any, Literal
+from typing import Any, Literal, cast
 from uuid import UUID
 
 from msgspec import UNSET, Struct, UnsetType, field
@@ -69,8 +71,10 @@ class _Operation:
     def __init__(self, path: str, method: str, told: Json, schemas: Json) -> None:
         self._path, self._method, self._told, self._schemas = path, method.upper(), told, schemas
         self.name: str = told["operationId"]
+        if hasattr(Sync, self.name):
+            raise ValueError(f"the client has a {self.name} of its own")
         parameters = told.get("parameters", [])
-        self._ids = [p["name"] for p in parameters if p["in"] == "path"]
+        self._ids = {p["name"]: p["schema"] for p in parameters if p["in"] == "path"}
         self._query = {p["name"]: p for p in parameters if p["in"] == "query"}
         self._headers = {p["name"] for p in parameters if p["in"] == "header"}
         (success,) = [answer for status, answer in told["responses"].items() if status < "300"]
@@ -105,6 +109,8 @@ class _Operation:
             what = f"{{{', '.join(f'{name!r}: {kind}' for name, kind in self._kinds.items())}}}, last_event_id"
         elif gives == "None":
             call, what = f"{wait}self._call", "type(None)"
+        elif " | " in gives or gives == "Any":
+            what = f'cast("type[{gives}]", {gives})'
         positional, named, given = self._arguments()
         signature = ", ".join(["self", *positional, *(["*", *named] if named else [])])
         says = f'"""{self._told["summary"]}\n\n        {self._told["description"]}\n        """'
@@ -113,7 +119,7 @@ class _Operation:
 
     def _arguments(self) -> tuple[list[str], list[str], list[str]]:
         """Those by place, those by name, and how they are handed on."""
-        positional = [f"{name}: UUID" for name in self._ids]
+        positional = [f"{name}: {_kind(schema, self._schemas)}" for name, schema in self._ids.items()]
         named: list[str] = []
         given = [_dict("ids", self._ids)] if self._ids else []
         query = {name: p for name, p in self._query.items() if not (self._is_page and name == "cursor")}

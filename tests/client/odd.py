@@ -48,6 +48,7 @@ ODD = [
     Endpoint("PUT", "/v1/letters/{id}", "put", run, who=None, takes=Letter, says="Body and path both have an id."),
     Endpoint("GET", "/v1/feed", "watch", run, who=None, gives=Letter, says="What happens."),
     Endpoint("POST", "/v1/files", "upload", run, who=None, takes=Sending, gives=Letter, says="A file."),
+    Endpoint("GET", "/v1/either", "either", run, who=None, gives=Letter, says="One or the other."),
     Endpoint("GET", "/v1/files/{id}", "download", run, who=None, gives=Letter, says="A file."),
 ]
 
@@ -61,6 +62,8 @@ def document() -> binding.Json:
         "text/event-stream": {"schema": {"type": "string", "x-events": {"new.letter": letter}}}
     }
     operations["upload"]["requestBody"]["content"] = {"*/*": {"schema": {"type": "string", "format": "binary"}}}
+    either = {"anyOf": [{"$ref": "#/components/schemas/Place"}, {"$ref": "#/components/schemas/Text"}]}
+    operations["either"]["responses"]["200"]["content"] = {"application/json": {"schema": either}}
     operations["download"]["responses"]["200"]["content"] = {"application/octet-stream": {}}
     return made
 

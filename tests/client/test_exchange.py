@@ -89,7 +89,7 @@ async def test_a_delete_whose_answer_was_lost_is_done(make: Make, wire: respx.Ro
     route = wire.delete(f"/v1/keys/{AN_ID}")
     route.side_effect = [LOST, Response(404, json={"code": "not_found"})]
     await make(URL).do("drop_key", AN_ID)
-    route.side_effect = [Response(404, json={"code": "not_found"})]
+    route.side_effect = [REFUSED, Response(429), Response(404, json={"code": "not_found"})]
     with pytest.raises(ApiError, match="404 not_found"):
         await make(URL).do("drop_key", AN_ID)
 

@@ -32,6 +32,11 @@ def test_however_the_bytes_are_cut_the_events_are_the_same() -> None:
         assert feed.last_id == "3"
 
 
+def test_what_this_release_cannot_read_is_told_as_it_came() -> None:
+    feed = Feed({"told": dict[str, str]}, None)
+    assert read(feed, [b'event: told\ndata: {"a":1}\n\n']) == [ServerEvent("told", None, '{"a":1}', None)]
+
+
 def test_what_was_cut_off_is_left_to_be_told_again() -> None:
     feed = Feed({"told": dict[str, str]}, None)
     half = b'retry: 2000\nid: 1\nevent: told\ndata: {"a":"b"}\n\nid: 2\nevent: told\ndata: {"a":'

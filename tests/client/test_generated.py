@@ -69,6 +69,8 @@ async def test_whatever_a_declaration_may_hold_becomes_a_method_that_works(make:
         upload = wire.post("/v1/files").respond(json=letter)
         await api.do("upload", b"\x89PNG", content_type="image/png")
         assert (upload.calls.last.request.content, upload.calls.last.request.headers["content-type"]) == (b"\x89PNG", "image/png")
+        wire.get("/v1/either").respond(json=letter["content"])
+        assert (await api.do("either")).body == "oi"
         wire.get("/v1/files/3").respond(content=b"\x00\xff")
         assert await api.do("download", 3) == b"\x00\xff"
         told = (

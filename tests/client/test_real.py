@@ -1,6 +1,9 @@
 """Both clients against the real API on a port of this machine."""
 
+import asyncio
+import re
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
@@ -88,8 +91,26 @@ async def test_a_sign_in_goes_on_after_its_token_is_over_and_says_when_it_has_en
     for _ in range(3):
         office.later(3600)
         assert (await ana.do("me")).email == ANA
+    for _ in range(2):
+        office.later(3600)
+        at_once = await asyncio.gather(*(ana.do("me") for _ in range(5)))
+        assert {me.email for me in at_once} == {ANA}, "of several that find out at once none ends the sign-in"
     office.later(31 * 86400)
     with pytest.raises(ApiError, match="401 refresh_failed"):
         await ana.do("me")
     with pytest.raises(ApiError, match="401 not_signed_in"):
         await ana.do("me")
+
+
+async def test_the_lines_of_the_readme_do_what_they_say(
+    url: str, office: Office, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    (lines,) = re.findall(r"```python\n(.+?)```", readme, re.DOTALL)
+    for name, value in {"ATENDEJA_URL": url, "EMAIL": ANA, "PASSWORD": PASSWORD}.items():
+        monkeypatch.setenv(name, value)
+    office.later(1)
+    await asyncio.to_thread(exec, lines, {})
+    people, changes = capsys.readouterr().out.splitlines()
+    assert people == f"[('{ANA}', 'owner'), ('bia@loja.example', 'viewer')]"
+    assert {"user_invited", "user_changed", "key_made"} <= {*re.findall(r"\w+", changes)}

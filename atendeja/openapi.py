@@ -17,6 +17,7 @@ from starlette.routing import Route
 from atendeja import __version__
 from atendeja.endpoint import SAFE, Endpoint, Listing, Trouble
 from atendeja.endpoint.idempotency import MOST_CHARS
+from atendeja.endpoint.problems import Fault
 
 Json = dict[str, Any]  # Any: a document
 
@@ -137,7 +138,7 @@ def _refusals(endpoint: Endpoint[Any]) -> dict[int, list[str]]:  # Any: as above
 
 def _problem(status: int, codes: list[str]) -> Json:
     title = HTTPStatus(status).phrase
-    examples = {code: {"value": msgspec.to_builtins(Trouble(status, title, code, "…", UUID(AN_ID)))} for code in codes}
+    examples = {code: {"value": _trouble(status, title, code)} for code in codes}
     content = {"application/problem+json": {"schema": {"$ref": f"{REF}Trouble"}, "examples": examples}}
     headers: Json = {}
     if status in (429, 503):
@@ -146,6 +147,12 @@ def _problem(status: int, codes: list[str]) -> Json:
         headers["WWW-Authenticate"] = {"schema": {"type": "string"}}
     told = {"description": f"{title}: {', '.join(f'`{code}`' for code in codes)}", "content": content}
     return told | ({"headers": headers} if headers else {})
+
+
+def _trouble(status: int, title: str, code: str) -> Json:
+    faults = (Fault("$.email", "Object missing required field `email`"),) if code == "invalid" else ()
+    trouble = Trouble(status, title, code, "the request does not fit" if faults else "…", UUID(AN_ID), faults)
+    return dict(msgspec.json.decode(msgspec.json.encode(trouble)))
 
 
 def _content(kind: Any, schemas: Mapping[str, Json]) -> Json:  # Any: a struct, or one of a generic one

@@ -160,6 +160,7 @@ async def test_a_file_is_sent_as_it_is_read_and_from_its_beginning_each_time(
     assert [len(call.request.content) for call in route.calls] == [200_000, 200_000, 200_000, 5]
     assert {call.request.headers["content-type"] for call in route.calls} == {"image/png"}
     assert [call.request.headers["content-length"] for call in route.calls] == ["200000"] * 3 + ["5"]
+    assert {call.request.url.raw_path for call in route.calls} == {b"/v1/files/a%2Fb"}
     assert all("transfer-encoding" not in call.request.headers for call in route.calls)
 
 

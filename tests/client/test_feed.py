@@ -37,6 +37,11 @@ def test_what_this_release_cannot_read_is_told_as_it_came() -> None:
     assert read(feed, [b'event: told\ndata: {"a":1}\n\n']) == [ServerEvent("told", None, '{"a":1}', None)]
 
 
+def test_a_place_may_be_told_without_an_event() -> None:
+    feed = Feed({"told": dict[str, str]}, "1")
+    assert (read(feed, [b":\n\nid: 7\n\nid: 8\nda"]), feed.last_id) == ([], "7")
+
+
 def test_what_was_cut_off_is_left_to_be_told_again() -> None:
     feed = Feed({"told": dict[str, str]}, None)
     half = b'retry: 2000\nid: 1\nevent: told\ndata: {"a":"b"}\n\nid: 2\nevent: told\ndata: {"a":'

@@ -35,6 +35,9 @@ A request with an `Idempotency-Key` may be sent again for a day: it takes effect
 answered 429 with `Retry-After`."""
 
 
+_PROVED = "proved within the last ten minutes who he is, by `login` or `confirm`"
+
+
 def document(endpoints: Sequence[Endpoint[Any]]) -> Json:  # Any: whatever they run on
     """The whole document."""
     used = dict.fromkeys([Trouble, *(kind for e in endpoints for kind in (e.takes, e.gives) if kind is not None)])
@@ -75,7 +78,8 @@ def _who(endpoint: Endpoint[Any]) -> str:  # Any: as above
     if endpoint.who is None:
         return "Anybody may ask."
     key = f"a key with `{endpoint.scope}`" if endpoint.scope else "no key"
-    return f"For {', '.join(sorted(endpoint.who))}; {key}."
+    proved = {False: "", True: f" A person must have {_PROVED}.", "sometimes": f" For some changes a person must have {_PROVED}."}
+    return f"For {', '.join(sorted(endpoint.who))}; {key}.{proved[endpoint.fresh]}"
 
 
 def _parameters(endpoint: Endpoint[Any], schemas: Mapping[str, Json]) -> list[Json]:  # Any: as above
@@ -120,7 +124,7 @@ def _refusals(endpoint: Endpoint[Any]) -> dict[int, list[str]]:  # Any: as above
     """Status → the codes with which this endpoint may be refused."""
     found = {422: ["invalid"], 429: ["too_fast"], 503: ["unavailable", "closed"]}
     if endpoint.who is not None:
-        found |= {401: ["not_signed_in"], 403: ["forbidden"]}
+        found |= {401: ["not_signed_in"], 403: ["forbidden", *(["sign_in_again"] if endpoint.fresh else [])]}
     if endpoint.names:
         found[404] = ["not_found"]
     if endpoint.has_body:

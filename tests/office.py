@@ -12,6 +12,7 @@ from starlette.applications import Starlette
 
 from atendeja import accounts, app, docs, openapi
 from atendeja.accounts import Opening, tokens
+from atendeja.accounts.opening import Switch
 from atendeja.endpoint import Role
 from atendeja.runtime import Runtime, utc_now
 from tests import world
@@ -56,14 +57,21 @@ class Office:
         self.later(0.001)  # ids are in the order of time
         token = tokens.opaque("ato", self.rt.secret())
         opening, ids = Opening(email, role, is_operator), (self.rt.new_id(), self.rt.new_id())
-        await self.rt.db.transact(tenant_id, lambda tx: accounts.appoint(tx, opening, token, ids, self.at))
+        await self.rt.db.transact(tenant_id or 0, lambda tx: accounts.appoint(tx, opening, token, ids, self.at))
         return token
+
+    async def switch(self, what: Switch, email: str) -> None:
+        """Disable, enable or demote somebody, as the command does it."""
+        self.later(0.001)
+        line_id = self.rt.new_id()
+        await self.rt.db.transact(0, lambda tx: what(tx, email, line_id, self.at))
 
     async def settle(
         self, email: str, role: Role | None = None, tenant_id: int | None = None, *, is_operator: bool = False
     ) -> None:
         """Somebody with an account and PASSWORD."""
         token = await self.appoint(email, role, tenant_id, is_operator=is_operator)
+        self.later(0.001)
         answer = await self.post("/auth/accept", {"token": token, "password": PASSWORD, "name": email.partition("@")[0]})
         assert answer.status_code == 204, answer.text
 

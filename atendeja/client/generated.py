@@ -15,6 +15,10 @@ from atendeja.client.exchange import Operation, Page
 class Change(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Something that was changed. Neither a user nor a key: by a command on the machine itself."""
 
+    number: int | None
+    """Its place in the chain of changes; none from before there was one."""
+    hash: str | None
+    """SHA-256 over the line before and this one. Keep one, and nothing before it can be changed unnoticed."""
     id: UUID
     at: dt.datetime
     user_id: UUID | None
@@ -70,6 +74,23 @@ class Me(Struct, frozen=True, kw_only=True, omit_defaults=True):
     tenant_id: int
     """0: the installation."""
     tenant: str | None
+    has_totp: bool
+    """Whether a code is asked for at each sign-in."""
+    recovery_codes_left: int
+
+
+class Recovery(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    recovery_codes: list[str]
+    """Each once instead of a code, when the app is lost. They are shown this once."""
+
+
+class Seed(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """For an authenticator app. It is shown this once."""
+
+    secret: str
+    """To be typed."""
+    uri: str
+    """To be shown as a QR code."""
 
 
 class Tokens(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -106,8 +127,12 @@ OPERATIONS = {
         Operation("login", "POST", "/v1/auth/login", public=True),
         Operation("refresh", "POST", "/v1/auth/refresh", public=True),
         Operation("accept", "POST", "/v1/auth/accept", public=True),
+        Operation("confirm", "POST", "/v1/auth/confirm"),
         Operation("logout", "POST", "/v1/auth/logout"),
         Operation("me", "GET", "/v1/me"),
+        Operation("enrol_totp", "POST", "/v1/me/totp"),
+        Operation("activate_totp", "POST", "/v1/me/totp/activate", once=True),
+        Operation("dismiss_totp", "POST", "/v1/me/totp/dismiss"),
         Operation("list_users", "GET", "/v1/users"),
         Operation("invite_user", "POST", "/v1/users", once=True),
         Operation("show_user", "GET", "/v1/users/{id}"),
@@ -123,12 +148,14 @@ OPERATIONS = {
 class Client(Sync):
     operations = OPERATIONS
 
-    def login(self, *, email: str, password: str, tenant: str | UnsetType | None = UNSET) -> Tokens:
+    def login(
+        self, *, email: str, password: str, tenant: str | UnsetType | None = UNSET, code: str | UnsetType | None = UNSET
+    ) -> Tokens:
         """Sign in with e-mail address and password.
 
         Anybody may ask.
         """
-        return self._call("login", Tokens, body={"email": email, "password": password, "tenant": tenant})
+        return self._call("login", Tokens, body={"email": email, "password": password, "tenant": tenant, "code": code})
 
     def refresh(self, *, refresh_token: str) -> Tokens:
         """The next access token and refresh token; the one given holds no more.
@@ -137,12 +164,21 @@ class Client(Sync):
         """
         return self._call("refresh", Tokens, body={"refresh_token": refresh_token})
 
-    def accept(self, *, token: str, password: str, name: str | UnsetType | None = UNSET) -> None:
+    def accept(
+        self, *, token: str, password: str, name: str | UnsetType | None = UNSET, code: str | UnsetType | None = UNSET
+    ) -> None:
         """Take up an invitation.
 
         Anybody may ask.
         """
-        self._call("accept", type(None), body={"token": token, "password": password, "name": name})
+        self._call("accept", type(None), body={"token": token, "password": password, "name": name, "code": code})
+
+    def confirm(self, *, password: str, code: str | UnsetType | None = UNSET) -> None:
+        """Prove again who you are, for what is refused with `sign_in_again`. It holds for ten minutes, for this sign-in.
+
+        For admin, agent, operator, owner, viewer; no key.
+        """
+        self._call("confirm", type(None), body={"password": password, "code": code})
 
     def logout(self) -> None:
         """End this sign-in.
@@ -158,6 +194,28 @@ class Client(Sync):
         """
         return self._call("me", Me)
 
+    def enrol_totp(self) -> Seed:
+        """A seed for an authenticator app. It counts when `activate_totp` has seen a code of it.
+
+        For admin, agent, operator, owner, viewer; no key. A person must have proved within the last ten minutes who he
+        is, by `login` or `confirm`.
+        """
+        return self._call("enrol_totp", Seed)
+
+    def activate_totp(self, *, code: str, idempotency_key: str | None = None) -> Recovery:
+        """Be asked for a code at each sign-in from now on. Ends all other sign-ins and shows the recovery codes, once.
+
+        For admin, agent, operator, owner, viewer; no key.
+        """
+        return self._call("activate_totp", Recovery, body={"code": code}, idempotency_key=idempotency_key)
+
+    def dismiss_totp(self, *, password: str, code: str) -> None:
+        """Be asked for no code any more. Takes the password, and a code or a recovery code.
+
+        For admin, agent, operator, owner, viewer; no key.
+        """
+        self._call("dismiss_totp", type(None), body={"password": password, "code": code})
+
     def list_users(self, *, limit: int | UnsetType = UNSET) -> Pages[User]:
         """The people of this business.
 
@@ -170,7 +228,8 @@ class Client(Sync):
     ) -> Invited:
         """Invite somebody, or again who has not come.
 
-        For admin, owner; no key.
+        For admin, owner; no key. For some changes a person must have proved within the last ten minutes who he is, by
+        `login` or `confirm`.
         """
         return self._call("invite_user", Invited, body={"email": email, "role": role}, idempotency_key=idempotency_key)
 
@@ -191,7 +250,8 @@ class Client(Sync):
     ) -> User:
         """Change somebody's role, put him out, or let him in again. Who may make keys no more loses those that he made.
 
-        For admin, owner; no key.
+        For admin, owner; no key. For some changes a person must have proved within the last ten minutes who he is, by
+        `login` or `confirm`.
         """
         return self._call("change_user", User, ids={"id": id}, body={"role": role, "disabled": disabled}, if_match=if_match)
 
@@ -212,7 +272,8 @@ class Client(Sync):
     ) -> MadeKey:
         """Make a key for a program. Its secret is shown this once.
 
-        For admin, owner; no key.
+        For admin, owner; no key. A person must have proved within the last ten minutes who he is, by `login` or
+        `confirm`.
         """
         return self._call(
             "make_key", MadeKey, body={"name": name, "scopes": scopes, "expires_at": expires_at}, idempotency_key=idempotency_key
@@ -226,9 +287,9 @@ class Client(Sync):
         self._call("drop_key", type(None), ids={"id": id})
 
     def list_changes(self, *, limit: int | UnsetType = UNSET) -> Pages[Change]:
-        """What was changed, by whom and from where, the newest first.
+        """What was changed, by whom and from where, the newest first; for an operator, in the installation itself.
 
-        For admin, owner; a key with `audit:read`.
+        For admin, operator, owner; a key with `audit:read`.
         """
         return self._pages("list_changes", Page[Change], query={"limit": limit})
 
@@ -236,12 +297,14 @@ class Client(Sync):
 class AsyncClient(Async):
     operations = OPERATIONS
 
-    async def login(self, *, email: str, password: str, tenant: str | UnsetType | None = UNSET) -> Tokens:
+    async def login(
+        self, *, email: str, password: str, tenant: str | UnsetType | None = UNSET, code: str | UnsetType | None = UNSET
+    ) -> Tokens:
         """Sign in with e-mail address and password.
 
         Anybody may ask.
         """
-        return await self._call("login", Tokens, body={"email": email, "password": password, "tenant": tenant})
+        return await self._call("login", Tokens, body={"email": email, "password": password, "tenant": tenant, "code": code})
 
     async def refresh(self, *, refresh_token: str) -> Tokens:
         """The next access token and refresh token; the one given holds no more.
@@ -250,12 +313,21 @@ class AsyncClient(Async):
         """
         return await self._call("refresh", Tokens, body={"refresh_token": refresh_token})
 
-    async def accept(self, *, token: str, password: str, name: str | UnsetType | None = UNSET) -> None:
+    async def accept(
+        self, *, token: str, password: str, name: str | UnsetType | None = UNSET, code: str | UnsetType | None = UNSET
+    ) -> None:
         """Take up an invitation.
 
         Anybody may ask.
         """
-        await self._call("accept", type(None), body={"token": token, "password": password, "name": name})
+        await self._call("accept", type(None), body={"token": token, "password": password, "name": name, "code": code})
+
+    async def confirm(self, *, password: str, code: str | UnsetType | None = UNSET) -> None:
+        """Prove again who you are, for what is refused with `sign_in_again`. It holds for ten minutes, for this sign-in.
+
+        For admin, agent, operator, owner, viewer; no key.
+        """
+        await self._call("confirm", type(None), body={"password": password, "code": code})
 
     async def logout(self) -> None:
         """End this sign-in.
@@ -271,6 +343,28 @@ class AsyncClient(Async):
         """
         return await self._call("me", Me)
 
+    async def enrol_totp(self) -> Seed:
+        """A seed for an authenticator app. It counts when `activate_totp` has seen a code of it.
+
+        For admin, agent, operator, owner, viewer; no key. A person must have proved within the last ten minutes who he
+        is, by `login` or `confirm`.
+        """
+        return await self._call("enrol_totp", Seed)
+
+    async def activate_totp(self, *, code: str, idempotency_key: str | None = None) -> Recovery:
+        """Be asked for a code at each sign-in from now on. Ends all other sign-ins and shows the recovery codes, once.
+
+        For admin, agent, operator, owner, viewer; no key.
+        """
+        return await self._call("activate_totp", Recovery, body={"code": code}, idempotency_key=idempotency_key)
+
+    async def dismiss_totp(self, *, password: str, code: str) -> None:
+        """Be asked for no code any more. Takes the password, and a code or a recovery code.
+
+        For admin, agent, operator, owner, viewer; no key.
+        """
+        await self._call("dismiss_totp", type(None), body={"password": password, "code": code})
+
     def list_users(self, *, limit: int | UnsetType = UNSET) -> AsyncPages[User]:
         """The people of this business.
 
@@ -283,7 +377,8 @@ class AsyncClient(Async):
     ) -> Invited:
         """Invite somebody, or again who has not come.
 
-        For admin, owner; no key.
+        For admin, owner; no key. For some changes a person must have proved within the last ten minutes who he is, by
+        `login` or `confirm`.
         """
         return await self._call("invite_user", Invited, body={"email": email, "role": role}, idempotency_key=idempotency_key)
 
@@ -304,7 +399,8 @@ class AsyncClient(Async):
     ) -> User:
         """Change somebody's role, put him out, or let him in again. Who may make keys no more loses those that he made.
 
-        For admin, owner; no key.
+        For admin, owner; no key. For some changes a person must have proved within the last ten minutes who he is, by
+        `login` or `confirm`.
         """
         return await self._call("change_user", User, ids={"id": id}, body={"role": role, "disabled": disabled}, if_match=if_match)
 
@@ -325,7 +421,8 @@ class AsyncClient(Async):
     ) -> MadeKey:
         """Make a key for a program. Its secret is shown this once.
 
-        For admin, owner; no key.
+        For admin, owner; no key. A person must have proved within the last ten minutes who he is, by `login` or
+        `confirm`.
         """
         return await self._call(
             "make_key", MadeKey, body={"name": name, "scopes": scopes, "expires_at": expires_at}, idempotency_key=idempotency_key
@@ -339,8 +436,8 @@ class AsyncClient(Async):
         await self._call("drop_key", type(None), ids={"id": id})
 
     def list_changes(self, *, limit: int | UnsetType = UNSET) -> AsyncPages[Change]:
-        """What was changed, by whom and from where, the newest first.
+        """What was changed, by whom and from where, the newest first; for an operator, in the installation itself.
 
-        For admin, owner; a key with `audit:read`.
+        For admin, operator, owner; a key with `audit:read`.
         """
         return self._pages("list_changes", Page[Change], query={"limit": limit})

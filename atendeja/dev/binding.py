@@ -6,6 +6,7 @@ test says when it is not what would be generated. Bodies are taken apart into ar
 
 import keyword
 import re
+import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -18,6 +19,7 @@ OURS = {"Trouble", "Fault"}
 """Those that the client has by hand."""
 FORMATS = {"uuid": "UUID", "date-time": "dt.datetime", "date": "dt.date", "time": "dt.time"}
 KINDS = {"string": "str", "integer": "int", "number": "float", "boolean": "bool", "null": "None"}
+WIDTH = 120
 HEAD = '''"""The API's structs and operations. Generated of its document: `pytest --update tests/client` writes this anew."""
 
 from __future__ import annotations
@@ -113,9 +115,9 @@ class _Operation:
             what = f'cast("type[{gives}]", {gives})'
         positional, named, given = self._arguments()
         signature = ", ".join(["self", *positional, *(["*", *named] if named else [])])
-        says = f'"""{self._told["summary"]}\n\n        {self._told["description"]}\n        """'
+        says = _says(f"{self._told['summary']}\n\n{self._told['description']}", 8)
         inner = ", ".join([f'"{self.name}"', what, *given])
-        return f"    {start} {self.name}({signature}) -> {gives}:\n        {says}\n        {call}({inner})\n"
+        return f"    {start} {self.name}({signature}) -> {gives}:\n{says}\n        {call}({inner})\n"
 
     def _arguments(self) -> tuple[list[str], list[str], list[str]]:
         """Those by place, those by name, and how they are handed on."""
@@ -164,14 +166,11 @@ def _struct(name: str, schema: Json, *, is_tagged: bool) -> str:
         if key != tag:
             lines += _field(key, part, is_wanted=key in wanted)
     if is_tagged:
-        lines += [
-            "    etag: str | None = None",
-            '    """For `if_match`, when it was shown by itself: what has been seen."""',
-        ]
+        lines += ["    etag: str | None = None", _says("For `if_match`, when it was shown by itself: what has been seen.", 4)]
     options = "frozen=True, kw_only=True, omit_defaults=True"
     if tag is not None:
         options += f', tag_field="{tag}", tag="{schema["properties"][tag]["enum"][0]}"'
-    told = [f'    """{schema["description"].strip()}"""', ""] if "description" in schema else []
+    told = [_says(schema["description"], 4), ""] if "description" in schema else []
     return f"class {_python(name)}(Struct, {options}):\n" + "\n".join([*told, *(lines or ["    pass"])]) + "\n"
 
 
@@ -190,7 +189,15 @@ def _field(key: str, part: Json, *, is_wanted: bool) -> Iterator[str]:
         default = f'field(name="{key}")' if is_wanted else f'field(name="{key}", default={default})'
     yield f"    {name}: {kind}" + (f" = {default}" if default else "")
     if "description" in part:
-        yield f'    """{part["description"]}"""'
+        yield _says(part["description"], 4)
+
+
+def _says(text: str, indent: int) -> str:
+    """A docstring."""
+    plain = text.strip().replace("\\", "\\\\").replace('"""', "'''")
+    lines = [line for given in plain.split("\n") for line in textwrap.wrap(given, WIDTH - indent) or [""]]
+    end = "\n" if len(lines) > 1 else " " if plain.endswith('"') else ""
+    return textwrap.indent('"""' + "\n".join(lines) + end + '"""', " " * indent)
 
 
 def _tag(schema: Json) -> str | None:

@@ -43,10 +43,12 @@ class Sending(Struct, frozen=True, forbid_unknown_fields=True, rename={"class_":
 async def run(rt: object, call: object) -> None: ...
 
 
+LONG = "What happens, " + "on and on " * 30 + "as \\n and " + '"""' + ' show."'
+
 ODD = [
     Endpoint("POST", "/v1/letters", "send", run, who=None, takes=Sending, gives=Letter, status=201, is_tagged=True, says="Send."),
     Endpoint("PUT", "/v1/letters/{id}", "put", run, who=None, takes=Letter, says="Body and path both have an id."),
-    Endpoint("GET", "/v1/feed", "watch", run, who=None, gives=Letter, says="What happens."),
+    Endpoint("GET", "/v1/feed", "watch", run, who=None, gives=Letter, says=LONG),
     Endpoint("POST", "/v1/files", "upload", run, who=None, takes=Sending, gives=Letter, says="A file."),
     Endpoint("GET", "/v1/either", "either", run, who=None, gives=Letter, says="One or the other."),
     Endpoint("GET", "/v1/files/{id}", "download", run, who=None, gives=Letter, says="A file."),

@@ -3,6 +3,7 @@
 import datetime as dt
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import httpx
@@ -10,14 +11,24 @@ import pytest
 import respx
 from httpx import Response
 
+from atendeja import app, openapi
 from atendeja.client import OPERATIONS, ApiError, Client, Operation
 from tests.client.conftest import Make
 
 URL = "http://api.example"
 AN_ID = UUID("01980000-0000-7000-8000-000000000000")
-USER = {"id": str(AN_ID), "email": "b@a.example", "name": None, "role": "agent", "state": "invited"}
-USER |= {"invited_at": "2026-03-04T12:30:00Z"}
-INVITED = {"user": USER, "token": "ato_x", "expires_at": "2026-03-11T12:30:00Z"}
+DOCUMENTED = {
+    told["operationId"]: told for methods in openapi.document(app.ENDPOINTS)["paths"].values() for told in methods.values()
+}
+
+
+def example(operation: str) -> dict[str, Any]:  # Any: JSON
+    """What the document says that it answers."""
+    answers = DOCUMENTED[operation]["responses"]
+    found: dict[str, Any] = answers["201" if "201" in answers else "200"]["content"]["application/json"]["example"]
+    return found
+
+
 AWAY = Response(503, json={"code": "unavailable", "detail": "the database is away"}, headers={"Retry-After": "5"})
 LOST = httpx.ReadTimeout("")
 REFUSED = httpx.ConnectError("")
@@ -56,8 +67,8 @@ async def test_what_creates_is_tried_again_under_one_key_and_each_has_its_own(
 ) -> None:
     api, seen = make(URL, key="atj_k"), set[str | None]()
     for given in ({}, {}, {"idempotency_key": "mine"}):
-        route = wire.post("/v1/users").mock(side_effect=[LOST, AWAY, Response(201, json=INVITED)])
-        assert (await api.do("invite_user", email="b@a.example", role="agent", **given)).token == "ato_x"
+        route = wire.post("/v1/users").mock(side_effect=[LOST, AWAY, Response(201, json=example("invite_user"))])
+        assert (await api.do("invite_user", email="b@a.example", role="agent", **given)).token == "text"
         assert len(keys(route)) == 1
         assert {call.request.content for call in route.calls} == {b'{"email":"b@a.example","role":"agent"}'}
         seen |= keys(route)
@@ -105,11 +116,8 @@ async def test_an_answer_of_something_between_is_a_no_too(make: Make, wire: resp
         assert (no.value.status, no.value.code, no.value.request_id) == (answer.status_code, code, None)
 
 
-def tokens(n: int) -> dict[str, object]:
-    return {"access_token": f"a{n}", "refresh_token": f"r{n}", "expires_in": 900, "role": "owner", "tenant": "a"}
-
-
-ME = {"role": "owner", "account_id": str(AN_ID), "email": "a@a.example", "name": None, "tenant_id": 1, "tenant": "a"}
+def tokens(n: int) -> dict[str, Any]:  # Any: JSON
+    return example("login") | {"access_token": f"a{n}", "refresh_token": f"r{n}", "expires_in": 900}
 
 
 async def test_a_token_is_renewed_before_its_end_and_when_it_is_not_taken(
@@ -120,7 +128,12 @@ async def test_a_token_is_renewed_before_its_end_and_when_it_is_not_taken(
     wire.post("/v1/auth/login").respond(json=tokens(1))
     renew = wire.post("/v1/auth/refresh").mock(side_effect=[LOST, Response(200, json=tokens(2)), Response(200, json=tokens(3))])
     me = wire.get("/v1/me").mock(
-        side_effect=[*[Response(200, json=ME)] * 2, Response(401), Response(200, json=ME), *[Response(401)] * 2]
+        side_effect=[
+            *[Response(200, json=example("me"))] * 2,
+            Response(401),
+            Response(200, json=example("me")),
+            *[Response(401)] * 2,
+        ]
     )
     api = make(URL)
     await api.do("login", email="a@a.example", password="x")
@@ -138,7 +151,7 @@ async def test_a_token_is_renewed_before_its_end_and_when_it_is_not_taken(
 
 
 async def test_a_list_is_asked_for_as_far_as_it_is_read(make: Make, wire: respx.Router) -> None:
-    items = [USER] * 2
+    items = example("list_users")["items"] * 2
     route = wire.get("/v1/users").mock(
         side_effect=[Response(200, json={"items": items, "next_cursor": f"c&{n}="}) for n in range(3)] + [Response(200, json=PAGE)]
     )
@@ -175,8 +188,8 @@ async def test_times_and_other_values_are_written_as_the_api_reads_them(make: Ma
 
 async def test_an_address_may_have_a_path(make: Make) -> None:
     with respx.mock() as router:
-        router.get("https://host.example/atende/v1/me").respond(json=ME)
-        assert (await make("https://host.example/atende/").do("me")).role == "owner"
+        router.get("https://host.example/atende/v1/me").respond(json=example("me"))
+        assert (await make("https://host.example/atende/").do("me")).role == example("me")["role"]
 
 
 def test_no_secret_is_shown_by_what_fails_or_is_printed() -> None:

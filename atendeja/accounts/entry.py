@@ -35,7 +35,7 @@ AGAIN = dt.timedelta(seconds=60)
 KEPT = dt.timedelta(days=7)
 """How long one that is over is kept, so that a stolen token is still known for one."""
 
-Opaque = Annotated[str, Meta(min_length=1, max_length=200)]
+Opaque = Annotated[str, Meta(min_length=1, max_length=200, extra_json_schema={"format": "password"})]
 
 
 class Login(Struct, frozen=True, forbid_unknown_fields=True):

@@ -21,6 +21,7 @@ from atendeja.accounts.passwords import HASHING
 from atendeja.accounts.people import Account
 from atendeja.db import Nothing, Tx, query
 from atendeja.errors import Refused, Unavailable
+from atendeja.rotation import Kept, Store
 from atendeja.runtime import Runtime
 
 log = structlog.get_logger(__name__)
@@ -150,8 +151,18 @@ def seed_keys(secrets: list[bytes]) -> list[bytes]:
     return [vault.derive(secret, "totp") for secret in secrets]
 
 
-def seed_place(account_id: UUID) -> bytes:
+def seed_place(account_id: object) -> bytes:
     return vault.place("", "totp", "seed", account_id)
+
+
+SEEDS = Store(
+    "the second factor of",
+    query("accounts.kept_seeds", Kept),
+    query("accounts.renew_seeds", Nothing),
+    start=UUID(int=0),
+    where=lambda row: seed_place(row.id),
+    keys=seed_keys,
+)
 
 
 def refuse_sign_in() -> Refused:

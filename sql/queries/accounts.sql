@@ -242,3 +242,11 @@ AND (used_at IS NULL OR last_try = :try_id);
 
 -- name: drop_totp
 DELETE FROM totp WHERE account_id = :account_id;
+
+-- name: kept_seeds
+SELECT t.account_id AS id, a.email AS name, t.seed AS sealed FROM totp t JOIN account a ON a.id = t.account_id
+WHERE t.account_id > :after ORDER BY t.account_id LIMIT :most;
+
+-- name: renew_seeds
+UPDATE totp t SET seed = k.new FROM unnest(:ids::uuid[], :olds::bytea[], :news::bytea[]) AS k (id, old, new)
+WHERE t.account_id = k.id AND t.seed = k.old;

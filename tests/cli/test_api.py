@@ -133,6 +133,12 @@ def test_files_go_up_and_down_and_events_are_lines(say: Say, monkeypatch: pytest
         assert [call.request.headers["last-event-id"] for call in wire.routes[-1].calls] == ["1", "2"]
 
 
+def test_without_the_extra_it_says_what_to_install(say: Say, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "httpx", None)
+    with pytest.raises(Refused, match=r"httpx is not installed\n  pip install"):
+        say("me")
+
+
 def test_a_process_ends_as_all_our_commands_do(bare: Shell) -> None:
     assert bare("api", "nothing").returncode == 2
     said = bare.refused("api", "me", "--url", "ftp://127.0.0.1", ATENDEJA_API_KEY="atj_segredo")

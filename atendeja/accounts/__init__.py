@@ -15,10 +15,10 @@ programs.
 from atendeja.accounts import entry, keys, members
 from atendeja.accounts.gate import Gate
 from atendeja.accounts.opening import Opening, appoint, demote, disable, enable, warn
-from atendeja.accounts.people import EMAIL_PATTERN
+from atendeja.accounts.people import EMAIL_PATTERN, name_of
 
 CLOSED = "JWT_SECRET is not set: the operator of this server has to set it before anybody can sign in"
 
 ROUTES = [*entry.ROUTES, *members.ROUTES, *keys.ROUTES]
 
-__all__ = ["CLOSED", "EMAIL_PATTERN", "ROUTES", "Gate", "Opening", "appoint", "demote", "disable", "enable", "warn"]
+__all__ = ["CLOSED", "EMAIL_PATTERN", "ROUTES", "Gate", "Opening", "appoint", "demote", "disable", "enable", "name_of", "warn"]

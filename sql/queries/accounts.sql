@@ -200,3 +200,8 @@ DELETE FROM key_route WHERE key_id = :key_id AND tenant_id = :tenant_id;
 
 -- name: drop_key
 DELETE FROM api_key WHERE tenant_id = :tenant_id AND id = :id;
+
+-- name: name_of
+-- What people know a caller by: an address is a name to those who are in the same business.
+SELECT coalesce((SELECT coalesce(name, split_part(email, '@', 1)) FROM account WHERE id = :account_id),
+                (SELECT name FROM api_key WHERE tenant_id = :tenant_id AND id = :key_id), '') AS name;

@@ -52,7 +52,10 @@ WALKS = {
     "dead_letters.pick": "an index of dead letters, for the command line",
     "flows.definitions": "a tenant has a handful of flows",
     "flows.listing": "a tenant has a handful of flows",
-    **dict.fromkeys(("flows.count", "flows.lock", "flows.move", "flows.one"), "a business has 200 flows at most"),
+    **dict.fromkeys(
+        ("flows.count", "flows.current", "flows.drop_empty", "flows.lock", "flows.move", "flows.one"),
+        "a business has 200 flows at most",
+    ),
     **dict.fromkeys(
         ("flows.drop_draft", "flows.promote", "flows.save_draft", "flows.text", "flows.version"),
         "a handful of versions: with fifty comes the first ANALYZE",

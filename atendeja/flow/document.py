@@ -56,7 +56,7 @@ def read(text: str) -> tuple[Flow | None, list[Problem]]:
     return grammar.read(Flow, raw, "", problems), problems
 
 
-def stored(definition: bytes, name: str) -> Flow:
+def stored(definition: str | bytes, name: str) -> Flow:
     """The flow that `canonical` wrote, which may have grown: JSON says some things longer than they were written.
 
     Raises Refused when this release cannot read it.

@@ -238,7 +238,7 @@ async def publish_flow(rt: Runtime, call: Call[PublishedFlow]) -> ShownFlow:
         row, text = await tx.one(versions.VERSION, id=version_id), await tx.one(versions.TEXT, id=version_id)
     if row is None or text is None or row.flow_id != flow_id:
         raise Refused("version_unknown", "this flow has no such version")
-    found = await weigh(rt, call, Ask(text.source, Raw(text.definition), tests=not call.body.skip_tests))
+    found = await weigh(rt, call, Ask(text.source, text.definition.decode(), tests=not call.body.skip_tests))
     refuse_faults(found, also_of_sense=True)
     _refuse_failures(found)
     return await once(rt, call, lambda tx: _publish(tx, rt, call, row, found.warnings))

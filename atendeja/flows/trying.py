@@ -196,8 +196,7 @@ def _stage(rt: Runtime, call: Call[Simulation]) -> Stage:
     """Where the conversation is. Raises Refused for a state that was not given here."""
     body, who = call.body, call.body.contact
     if body.state is None:
-        began = rt.now() if body.now is UNSET else body.now.astimezone(dt.UTC)
-        stage = Stage(began, who.name, who.language, list(who.tags), who.fields)
+        stage = Stage(rt.now() if body.now is UNSET else body.now, who.name, who.language, list(who.tags), who.fields)
     else:
         try:
             stage = call.cursors.read(call.place, body.state, Stage)
@@ -205,12 +204,13 @@ def _stage(rt: Runtime, call: Call[Simulation]) -> Stage:
             raise Refused("bad_state", "the state is not one of this simulation: begin again without it") from error
     if not FIRST_YEAR <= stage.now.year <= LAST_YEAR:
         raise Refused("bad_state", f"a simulation is in the years from {FIRST_YEAR} to {LAST_YEAR}")
+    stage.now = stage.now.astimezone(dt.UTC)
     return stage
 
 
 async def _choose(
     rt: Runtime, call: Call[Any], source: str | UnsetType, version_id: UUID | UnsetType  # Any: whatever it takes
-) -> tuple[str | None, Raw | None]:  # fmt: skip
+) -> tuple[str | None, str | None]:  # fmt: skip
     """The source, or what is kept of the version: its source and its definition. Raises Problem for none or both, Refused for a
     version that is not here."""
     if (source is UNSET) == (version_id is UNSET):
@@ -222,7 +222,7 @@ async def _choose(
         found = await tx.one(TEXT, id=version_id)
     if found is None:
         raise Refused("version_unknown", "there is no such version of a flow here")
-    return found.source, Raw(found.definition)
+    return found.source, found.definition.decode()
 
 
 def written(text: Written) -> str:

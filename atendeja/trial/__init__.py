@@ -23,8 +23,10 @@ import msgspec
 from atendeja.errors import Refused, Unavailable
 from atendeja.trial.work import HEAD_BYTES, MOST_ANSWER_BYTES, OUT_OF_MEMORY, Ask, Found
 
+CPU_S = 2.0
+"""Of processor time for one trial; a flow of the usual size takes 0.05."""
 WALL_S = 20.0
-"""For one trial, whatever else this machine does; the processor time it may take is the child's to say."""
+"""For one trial, whatever else this machine does."""
 IDLE_S = 60.0
 """After so long without a trial the child is let go."""
 MOST_HERE, MOST_OF_ONE = 3, 2
@@ -38,7 +40,8 @@ TOO_HEAVY = "flow_too_heavy"
 class Trials:
     """The one child, and who waits for it."""
 
-    def __init__(self) -> None:
+    def __init__(self, cpu_s: float = CPU_S) -> None:
+        self._cpu_s = cpu_s
         self._lock = asyncio.Lock()
         self._child: asyncio.subprocess.Process | None = None
         self._letting_go: asyncio.TimerHandle | None = None
@@ -77,7 +80,15 @@ class Trials:
         environ = {name: os.environ[name] for name in _KEPT if name in os.environ}
         pipe = asyncio.subprocess.PIPE
         self._child = await asyncio.create_subprocess_exec(
-            sys.executable, "-P", "-m", "atendeja.trial", stdin=pipe, stdout=pipe, env=environ, start_new_session=True
+            sys.executable,
+            "-P",
+            "-m",
+            "atendeja.trial",
+            str(self._cpu_s),
+            stdin=pipe,
+            stdout=pipe,
+            env=environ,
+            start_new_session=True,
         )
         return self._child
 

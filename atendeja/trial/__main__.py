@@ -13,16 +13,14 @@ import msgspec
 
 from atendeja.trial.work import HEAD_BYTES, MOST_ANSWER_BYTES, OUT_OF_MEMORY, Ask, work
 
-CPU_S = 2.0
-"""Of one trial; a flow of the usual size takes 0.05. The signal then ends us."""
 MEMORY_BYTES = 512 * 1024 * 1024
 
 
-def serve(asks: BinaryIO, answers: BinaryIO) -> None:
-    """Answer until the end."""
+def serve(asks: BinaryIO, answers: BinaryIO, cpu_s: float) -> None:
+    """Answer until the end, which a trial that takes more processor time is: the signal's."""
     while len(head := asks.read(HEAD_BYTES)) == HEAD_BYTES:
         ask = msgspec.json.decode(asks.read(int.from_bytes(head, "big")), type=Ask)
-        signal.setitimer(signal.ITIMER_PROF, CPU_S)
+        signal.setitimer(signal.ITIMER_PROF, cpu_s)
         answer = msgspec.json.encode(work(ask))
         signal.setitimer(signal.ITIMER_PROF, 0)
         if len(answer) > MOST_ANSWER_BYTES:
@@ -36,6 +34,6 @@ if __name__ == "__main__":
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     try:
-        serve(sys.stdin.buffer, sys.stdout.buffer)
+        serve(sys.stdin.buffer, sys.stdout.buffer, float(sys.argv[1]))
     except MemoryError:
         os._exit(OUT_OF_MEMORY)

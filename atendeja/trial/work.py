@@ -111,8 +111,8 @@ class Ask(Struct, frozen=True):
 
     source: str | None = None
     """As somebody wrote it."""
-    definition: Raw | None = None
-    """As it is stored: then this is what is tried, and the lines are those of the source."""
+    definition: str | None = None
+    """As it is stored, as JSON: then this is what is tried, and the lines are those of the source."""
     tests: bool = False
     play: Play | None = None
 
@@ -150,7 +150,7 @@ def work(ask: Ask) -> Found:
 def _read(ask: Ask) -> tuple[Flow | None, list[Problem]]:
     if ask.definition is not None:
         try:
-            return document.stored(bytes(ask.definition), "this version"), []
+            return document.stored(ask.definition, "this version"), []
         except Refused as error:
             return None, [Problem("error", "", str(error))]
     return document.read(ask.source or "")

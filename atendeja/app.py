@@ -22,7 +22,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from atendeja import accounts, audit, connections, db, endpoint, flows, leases, metrics, migrate, notify, openapi
+from atendeja import accounts, audit, connections, db, docs, endpoint, flows, leases, metrics, migrate, notify, openapi
 from atendeja.cloud import Cloud
 from atendeja.config import Config
 from atendeja.db import Database
@@ -180,7 +180,7 @@ def build(rt: Runtime, role: Role, extra: list[BaseRoute] | None = None) -> Star
             watching.stop()
             log.info("stopped")
 
-    doors = [*webhook.routes(rt, intake), *api(rt).routes(), *openapi.routes(ENDPOINTS)] if role != "worker" else []
+    doors = [*webhook.routes(rt, intake), *api(rt).routes(), *openapi.routes(ENDPOINTS), *docs.routes()] if role != "worker" else []
     routes: list[BaseRoute] = [*doors, *health_routes(rt), *metrics.routes(rt), *(extra or [])]
     return Starlette(routes=routes, lifespan=lifespan, exception_handlers={Exception: endpoint.answer_bug})
 

@@ -138,7 +138,7 @@ async def test_a_draft_that_changes_while_it_is_looked_at_is_not_published(offic
 async def blocked(tx: Tx) -> None:
     """Until somebody waits for a lock of ours."""
     waits = "SELECT count(*) FROM pg_stat_activity WHERE pg_backend_pid() = ANY (pg_blocking_pids(pid))"
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not await tx._connection.fetchval(waits):
             await asyncio.sleep(0.01)
 

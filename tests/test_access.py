@@ -9,13 +9,15 @@ import itertools
 import httpx
 import pytest
 
-from atendeja import app
+from atendeja import app, openapi
 from atendeja.endpoint import Endpoint, Role
+from atendeja.flows.trying import SMALL
 from atendeja.runtime import Runtime
 from tests.office import PASSWORD, Office
 
 EVERYBODY = {"owner", "admin", "agent", "viewer", "operator"}
 HEADS = {"owner", "admin"}
+MEMBERS = HEADS | {"agent", "viewer"}
 MAY: dict[str, set[str] | None] = {
     "login": None,
     "refresh": None,
@@ -34,9 +36,30 @@ MAY: dict[str, set[str] | None] = {
     "make_key": HEADS,
     "drop_key": HEADS,
     "list_changes": HEADS | {"operator", "key"},
+    "show_language": MEMBERS | {"key"},
+    "list_examples": MEMBERS | {"key"},
+    "check_flow": MEMBERS | {"key"},
+    "test_flow": MEMBERS | {"key"},
+    "simulate_flow": MEMBERS | {"key"},
+    "list_flows": MEMBERS | {"key"},
+    "make_flow": HEADS | {"key"},
+    "show_flow": MEMBERS | {"key"},
+    "change_flow": HEADS | {"key"},
+    "list_versions": MEMBERS | {"key"},
+    "show_version": MEMBERS | {"key"},
+    "show_draft": MEMBERS | {"key"},
+    "save_draft": HEADS | {"key"},
+    "drop_draft": HEADS | {"key"},
+    "publish_flow": HEADS | {"key"},
+    "retire_flow": HEADS | {"key"},
 }
 """None: anybody at all. `key`: one with every scope there is."""
-BODIES = {"change_user": {"role": "viewer"}}
+BODIES: dict[str, dict[str, object]] = {
+    "change_user": {"role": "viewer"},
+    "change_flow": {"number_id": None},
+    "save_draft": {"source": SMALL},
+    "publish_flow": {"version_id": openapi.AN_ID},
+}
 FRESH = {"enrol_totp": True, "make_key": True, "invite_user": "sometimes", "change_user": "sometimes"}
 """What wants a proof of who one is that is ten minutes old at most; `sometimes`: where an owner is made or changed."""
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
@@ -57,11 +80,14 @@ async def things_of_b(office: Office) -> tuple[str, dict[str, str]]:
     boss = await office.sign_in("owner@b.example", "owner", office.world.b)
     key = (await office.post("/keys", {"name": "b", "scopes": ["users:read"]}, boss)).json()["key"]["id"]
     user = (await office.post("/users", {"email": "other@b.example", "role": "agent"}, boss)).json()["user"]["id"]
-    return boss, {"/v1/users/{id}": user, "/v1/keys/{id}": key}
+    flow = (await office.post("/flows", {"source": SMALL}, boss)).json()
+    of_flow = {e.path: flow["id"] for e in app.ENDPOINTS if e.path.startswith("/v1/flows/{id}")}
+    version = {"/v1/flow-versions/{id}": flow["draft"]["id"]}
+    return boss, {"/v1/users/{id}": user, "/v1/keys/{id}": key, **of_flow, **version}
 
 
 async def snapshot(office: Office, boss: str) -> list[object]:
-    return [(await office.get(path, boss)).json() for path in ("/users", "/keys", "/audit")]
+    return [(await office.get(path, boss)).json() for path in ("/users", "/keys", "/audit", "/flows")]
 
 
 def test_every_endpoint_is_in_the_table_once() -> None:

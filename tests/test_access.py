@@ -13,6 +13,7 @@ from tests.office import Office
 
 EVERYBODY = {"owner", "admin", "agent", "viewer", "operator"}
 HEADS = {"owner", "admin"}
+MEMBERS = EVERYBODY - {"operator"}
 MAY: dict[str, set[str] | None] = {
     "login": None,
     "refresh": None,
@@ -27,9 +28,22 @@ MAY: dict[str, set[str] | None] = {
     "make_key": HEADS,
     "drop_key": HEADS,
     "list_changes": HEADS | {"key"},
+    "list_contacts": MEMBERS | {"key"},
+    "search_contacts": MEMBERS | {"key"},
+    "make_contact": MEMBERS - {"viewer"} | {"key"},
+    "show_contact": MEMBERS | {"key"},
+    "change_contact": MEMBERS - {"viewer"} | {"key"},
+    "merge_contact": HEADS,
+    "list_consents": MEMBERS | {"key"},
+    "declare_consent": MEMBERS - {"viewer"} | {"key"},
+    "show_timeline": MEMBERS | {"key"},
 }
 """None: anybody at all. `key`: one with every scope there is."""
-BODIES = {"change_user": {"role": "viewer"}}
+BODIES: dict[str, dict[str, object]] = {
+    "change_user": {"role": "viewer"},
+    "merge_contact": {"into": "01980000-0000-7000-8000-000000000000"},
+    "declare_consent": {"purpose": "marketing", "state": "out", "evidence": {"source": "x"}},
+}
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 
 
@@ -48,11 +62,13 @@ async def things_of_b(office: Office) -> tuple[str, dict[str, str]]:
     boss = await office.sign_in("owner@b.example", "owner", office.world.b)
     key = (await office.post("/keys", {"name": "b", "scopes": ["users:read"]}, boss)).json()["key"]["id"]
     user = (await office.post("/users", {"email": "other@b.example", "role": "agent"}, boss)).json()["user"]["id"]
-    return boss, {"/v1/users/{id}": user, "/v1/keys/{id}": key}
+    contact = (await office.post("/contacts", {"phone": "+55 11 90000-0001"}, boss)).json()["id"]
+    contacts = [e.path for e in app.ENDPOINTS if e.path.startswith("/v1/contacts/{id}")]
+    return boss, {"/v1/users/{id}": user, "/v1/keys/{id}": key, **dict.fromkeys(contacts, contact)}
 
 
 async def snapshot(office: Office, boss: str) -> list[object]:
-    return [(await office.get(path, boss)).json() for path in ("/users", "/keys", "/audit")]
+    return [(await office.get(path, boss)).json() for path in ("/users", "/keys", "/audit", "/contacts")]
 
 
 def test_every_endpoint_is_in_the_table_once() -> None:

@@ -59,7 +59,7 @@ def test_times_and_ids_say_what_they_are() -> None:
 
 def test_no_secret_and_no_telephone_number_is_in_it() -> None:
     """S42."""
-    text = msgspec.json.encode(DOCUMENT).decode().replace(openapi.AN_ID, "")
+    text = msgspec.json.encode(DOCUMENT).decode().replace(openapi.AN_ID, "").replace(str(2**53), "")
     assert not re.search(r"at[jro]_[\w-]{20}|\+?\d{10,}|eyJ", text)
 
 

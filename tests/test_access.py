@@ -37,6 +37,13 @@ MAY: dict[str, set[str] | None] = {
     "list_consents": MEMBERS | {"key"},
     "declare_consent": MEMBERS - {"viewer"} | {"key"},
     "show_timeline": MEMBERS | {"key"},
+    "export_contact": HEADS | {"key"},
+    "erase_contact": HEADS | {"key"},
+    "list_jobs": HEADS | {"key"},
+    "show_job": HEADS | {"key"},
+    "cancel_job": HEADS | {"key"},
+    "retry_job": HEADS | {"key"},
+    "download_file": HEADS | {"key"},
 }
 """None: anybody at all. `key`: one with every scope there is."""
 BODIES: dict[str, dict[str, object]] = {
@@ -64,11 +71,14 @@ async def things_of_b(office: Office) -> tuple[str, dict[str, str]]:
     user = (await office.post("/users", {"email": "other@b.example", "role": "agent"}, boss)).json()["user"]["id"]
     contact = (await office.post("/contacts", {"phone": "+55 11 90000-0001"}, boss)).json()["id"]
     contacts = [e.path for e in app.ENDPOINTS if e.path.startswith("/v1/contacts/{id}")]
-    return boss, {"/v1/users/{id}": user, "/v1/keys/{id}": key, **dict.fromkeys(contacts, contact)}
+    job = (await office.post(f"/contacts/{contact}/export", bearer=boss)).json()["id"]
+    jobs = [e.path for e in app.ENDPOINTS if e.path.startswith("/v1/jobs/{id}")]
+    things = {"/v1/users/{id}": user, "/v1/keys/{id}": key}
+    return boss, {**things, **dict.fromkeys(contacts, contact), **dict.fromkeys(jobs, job)}
 
 
 async def snapshot(office: Office, boss: str) -> list[object]:
-    return [(await office.get(path, boss)).json() for path in ("/users", "/keys", "/audit", "/contacts")]
+    return [(await office.get(path, boss)).json() for path in ("/users", "/keys", "/audit", "/contacts", "/jobs")]
 
 
 def test_every_endpoint_is_in_the_table_once() -> None:

@@ -8,10 +8,12 @@ the same cost whatever is looked for and however many people there are. Refused:
 no index helps without a function of the owner's; indexes of the contact's own row, which each of its turns would write to.
 
 people: who is who (pure) · meeting: looked for, locked, made, merged · profiles: what is shown and changed (pure) · finding: lists
-and searches · endpoints: one contact · consents: what people agreed to · timeline: all that was said.
+and searches · endpoints: one contact · consents: what people agreed to · timeline: all that was said ·
+tombstones: what stays of who was forgotten.
 """
 
 from atendeja.contacts import consents, endpoints, finding, timeline
+from atendeja.contacts.endpoints import find
 from atendeja.contacts.meeting import (
     INDEX,
     LOCK,
@@ -28,6 +30,7 @@ from atendeja.contacts.meeting import (
     settle,
 )
 from atendeja.contacts.people import Contact, Person, keys, match, match_all, unite
+from atendeja.contacts.tombstones import Seal, bury, recall
 
 ROUTES = [*finding.ROUTES, *endpoints.ROUTES, *consents.ROUTES, *timeline.ROUTES]
 
@@ -41,14 +44,18 @@ __all__ = [
     "Contact",
     "Meeting",
     "Person",
+    "Seal",
+    "bury",
     "compare",
     "ensure_conversations",
+    "find",
     "index",
     "keys",
     "match",
     "match_all",
     "meet",
     "readdress",
+    "recall",
     "release",
     "settle",
     "unite",

@@ -40,7 +40,10 @@ class Consent(Struct, frozen=True):
     state: Literal["in", "out"]
     source: Annotated[
         str,
-        Meta(description="word: SAIR and the like; flow; whatsapp: its own switch; admin: declared; merge.", examples=["admin"]),
+        Meta(
+            description="word (SAIR), flow, whatsapp (its own switch), admin (declared), merge, tombstone (before he was erased).",
+            examples=["admin"],
+        ),
     ]
     evidence: Annotated[Raw, Meta(examples=[{"source": "ficha de papel", "text": "Aceito receber ofertas."}])]
     at: Instant

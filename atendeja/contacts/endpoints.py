@@ -11,6 +11,7 @@ from atendeja.contacts.finding import EVERYBODY
 from atendeja.contacts.meeting import LOCK, describe, index, meet, merge, settle
 from atendeja.contacts.people import Person
 from atendeja.contacts.profiles import ContactChange, ContactDetail, NewContact, Profile, WholeRow
+from atendeja.contacts.tombstones import recall
 from atendeja.db import LostRace, Nothing, Tx, query
 from atendeja.endpoint import Call, Endpoint, Problem, Role, not_found, once
 from atendeja.errors import Refused
@@ -72,7 +73,9 @@ async def make_contact(rt: Runtime, call: Call[NewContact]) -> ContactDetail:
         if meeting.matches:
             known = next(iter(meeting.matches.values())).contact.id
             raise Problem(409, "contact_exists", "this person is known already", existing_id=known)
-        (contact_id,) = (await settle(tx, meeting, now, rt.new_id)).ids
+        meeting = await settle(tx, meeting, now, rt.new_id)
+        await recall(tx, rt.config.secret_keys, meeting, now, rt.new_id)
+        (contact_id,) = meeting.ids
         await _keep(tx, contact_id, profile)
         await audit.add(tx, rt.new_id(), now, audit.actor(call), "contact_made", contact_id)
         return profiles.show_whole(await find(tx, contact_id))

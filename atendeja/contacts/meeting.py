@@ -120,7 +120,7 @@ async def meet(tx: Tx, people: Sequence[Person]) -> Meeting:
 
 
 async def settle(tx: Tx, meeting: Meeting, now: dt.datetime, new_id: Callable[[], UUID]) -> Meeting:
-    """Make, link or merge what the meeting found out, and return it with a match for everybody.
+    """Make, link or merge what the meeting found out, and return it with a match for everybody. The caller asks `recall` next.
 
     Raises LostRace in the unlikely case that others make the same people meanwhile: the transaction is to be repeated, because
     looking again with these locks in hand would deadlock.

@@ -104,7 +104,7 @@ SELECT c.id, c.name, c.phone, c.username, c.user_id, c.portfolio_id, c.language,
 -- name: newest
 -- Ids begin with their time. (Those who were merged are few.)
 -- include: contacts.profile
-FROM contact c WHERE c.tenant_id = :tenant_id AND c.id < :before_id AND c.merged_into IS NULL ORDER BY c.id DESC LIMIT :most;
+FROM contact c WHERE c.tenant_id = :tenant_id AND c.id < :before_id AND c.merged_into IS NULL AND c.erased_at IS NULL ORDER BY c.id DESC LIMIT :most;
 
 -- name: with_term
 -- Who has a tag, or this in a field: the newest first.
@@ -134,7 +134,7 @@ WHERE t.tenant_id = :tenant_id AND t.term >= 's:' || fold(:said) AND t.term < 's
 ORDER BY t.term, t.contact_id LIMIT :most;
 
 -- name: whole
--- Who was merged is shown as whom he was merged into.
+-- Who was merged is shown as whom he was merged into, who was forgotten not at all.
 SELECT c.id, c.name, c.phone, c.username, c.user_id, c.portfolio_id, c.language, c.tags, c.fields, c.created_at, c.is_named, c.wa_id, (
            SELECT json_agg(json_build_object('id', v.id, 'number_id', v.number_id, 'state', v.state, 'owner', v.owner) ORDER BY v.created_at, v.id)
            FROM (SELECT c.id UNION ALL SELECT id FROM contact WHERE tenant_id = :tenant_id AND merged_into = c.id) AS w
@@ -144,7 +144,8 @@ SELECT c.id, c.name, c.phone, c.username, c.user_id, c.portfolio_id, c.language,
            FROM (SELECT DISTINCT ON (purpose) purpose, state, at FROM consent WHERE tenant_id = :tenant_id AND contact_id = c.id
                  ORDER BY purpose, arrival DESC, position DESC, id DESC) AS s
        ) AS consents
-FROM contact c WHERE c.tenant_id = :tenant_id AND c.id = (SELECT coalesce(merged_into, id) FROM contact WHERE tenant_id = :tenant_id AND id = :id);
+FROM contact c WHERE c.tenant_id = :tenant_id AND c.id = (SELECT coalesce(merged_into, id) FROM contact WHERE tenant_id = :tenant_id AND id = :id)
+  AND c.erased_at IS NULL;
 
 -- name: is_our_portfolio
 SELECT EXISTS (SELECT FROM number_route WHERE kind = 'portfolio' AND meta_id = :portfolio_id AND tenant_id = :tenant_id) AS is_ours;
@@ -170,3 +171,20 @@ CROSS JOIN LATERAL (
     WHERE m.tenant_id = :tenant_id AND m.conversation_id = v.id AND (m.created_at, m.id) < (:at, :before_id)
     ORDER BY m.created_at DESC, m.id DESC LIMIT :most
 ) AS m ORDER BY m.at DESC, m.id DESC LIMIT :most;
+
+-- name: buried
+-- The tenant, if it has forgotten anybody: whose key says who that was.
+SELECT id, slug, name, timezone, language, data_key FROM tenant WHERE id = :tenant_id AND EXISTS (SELECT FROM tombstone WHERE tenant_id = :tenant_id AND hash >= '');
+
+-- name: tombstones
+SELECT hash, refused, erased_at FROM tombstone WHERE tenant_id = :tenant_id AND hash = ANY (:hashes::bytea[]);
+
+-- name: bury
+-- Forgotten twice, what was refused either time is refused.
+INSERT INTO tombstone AS t (tenant_id, hash, refused, erased_at) SELECT :tenant_id, h, :refused, :now FROM unnest(:hashes::bytea[]) AS h ORDER BY h
+ON CONFLICT (tenant_id, hash) DO UPDATE SET erased_at = greatest(t.erased_at, excluded.erased_at),
+    refused = ARRAY(SELECT DISTINCT r FROM unnest(t.refused || excluded.refused) AS r ORDER BY r);
+
+-- name: everybody
+SELECT id, portfolio_id, user_id, phone, wa_id, name, username, created_at, is_named FROM contact
+WHERE tenant_id = :tenant_id AND id > :after AND erased_at IS NULL ORDER BY id LIMIT :most;

@@ -6,6 +6,7 @@ identity   he is nobody we know any more: names off, hashes of them kept with wh
 settled    what is on its way to him comes to an end, so that nothing is written back later
 rows       events, messages and attempts are emptied; steps, flow sessions and consents go
 deliveries raw deliveries that name him go, whatever else they hold
+reports    on messages that are none of ours go where they went to him
 answers    answers of this API that are kept for a repetition and show him go
 
 Locks in the order of the house: his contacts first, then messages sorted. Each stage's place is kept in the job, in the transaction
@@ -13,6 +14,7 @@ of what it did; at the end only counts stay, as the receipt.
 """
 
 import asyncio
+import base64
 import datetime as dt
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -63,6 +65,12 @@ class Holding(Struct, frozen=True):
     seqs: list[int]
 
 
+class Orphan(Struct, frozen=True):
+    number_id: UUID
+    wamid: str
+    participant: str
+
+
 class Records(Struct, frozen=True):
     steps: int
     consents: int
@@ -93,6 +101,8 @@ FORGET_MESSAGES = query("privacy.forget_messages", Nothing)
 FORGET_ATTEMPTS = query("privacy.forget_attempts", Nothing)
 FORGET_RECORDS = query("privacy.forget_records", Records)
 FORGET_SESSIONS = query("privacy.forget_sessions", Nothing)
+ORPHANS = query("privacy.orphans", Orphan)
+FORGET_ORPHANS = query("privacy.forget_orphans", Nothing)
 FIRST_DAY = query("privacy.first_day", Day)
 HOLDING = query("privacy.holding", Holding)
 FORGET_DELIVERIES = query("privacy.forget_deliveries", Erased)
@@ -258,7 +268,7 @@ async def _deliveries(rt: Runtime, job: Row, place: Place, _part: Slice) -> Plac
 
     async def work(tx: Tx) -> Place:
         if day > place.began_at.date():
-            return await _keep(tx, job, replace(place, stage="answers"))
+            return await _keep(tx, job, replace(place, stage="reports"))
         texts = [needle.encode() for needle in place.needles]
         held = await tx.one(HOLDING, day=day, after=place.after, mark=place.mark, needles=texts, most=DELIVERIES_CHUNK)
         if held is None or held.last is None:
@@ -267,6 +277,31 @@ async def _deliveries(rt: Runtime, job: Row, place: Place, _part: Slice) -> Plac
         return await _keep(tx, job, replace(_counted(place, delivery=gone[0].erased), after=held.last))
 
     return await rt.db.transact(job.tenant_id, work)
+
+
+async def _reports(rt: Runtime, job: Row, place: Place, _part: Slice) -> Place:
+    """Reports on messages that are none of ours: their wamids hold the number of whom they went to."""
+    numbers = [needle.strip('"') for needle in place.needles]
+    after: Orphan | None = Orphan(UUID(int=0), "", "")
+    gone = 0
+    while after is not None:
+        async with rt.db.tenant(job.tenant_id) as tx:
+            some = await tx.all(ORPHANS, after_number=after.number_id, after_wamid=after.wamid, most=CHUNK)
+            his = [one for one in some if one.participant in numbers or names(one.wamid, numbers)]
+            gone += await tx.run(FORGET_ORPHANS, number_ids=[one.number_id for one in his], wamids=[one.wamid for one in his])
+        after = some[-1] if len(some) == CHUNK else None
+    following = replace(_counted(place, status_orphan=gone), stage="answers")
+    return await rt.db.transact(job.tenant_id, lambda tx: _keep(tx, job, following))
+
+
+def names(wamid: str, numbers: Sequence[str]) -> bool:
+    """Whether a wamid, which is base64 behind its point, holds one of these numbers."""
+    body = wamid.partition(".")[2]
+    try:
+        plain = base64.b64decode(body[: len(body) // 4 * 4])
+    except ValueError:
+        return False
+    return any(number.encode() in plain for number in numbers)
 
 
 async def _answers(rt: Runtime, job: Row, place: Place, _part: Slice) -> Place:
@@ -282,6 +317,7 @@ STAGES: dict[str, Callable[[Runtime, Row, Place, Slice], Awaitable[Place]]] = {
     "settled": _settled,
     "rows": _rows,
     "deliveries": _deliveries,
+    "reports": _reports,
     "answers": _answers,
 }
 

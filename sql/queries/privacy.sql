@@ -116,3 +116,12 @@ SELECT max(seq) AS last, coalesce(array_agg(seq) FILTER (WHERE hit), '{}') AS se
 
 -- name: forget_deliveries
 SELECT erase_deliveries(:day::date, :seqs::bigint[]) AS erased;
+
+-- name: orphans
+-- A piece of them, in the order of the primary key.
+SELECT number_id, wamid, participant FROM status_orphan
+WHERE tenant_id = :tenant_id AND (number_id, wamid, status, participant) > (:after_number, :after_wamid, 'zzz', '') ORDER BY number_id, wamid, status, participant LIMIT :most;
+
+-- name: forget_orphans
+DELETE FROM status_orphan o USING unnest(:number_ids::uuid[], :wamids::text[]) AS w (number_id, wamid)
+WHERE o.tenant_id = :tenant_id AND o.number_id = w.number_id AND o.wamid = w.wamid;

@@ -3,6 +3,7 @@ in one process and with workers.
 """
 
 import os
+import socket
 import subprocess
 import sys
 import textwrap
@@ -12,6 +13,7 @@ import pytest
 
 from atendeja import phone
 from tests import canary
+from tests.journeys import process
 
 ROOT = Path(__file__).parents[1]
 
@@ -105,3 +107,11 @@ def test_the_canary_is_found_in_every_spelling(tmp_path: Path) -> None:
         (tmp_path / "deep" / str(number)).write_bytes(b"\xff" + text.encode() + b"\n")
     (tmp_path / "good").write_text(phone.mask(f"oi, {canary.CANARY_PHONE}"))
     assert [line.split(":")[0] for line in canary.search(tmp_path)] == [str(number) for number in range(len(shown))]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")
+def test_a_free_port_is_given_to_nobody_else_and_a_server_listens_there() -> None:
+    port = process.free_port()
+    with socket.socket() as other, pytest.raises(OSError):
+        other.bind(("127.0.0.1", port))
+    socket.create_server(("127.0.0.1", port)).close()

@@ -9,13 +9,15 @@ import itertools
 import httpx
 import pytest
 
-from atendeja import app
+from atendeja import app, openapi
 from atendeja.endpoint import Endpoint, Role
+from atendeja.flows.trying import SMALL
 from atendeja.runtime import Runtime
 from tests.office import PASSWORD, Office
 
 EVERYBODY = {"owner", "admin", "agent", "viewer", "operator"}
 HEADS = {"owner", "admin"}
+MEMBERS = HEADS | {"agent", "viewer"}
 MAY: dict[str, set[str] | None] = {
     "login": None,
     "refresh": None,
@@ -34,9 +36,48 @@ MAY: dict[str, set[str] | None] = {
     "make_key": HEADS,
     "drop_key": HEADS,
     "list_changes": HEADS | {"operator", "key"},
+    "show_language": MEMBERS | {"key"},
+    "list_examples": MEMBERS | {"key"},
+    "check_flow": MEMBERS | {"key"},
+    "test_flow": MEMBERS | {"key"},
+    "simulate_flow": MEMBERS | {"key"},
+    "list_flows": MEMBERS | {"key"},
+    "make_flow": HEADS | {"key"},
+    "show_flow": MEMBERS | {"key"},
+    "change_flow": HEADS | {"key"},
+    "list_versions": MEMBERS | {"key"},
+    "show_version": MEMBERS | {"key"},
+    "show_draft": MEMBERS | {"key"},
+    "save_draft": HEADS | {"key"},
+    "drop_draft": HEADS | {"key"},
+    "publish_flow": HEADS | {"key"},
+    "retire_flow": HEADS | {"key"},
+    "list_contacts": MEMBERS | {"key"},
+    "search_contacts": MEMBERS | {"key"},
+    "make_contact": MEMBERS - {"viewer"} | {"key"},
+    "show_contact": MEMBERS | {"key"},
+    "change_contact": MEMBERS - {"viewer"} | {"key"},
+    "merge_contact": HEADS,
+    "list_consents": MEMBERS | {"key"},
+    "declare_consent": MEMBERS - {"viewer"} | {"key"},
+    "show_timeline": MEMBERS | {"key"},
+    "export_contact": HEADS | {"key"},
+    "erase_contact": HEADS | {"key"},
+    "list_jobs": HEADS | {"key"},
+    "show_job": HEADS | {"key"},
+    "cancel_job": HEADS | {"key"},
+    "retry_job": HEADS | {"key"},
+    "download_file": HEADS | {"key"},
 }
 """None: anybody at all. `key`: one with every scope there is."""
-BODIES = {"change_user": {"role": "viewer"}}
+BODIES: dict[str, dict[str, object]] = {
+    "change_user": {"role": "viewer"},
+    "change_flow": {"number_id": None},
+    "save_draft": {"source": SMALL},
+    "publish_flow": {"version_id": openapi.AN_ID},
+    "merge_contact": {"into": "01980000-0000-7000-8000-000000000000"},
+    "declare_consent": {"purpose": "marketing", "state": "out", "evidence": {"source": "x"}},
+}
 FRESH = {"enrol_totp": True, "make_key": True, "invite_user": "sometimes", "change_user": "sometimes"}
 """What wants a proof of who one is that is ten minutes old at most; `sometimes`: where an owner is made or changed."""
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
@@ -57,11 +98,22 @@ async def things_of_b(office: Office) -> tuple[str, dict[str, str]]:
     boss = await office.sign_in("owner@b.example", "owner", office.world.b)
     key = (await office.post("/keys", {"name": "b", "scopes": ["users:read"]}, boss)).json()["key"]["id"]
     user = (await office.post("/users", {"email": "other@b.example", "role": "agent"}, boss)).json()["user"]["id"]
-    return boss, {"/v1/users/{id}": user, "/v1/keys/{id}": key}
+    flow = (await office.post("/flows", {"source": SMALL}, boss)).json()
+    contact = (await office.post("/contacts", {"phone": "+55 11 90000-0001"}, boss)).json()["id"]
+    job = (await office.post(f"/contacts/{contact}/export", bearer=boss)).json()["id"]
+    things = {
+        "users": user,
+        "keys": key,
+        "flows": flow["id"],
+        "flow-versions": flow["draft"]["id"],
+        "contacts": contact,
+        "jobs": job,
+    }
+    return boss, {e.path: things[e.path.split("/")[2]] for e in app.ENDPOINTS if e.names}
 
 
 async def snapshot(office: Office, boss: str) -> list[object]:
-    return [(await office.get(path, boss)).json() for path in ("/users", "/keys", "/audit")]
+    return [(await office.get(path, boss)).json() for path in ("/users", "/keys", "/audit", "/flows", "/contacts", "/jobs")]
 
 
 def test_every_endpoint_is_in_the_table_once() -> None:

@@ -27,6 +27,9 @@ DEFINERS = {
     "unsettled_messages": "atendeja_sweep",
     "known_orphans": "atendeja_sweep",
     "memberships_of": "atendeja_sweep",
+    "waiting_jobs": "atendeja_sweep",
+    "erase_records": "atendeja_owner",
+    "erase_deliveries": "atendeja_owner",
     "keep_delivery_days": "atendeja_owner",
     "drop_delivery_days": "atendeja_owner",
 }

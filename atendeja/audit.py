@@ -4,6 +4,7 @@
 """
 
 import datetime as dt
+from collections.abc import Mapping
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -85,6 +86,12 @@ async def add(
         ADD, id=new_id, at=now, account_id=by.account_id, key_id=by.key_id, action=action, subject=str(subject), before=before,
         after=after, address=by.address, request_id=by.request_id,
     )  # fmt: skip
+
+
+def difference(before: Mapping[str, object], after: Mapping[str, object]) -> tuple[dict[str, object], dict[str, object]]:
+    """What was and what is since, of what is different."""
+    names = [name for name in after if before.get(name) != after[name]]
+    return {name: before.get(name) for name in names}, {name: after[name] for name in names}
 
 
 async def list_changes(rt: Runtime, call: Call[Listing]) -> Page[Change]:

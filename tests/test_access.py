@@ -13,6 +13,7 @@ from tests.office import Office
 
 EVERYBODY = {"owner", "admin", "agent", "viewer", "operator"}
 HEADS = {"owner", "admin"}
+MEMBERS = HEADS | {"agent", "viewer"}
 MAY: dict[str, set[str] | None] = {
     "login": None,
     "refresh": None,
@@ -27,6 +28,8 @@ MAY: dict[str, set[str] | None] = {
     "make_key": HEADS,
     "drop_key": HEADS,
     "list_changes": HEADS | {"key"},
+    "show_settings": MEMBERS | {"key"},
+    "change_settings": HEADS | {"key"},
 }
 """None: anybody at all. `key`: one with every scope there is."""
 BODIES = {"change_user": {"role": "viewer"}}

@@ -25,6 +25,7 @@ DEFINERS = {
     "due_messages": "atendeja_sweep",
     "unsettled_messages": "atendeja_sweep",
     "known_orphans": "atendeja_sweep",
+    "work_waiting": "atendeja_sweep",
     "memberships_of": "atendeja_sweep",
     "keep_delivery_days": "atendeja_owner",
     "drop_delivery_days": "atendeja_owner",

@@ -10,3 +10,13 @@ SELECT id, slug, name, timezone, language, data_key FROM tenant WHERE id = ANY (
 
 -- name: everyone
 SELECT id, slug, name, timezone, language, data_key FROM tenant ORDER BY id;
+
+-- name: settings
+SELECT name, timezone, language, messages_kept_days, events_kept_days, media_kept_days FROM tenant WHERE id = :tenant_id;
+
+-- name: lock_settings
+SELECT name, timezone, language, messages_kept_days, events_kept_days, media_kept_days FROM tenant WHERE id = :tenant_id FOR NO KEY UPDATE;
+
+-- name: save_settings
+UPDATE tenant SET name = :name, timezone = :timezone, language = :language, messages_kept_days = :messages_kept_days,
+    events_kept_days = :events_kept_days, media_kept_days = :media_kept_days WHERE id = :tenant_id;

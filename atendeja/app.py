@@ -22,13 +22,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from atendeja import accounts, audit, connections, db, endpoint, leases, metrics, migrate, notify, openapi, tenants
+from atendeja import accounts, audit, connections, db, endpoint, installation, leases, metrics, migrate, notify, openapi, tenants
 from atendeja.cloud import Cloud
 from atendeja.config import Config
 from atendeja.db import Database
 from atendeja.endpoint import Api
 from atendeja.errors import Refused, Unavailable
-from atendeja.inbound import webhook
+from atendeja.inbound import deliveries, webhook
 from atendeja.inbound.intake import Intake
 from atendeja.queue import end, every, supervise
 from atendeja.runtime import KEEP_TIME_EVERY_S, Runtime, fresh_id
@@ -39,7 +39,7 @@ log = structlog.get_logger(__name__)
 
 Role = Literal["all", "web", "worker"]
 
-ENDPOINTS = [*accounts.ROUTES, *audit.ROUTES, *tenants.ROUTES]
+ENDPOINTS = [*accounts.ROUTES, *audit.ROUTES, *tenants.ROUTES, *installation.ROUTES, *deliveries.ROUTES]
 """Everything under /v1."""
 
 STALE_BEAT_S = 15.0

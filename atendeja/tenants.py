@@ -62,6 +62,10 @@ class SettingsChange(Struct, frozen=True, forbid_unknown_fields=True):
     media_kept_days: Days | UnsetType | None = UNSET
 
 
+class Suspension(Struct, frozen=True):
+    suspended_for: str
+
+
 class Added(Struct):
     id: int
 
@@ -71,6 +75,7 @@ BY_SLUG = query("tenants.by_slug", Tenant)
 BY_IDS = query("tenants.by_ids", Tenant)
 EVERYONE = query("tenants.everyone", Tenant)
 SETTINGS = query("tenants.settings", Settings)
+SUSPENSION = query("tenants.suspension", Suspension)
 LOCK_SETTINGS = query("tenants.lock_settings", Settings)
 SAVE_SETTINGS = query("tenants.save_settings", Nothing)
 
@@ -122,6 +127,11 @@ def data_key(tenant: Tenant, keys: list[bytes]) -> bytes:
 
 def _key_place(slug: str) -> bytes:
     return vault.place(slug, "tenant", "data_key", slug)
+
+
+async def is_suspended(tx: Tx) -> bool:
+    """Whether an operator lets the transaction's tenant neither send nor ask."""
+    return await tx.one(SUSPENSION) is not None
 
 
 # ── what a business sets itself ──────────────────────────────────────────────────────────────────────────────────────────

@@ -14,6 +14,7 @@ programs.
 
 from atendeja.accounts import entry, keys, members
 from atendeja.accounts.gate import Gate
+from atendeja.accounts.members import Invited, write_invitation
 from atendeja.accounts.opening import Opening, appoint, demote, disable, enable, warn
 from atendeja.accounts.people import EMAIL_PATTERN
 
@@ -21,4 +22,17 @@ CLOSED = "JWT_SECRET is not set: the operator of this server has to set it befor
 
 ROUTES = [*entry.ROUTES, *members.ROUTES, *keys.ROUTES]
 
-__all__ = ["CLOSED", "EMAIL_PATTERN", "ROUTES", "Gate", "Opening", "appoint", "demote", "disable", "enable", "warn"]
+__all__ = [
+    "CLOSED",
+    "EMAIL_PATTERN",
+    "ROUTES",
+    "Gate",
+    "Invited",
+    "Opening",
+    "appoint",
+    "demote",
+    "disable",
+    "enable",
+    "warn",
+    "write_invitation",
+]

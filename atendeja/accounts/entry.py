@@ -315,6 +315,7 @@ ROUTES: list[Endpoint[Runtime]] = [
              refuses={"refresh_failed": 401}, says="The next access token and refresh token; the one given holds no more."),
     Endpoint("POST", "/v1/auth/accept", "accept", accept, who=None, takes=Acceptance,
              refuses={**_SIGN_IN, "token_refused": 401, "weak_password": 422}, says="Take up an invitation."),
-    Endpoint("POST", "/v1/auth/logout", "logout", logout, who=PEOPLE, says="End this sign-in."),
+    Endpoint("POST", "/v1/auth/logout", "logout", logout, who=PEOPLE, when_suspended=True,
+             says="End this sign-in."),
     Endpoint("GET", "/v1/me", "me", me, who=PEOPLE, gives=Me, says="Who is signed in, where, and as what."),
 ]  # fmt: skip

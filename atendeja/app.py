@@ -22,7 +22,21 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from atendeja import accounts, audit, connections, db, endpoint, installation, leases, metrics, migrate, notify, openapi, tenants
+from atendeja import (
+    accounts,
+    audit,
+    connections,
+    db,
+    endpoint,
+    installation,
+    leases,
+    metrics,
+    migrate,
+    notify,
+    numbers,
+    openapi,
+    tenants,
+)
 from atendeja.cloud import Cloud
 from atendeja.config import Config
 from atendeja.db import Database
@@ -39,7 +53,7 @@ log = structlog.get_logger(__name__)
 
 Role = Literal["all", "web", "worker"]
 
-ENDPOINTS = [*accounts.ROUTES, *audit.ROUTES, *tenants.ROUTES, *installation.ROUTES, *deliveries.ROUTES]
+ENDPOINTS = [*accounts.ROUTES, *audit.ROUTES, *tenants.ROUTES, *numbers.ROUTES, *installation.ROUTES, *deliveries.ROUTES]
 """Everything under /v1."""
 
 STALE_BEAT_S = 15.0

@@ -32,6 +32,14 @@ MAY: dict[str, set[str] | None] = {
     "list_changes": HEADS | {"key"},
     "show_settings": MEMBERS | {"key"},
     "change_settings": HEADS | {"key"},
+    "list_numbers": MEMBERS | {"key"},
+    "add_number": HEADS | {"key"},
+    "show_number": MEMBERS | {"key"},
+    "change_number": HEADS | {"key"},
+    "show_number_health": MEMBERS | {"key"},
+    "verify_number": HEADS | {"key"},
+    "pause_number": HEADS | {"key"},
+    "resume_number": HEADS | {"key"},
     "list_tenants": {"operator"},
     "make_tenant": {"operator"},
     "show_tenant": {"operator"},
@@ -44,7 +52,7 @@ MAY: dict[str, set[str] | None] = {
     "retry_delivery": {"operator"},
 }
 """None: anybody at all. `key`: one with every scope there is."""
-BODIES = {"change_user": {"role": "viewer"}}
+BODIES = {"change_user": {"role": "viewer"}, "pause_number": {"reason": "x"}}
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 
 
@@ -64,11 +72,13 @@ async def things_of_b(office: Office) -> tuple[str, dict[str, str]]:
     key = (await office.post("/keys", {"name": "b", "scopes": ["users:read"]}, boss)).json()["key"]["id"]
     user = (await office.post("/users", {"email": "other@b.example", "role": "agent"}, boss)).json()["user"]["id"]
     nowhere = dict.fromkeys(("/v1/deliveries/{place}", "/v1/deliveries/{place}/retry"), "2026-03-04-1")
-    return boss, {"/v1/users/{id}": user, "/v1/keys/{id}": key, "/v1/tenants/{slug}": "nobody", **nowhere}
+    doings = ("", "/health", "/verify", "/pause", "/resume")
+    numbers = {f"/v1/numbers/{{id}}{doing}": str(office.world.number_b) for doing in doings}
+    return boss, {**numbers, "/v1/users/{id}": user, "/v1/keys/{id}": key, "/v1/tenants/{slug}": "nobody", **nowhere}
 
 
 async def snapshot(office: Office, boss: str) -> list[object]:
-    return [(await office.get(path, boss)).json() for path in ("/users", "/keys", "/audit")]
+    return [(await office.get(path, boss)).json() for path in ("/users", "/keys", "/numbers", "/audit")]
 
 
 def test_every_endpoint_is_in_the_table_once() -> None:

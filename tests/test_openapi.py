@@ -117,21 +117,33 @@ QUERIES = ["", "?limit=1", "?limit=-1", "?cursor=%00", "?cursor=", "?x", "?limit
 
 
 IDS = [openapi.AN_ID, "x", "%00", "..%2f"]
+TEXTS = {"slug": "a", "place": "2026-03-04-1"}
+"""What may stand in a path that is no UUID."""
 
 
 @pytest.mark.parametrize("endpoint", [e for e in app.ENDPOINTS if e.operation != "logout"], ids=lambda e: e.operation)
 async def test_whatever_is_sent_gets_an_answer_that_is_described(endpoint: Endpoint[Runtime], office: Office) -> None:
     """S12, S44: no 5xx and nothing undocumented, of every odd value in every place, query and id."""
-    boss = await office.sign_in("ana@a.example", "owner", office.world.a)
+    of_operators = endpoint.who == frozenset({"operator"})
+    if of_operators:
+        boss = await office.sign_in("ana@a.example", is_operator=True)
+    else:
+        boss = await office.sign_in("ana@a.example", "owner", office.world.a)
     headers = {"Authorization": f"Bearer {boss}", "Content-Type": "application/json"}
+    usual = next((TEXTS[name] for name in endpoint.texts), IDS[0])
     described, fields = OPERATIONS[endpoint.operation], example_of(OPERATIONS[endpoint.operation])
     bodies = [fields, *ODD, *({**fields, name: odd} for name in [*fields, "strange"] for odd in ODD)]
-    sent = [(body, "", IDS[0]) for body in bodies if endpoint.has_body]
-    for body, query, id_ in [*sent, *((fields, query, IDS[0]) for query in QUERIES), *((fields, "", id_) for id_ in IDS)]:
+    sent = [(body, "", usual) for body in bodies if endpoint.has_body]
+    for body, query, id_ in [*sent, *((fields, query, usual) for query in QUERIES), *((fields, "", id_) for id_ in IDS)]:
         content = json.dumps(body) if endpoint.has_body else None
-        path = endpoint.path.replace("{id}", id_) + query
+        path = re.sub(r"{\w+}", id_, endpoint.path) + query
         answer = await office.http.request(endpoint.method, path, content=content, headers=headers)
-        assert answer.status_code < 500 and str(answer.status_code) in described["responses"], (path, content, answer.text)
+        is_away = endpoint.asks and answer.status_code == 503  # the Cloud API, which is nowhere here
+        assert (answer.status_code < 500 or is_away) and str(answer.status_code) in described["responses"], (
+            path,
+            content,
+            answer.text,
+        )
 
 
 def example_of(operation: dict[str, Any]) -> dict[str, Any]:  # Any: JSON

@@ -59,6 +59,7 @@ WALKS = {
     "ledger.doubt_number": "an index of what is on the wire or in doubt, at a change of hands",
     "ledger.drop_orphans": "retention, once a day",
     "ledger.give_up_restored": "an index of what is unfinished, for the command line",
+    "numbers.health": "an index of what is on the wire or in doubt",
     "outbound.restored": "an index of what is unfinished, for the command line",
     "outbound.unanswered": "an index of what is unanswered, for the command line",
     "reporting.events": "a person asks for one, by whichever id is at hand",

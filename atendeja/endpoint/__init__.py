@@ -19,7 +19,7 @@ idempotency: what comes twice · rates: how fast somebody may ask · declaration
 """
 
 from atendeja.endpoint.declaration import PEOPLE, Access, Call, Caller, Endpoint, Instant, Role, Scope
-from atendeja.endpoint.idempotency import FORGET, KEEPS, once
+from atendeja.endpoint.idempotency import FORGET, KEEPS, answered, once
 from atendeja.endpoint.pages import Cursors, Listing, Page, tag
 from atendeja.endpoint.problems import SAFE, Problem, Trouble, not_found
 from atendeja.endpoint.reading import networks
@@ -44,6 +44,7 @@ __all__ = [
     "Scope",
     "Trouble",
     "answer_bug",
+    "answered",
     "networks",
     "not_found",
     "once",

@@ -127,6 +127,8 @@ class Endpoint(Generic[R]):
     """Whether what it gives comes with an ETag."""
     texts: Mapping[str, str] = field(kw_only=True, default_factory=dict)
     """Names in the path that are no UUIDs → the pattern of all that may stand there; anything else is not found."""
+    asks: bool = field(kw_only=True, default=False)
+    """Whether it waits for others than the database, whose places it must not keep meanwhile."""
     when_suspended: bool = field(kw_only=True, default=False)
     """Whether it is done also for who is of a suspended business."""
     once: bool = field(kw_only=True, default=False)

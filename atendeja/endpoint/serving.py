@@ -35,6 +35,8 @@ log = structlog.get_logger(__name__)
 ROOT = "/v1"
 AT_ONCE, MOST_WAITING = 4, 200
 """So many requests may be at the database, whose dozen connections webhooks and sending need too; so many wait for their turn."""
+ASKING_AT_ONCE = 4
+"""So many may wait for others than the database."""
 OF_A_TENANT = 4
 """Times the rate of one caller may all of a business have."""
 STRANGERS_RATE = 20
@@ -77,7 +79,7 @@ class Api(Generic[R]):
         self.rt, self.gate, self.secrets, self.proxies, self.closed = rt, gate, secrets, proxies, closed
         self.endpoints = list(endpoints)
         self.access, self.cursors = Access(self.endpoints), Cursors(secrets)
-        self._turns, self._waiting = asyncio.Semaphore(AT_ONCE), 0
+        self._turns, self._asking, self._waiting = asyncio.Semaphore(AT_ONCE), asyncio.Semaphore(ASKING_AT_ONCE), 0
         self._rates, self._tenants, self._strangers = Rates(rate), Rates(OF_A_TENANT * rate), Rates(STRANGERS_RATE)
 
     def slow_down(self, caller: Caller | None, place: str) -> None:
@@ -96,14 +98,14 @@ class Api(Generic[R]):
         self._strangers.take(place, self.rt.monotonic())
 
     @asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
-        """At the database, among few: whatever strangers ask for, webhooks are stored and messages go. Raises Problem when too many
-        wait already."""
+    async def turn(self, *, asks: bool = False) -> AsyncIterator[None]:
+        """At the database, among few: whatever strangers ask for, webhooks are stored and messages go. Who `asks` others is one of
+        few others. Raises Problem when too many wait already."""
         if self._waiting >= MOST_WAITING:
             raise again("too many requests at once")
         self._waiting += 1
         try:
-            async with self._turns:
+            async with self._asking if asks else self._turns:
                 yield
         finally:
             self._waiting -= 1
@@ -187,7 +189,7 @@ class _Visit(Generic[R]):
         ids = {name: _read_id(given_ids[name]) for name in endpoint.names if name not in endpoint.texts}
         texts = {name: _read_text(given_ids[name], pattern) for name, pattern in endpoint.texts.items()}
         body = await self._read(endpoint)
-        async with self._api.turn():
+        async with self._api.turn(asks=endpoint.asks):
             given = await endpoint.run(self._api.rt, self._call(endpoint, ids, texts, body))
         headers = SAFE | {"X-Request-Id": str(self._id)}
         if endpoint.gives is None:

@@ -27,6 +27,7 @@ from atendeja import (
     audit,
     connections,
     db,
+    docs,
     endpoint,
     installation,
     leases,
@@ -193,7 +194,7 @@ def build(rt: Runtime, role: Role, extra: list[BaseRoute] | None = None) -> Star
             watching.stop()
             log.info("stopped")
 
-    doors = [*webhook.routes(rt, intake), *api(rt).routes(), *openapi.routes(ENDPOINTS)] if role != "worker" else []
+    doors = [*webhook.routes(rt, intake), *api(rt).routes(), *openapi.routes(ENDPOINTS), *docs.routes()] if role != "worker" else []
     routes: list[BaseRoute] = [*doors, *health_routes(rt), *metrics.routes(rt), *(extra or [])]
     return Starlette(routes=routes, lifespan=lifespan, exception_handlers={Exception: endpoint.answer_bug})
 

@@ -15,6 +15,7 @@ from atendeja import audit, vault
 from atendeja.db import Nothing, Session, Tx, query
 from atendeja.endpoint import Call, Endpoint
 from atendeja.errors import Refused
+from atendeja.rotation import Kept, Store
 from atendeja.runtime import Runtime
 
 INSTALLATION = 0
@@ -123,6 +124,15 @@ async def find(session: Session, slug: str) -> Tenant:
 def data_key(tenant: Tenant, keys: list[bytes]) -> bytes:
     """The key that this tenant's secrets are sealed with."""
     return vault.unseal(keys, tenant.data_key, _key_place(tenant.slug))
+
+
+KEYS = Store(
+    "the data key of tenant",
+    query("tenants.kept_keys", Kept),
+    query("tenants.renew_keys", Nothing),
+    start=0,
+    where=lambda row: _key_place(row.name),
+)
 
 
 def _key_place(slug: str) -> bytes:

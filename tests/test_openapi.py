@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from atendeja import app, openapi
-from atendeja.endpoint import Endpoint
+from atendeja.endpoint import Endpoint, Trouble
 from atendeja.runtime import Runtime
 from tests.office import Office
 
@@ -48,6 +48,8 @@ def test_every_body_has_an_example_that_fits(endpoint: Endpoint[Runtime]) -> Non
         if status >= "400":
             (content,) = response["content"].values()
             assert {shown["value"]["status"] for shown in content["examples"].values()} == {int(status)}
+            read = [msgspec.convert(shown["value"], Trouble) for shown in content["examples"].values()]
+            assert [trouble.code for trouble in read if trouble.errors] == (["invalid"] if status == "422" else [])
 
 
 def test_times_and_ids_say_what_they_are() -> None:

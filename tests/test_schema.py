@@ -17,6 +17,7 @@ from tests import server
 SYSTEM = {
     *("tenant", "number_route", "delivery", "lease", "running", "guard", "migration"),
     *("account", "sign_in", "refresh_token", "one_time_token", "login_throttle", "key_route"),
+    *("totp", "recovery_code"),
 }
 BIG = {"event", "step", "message", "attempt"}
 APPEND_ONLY = {"step", "consent", "audit"}

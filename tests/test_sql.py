@@ -47,6 +47,7 @@ async def test_statements_prepare_and_fit_their_structs(rt: Runtime, concept: st
 WALKS = {
     "accounts.drop_keys_of": "a business has some keys",
     "accounts.lock_members": "a business has some people",
+    "audit.unchained": "for the command line, which reads all lines anyway",
     "dead_letters.count": "an index of dead letters, for the command line",
     "dead_letters.newest": "an index of dead letters, for the command line",
     "dead_letters.pick": "an index of dead letters, for the command line",

@@ -30,6 +30,7 @@ class Standing(Struct, frozen=True):
     role: Role | None
     """In the tenant; none when he is no member, or not any more."""
     is_operator: bool
+    proved_at: dt.datetime
 
 
 class Door(Struct, frozen=True):

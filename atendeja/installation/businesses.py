@@ -82,7 +82,7 @@ async def list_businesses(rt: Runtime, call: Call[Listing]) -> Page[Business]:
     return Page(*call.cut(call.body, found, lambda business: After(business.tenant_id)))
 
 
-async def show_business(rt: Runtime, call: Call[Struct]) -> Business:
+async def show_business(rt: Runtime, call: Call[Struct] | Call[BusinessChange]) -> Business:
     async with rt.db.session() as session:
         found = await session.one(SHOWN, slug=call.texts["slug"])
     if found is None:
@@ -117,10 +117,9 @@ async def make_business(rt: Runtime, call: Call[NewBusiness]) -> MadeBusiness:
 async def change_business(rt: Runtime, call: Call[BusinessChange]) -> Business:
     """Change a business, suspend it, or let it go on. Raises Refused for a name of blanks and an unknown time zone; Problem for
     none of this slug, and a stale tag."""
-    async with rt.db.session() as session:
-        found = await session.one(SHOWN, slug=call.texts["slug"])
-    if found is None:
-        raise not_found()
+    if call.body.suspended_for is not UNSET:
+        call.check_fresh()
+    found = await show_business(rt, call)
 
     async def work(tx: Tx) -> tuple[Business, Business]:
         before = await tx.one(LOCK, slug=call.texts["slug"])
@@ -174,12 +173,12 @@ ROUTES: list[Endpoint[Runtime]] = [
     Endpoint("GET", "/v1/tenants", "list_tenants", list_businesses, who=OPERATORS, takes=Listing, gives=Page[Business],
              says="The businesses on this installation."),
     Endpoint("POST", "/v1/tenants", "make_tenant", make_business, who=OPERATORS, takes=NewBusiness, gives=MadeBusiness, status=201,
-             once=True, refuses={**_REFUSES, "tenant_slug": 422, "tenant_exists": 409},
+             once=True, fresh=True, refuses={**_REFUSES, "tenant_slug": 422, "tenant_exists": 409},
              says="Make a business, and invite its first owner. The one-time token is shown this once."),
     Endpoint("GET", "/v1/tenants/{slug}", "show_tenant", show_business, who=OPERATORS, texts={"slug": SLUG}, gives=Business,
              is_tagged=True, says="A business."),
     Endpoint("PATCH", "/v1/tenants/{slug}", "change_tenant", change_business, who=OPERATORS, texts={"slug": SLUG},
-             takes=BusinessChange, gives=Business, is_tagged=True, refuses=_REFUSES,
+             takes=BusinessChange, gives=Business, is_tagged=True, fresh="sometimes", refuses=_REFUSES,
              says="Change a business, suspend it, or let it go on. While it is suspended it sends nothing and its people and keys "
                   "are refused; what its customers write is kept."),
 ]  # fmt: skip

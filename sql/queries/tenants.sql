@@ -35,3 +35,11 @@ UPDATE tenant SET name = :name, timezone = :timezone, language = :language, susp
 
 -- name: suspension
 SELECT suspended_for FROM tenant WHERE id = :tenant_id AND suspended_at IS NOT NULL;
+
+-- name: kept_keys
+SELECT id, slug AS name, data_key AS sealed FROM tenant WHERE id > :after ORDER BY id LIMIT :most;
+
+-- name: renew_keys
+-- Only what still is as it was read.
+UPDATE tenant t SET data_key = k.new FROM unnest(:ids::bigint[], :olds::bytea[], :news::bytea[]) AS k (id, old, new)
+WHERE t.id = k.id AND t.data_key = k.old;

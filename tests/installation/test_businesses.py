@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from atendeja import audit
 from tests.office import PASSWORD, Office
 
 
@@ -28,6 +29,7 @@ async def test_a_business_is_made_with_an_invitation_for_its_owner(office: Offic
     mine = made["owner"]["user"]["id"]
     told = {("tenant_made", me), ("user_invited", me), ("user_joined", mine)}
     assert {(line["action"], line["user_id"]) for line in lines} == told
+    assert (await audit.verify(office.rt.db, made["tenant"]["tenant_id"])).fault is None
     assert [t["slug"] for t in (await office.get("/tenants", operator)).json()["items"]] == ["a", "b", "oficina"]
     assert (await office.get("/tenants/oficina", operator)).json() == made["tenant"]
 
@@ -112,6 +114,12 @@ async def test_a_suspended_business_is_refused_within_five_seconds_and_goes_on_a
     told = [line["action"] for line in lines if line["user_id"] == me]
     assert told == ["tenant_resumed", "tenant_changed", "tenant_suspended"]
     assert lines[0]["before"]["suspended_for"] == "ainda não"
-    await office.patch("/tenants/a", {"suspended_for": "de novo"}, operator)
+    office.later(600)
+    stale = await office.patch("/tenants/a", {"suspended_for": "de novo"}, operator)
+    assert (stale.status_code, stale.json()["code"]) == (403, "sign_in_again"), "S28"
+    assert (await office.patch("/tenants/a", {"name": "Loja A"}, operator)).status_code == 200
+    await office.post("/auth/confirm", {"password": PASSWORD}, operator)
+    owner = (await office.login("owner@a.example")).json()["access_token"]
+    assert (await office.patch("/tenants/a", {"suspended_for": "de novo"}, operator)).status_code == 200
     office.later(5)
     assert (await office.post("/auth/logout", None, owner)).status_code == 204

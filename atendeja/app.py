@@ -29,6 +29,7 @@ from atendeja import (
     db,
     docs,
     endpoint,
+    flows,
     installation,
     leases,
     metrics,
@@ -54,7 +55,15 @@ log = structlog.get_logger(__name__)
 
 Role = Literal["all", "web", "worker"]
 
-ENDPOINTS = [*accounts.ROUTES, *audit.ROUTES, *tenants.ROUTES, *numbers.ROUTES, *installation.ROUTES, *deliveries.ROUTES]
+ENDPOINTS = [
+    *accounts.ROUTES,
+    *audit.ROUTES,
+    *tenants.ROUTES,
+    *numbers.ROUTES,
+    *flows.ROUTES,
+    *installation.ROUTES,
+    *deliveries.ROUTES,
+]
 """Everything under /v1."""
 
 STALE_BEAT_S = 15.0
@@ -133,6 +142,7 @@ async def open_runtime(config: Config) -> AsyncIterator[Runtime]:
         database.greet = lambda session: rt.guard.meet(session, rt.now())
         yield rt
     finally:
+        await rt.trials.close()
         await cloud.close()
         await database.close()
         os.close(who.descriptor)

@@ -10,8 +10,9 @@ import re
 import httpx
 import pytest
 
-from atendeja import app
+from atendeja import app, openapi
 from atendeja.endpoint import Endpoint, Role
+from atendeja.flows.trying import SMALL
 from atendeja.runtime import Runtime
 from tests.office import PASSWORD, Office
 
@@ -56,9 +57,31 @@ MAY: dict[str, set[str] | None] = {
     "retry_deliveries": {"operator"},
     "show_delivery": {"operator"},
     "retry_delivery": {"operator"},
+    "show_language": MEMBERS | {"key"},
+    "list_examples": MEMBERS | {"key"},
+    "check_flow": MEMBERS | {"key"},
+    "test_flow": MEMBERS | {"key"},
+    "simulate_flow": MEMBERS | {"key"},
+    "list_flows": MEMBERS | {"key"},
+    "make_flow": HEADS | {"key"},
+    "show_flow": MEMBERS | {"key"},
+    "change_flow": HEADS | {"key"},
+    "list_versions": MEMBERS | {"key"},
+    "show_version": MEMBERS | {"key"},
+    "show_draft": MEMBERS | {"key"},
+    "save_draft": HEADS | {"key"},
+    "drop_draft": HEADS | {"key"},
+    "publish_flow": HEADS | {"key"},
+    "retire_flow": HEADS | {"key"},
 }
 """None: anybody at all. `key`: one with every scope there is."""
-BODIES = {"change_user": {"role": "viewer"}, "pause_number": {"reason": "x"}}
+BODIES: dict[str, dict[str, object]] = {
+    "change_user": {"role": "viewer"},
+    "pause_number": {"reason": "x"},
+    "change_flow": {"number_id": None},
+    "save_draft": {"source": SMALL},
+    "publish_flow": {"version_id": openapi.AN_ID},
+}
 FRESH = {
     "enrol_totp": True,
     "make_key": True,
@@ -92,11 +115,15 @@ async def things_of_b(office: Office) -> tuple[str, dict[str, str]]:
     nowhere = dict.fromkeys(("/v1/deliveries/{place}", "/v1/deliveries/{place}/retry"), "2026-03-04-1")
     doings = ("", "/health", "/verify", "/pause", "/resume")
     numbers = {f"/v1/numbers/{{id}}{doing}": str(office.world.number_b) for doing in doings}
-    return boss, {**numbers, "/v1/users/{id}": user, "/v1/keys/{id}": key, "/v1/tenants/{slug}": "nobody", **nowhere}
+    flow = (await office.post("/flows", {"source": SMALL}, boss)).json()
+    of_flow = {e.path: flow["id"] for e in app.ENDPOINTS if e.path.startswith("/v1/flows/{id}")}
+    version = {"/v1/flow-versions/{id}": flow["draft"]["id"]}
+    known = {"/v1/users/{id}": user, "/v1/keys/{id}": key, "/v1/tenants/{slug}": "nobody"}
+    return boss, {**known, **numbers, **nowhere, **of_flow, **version}
 
 
 async def snapshot(office: Office, boss: str) -> list[object]:
-    return [(await office.get(path, boss)).json() for path in ("/users", "/keys", "/numbers", "/audit")]
+    return [(await office.get(path, boss)).json() for path in ("/users", "/keys", "/numbers", "/audit", "/flows")]
 
 
 def test_every_endpoint_is_in_the_table_once() -> None:

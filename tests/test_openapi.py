@@ -27,6 +27,7 @@ def test_it_is_valid() -> None:
 
 
 async def test_every_route_under_v1_is_in_it(rt: Runtime) -> None:
+    """S29."""
     routes = [route for route in app.build(rt, "web").routes if isinstance(route, Route) and route.path.startswith("/v1/")]
     assert {route.path for route in routes} - {"/v1/{rest:path}"} == set(DOCUMENT["paths"])
     assert sorted(OPERATIONS) == sorted(e.operation for e in app.ENDPOINTS)

@@ -51,6 +51,7 @@ async def tenant_tables(admin: asyncpg.Connection) -> dict[str, int]:
 
 
 async def test_every_tenant_table_forces_row_security_with_the_two_policies(admin: asyncpg.Connection) -> None:
+    """S2."""
     tables = await tenant_tables(admin)
     assert "contact" in tables
     for name, oid in tables.items():

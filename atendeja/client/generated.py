@@ -6,7 +6,7 @@ import datetime as dt
 from typing import Any, Literal
 from uuid import UUID
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Struct, UnsetType, field
 
 from atendeja.client.drive import Async, AsyncPages, Pages, Sync
 from atendeja.client.exchange import Operation, Page
@@ -33,6 +33,121 @@ class Change(Struct, frozen=True, kw_only=True, omit_defaults=True):
     address: str | None
     """From where."""
     request_id: UUID | None
+
+
+class CheckedFlow(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What is wrong with a flow. Without errors it can be published."""
+
+    errors: int
+    warnings: int
+    problems: list[FlowProblem]
+    """The errors first; a hundred at most."""
+    key: str | None
+    """None where the form is wrong."""
+    sha256: str | None
+    """Of what it says, however it is written."""
+
+
+class FlowChoice(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Something to tap."""
+
+    choice: str
+    """Its id in the flow."""
+    label: str
+    description: str | None = None
+    section: str | None = None
+
+
+class FlowExample(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    key: str
+    source: str
+    """The document, YAML or JSON, as the text of one JSON string."""
+
+
+class FlowExamples(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    items: list[FlowExample]
+
+
+class FlowLanguage(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What flows are written in."""
+
+    text: str
+    """The reference, in Markdown."""
+    schema: Any
+    """A JSON Schema (2020-12) of a document."""
+
+
+class FlowProblem(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Something that is wrong with a flow, in the words of `atendeja flow check`."""
+
+    severity: Literal["error", "warning"]
+    """A flow with an error cannot be published."""
+    path: str
+    """Where in the document; empty for the whole."""
+    line: int | None
+    """From 1, of what was sent, where it is known."""
+    message: str
+    suggestion: str | None
+
+
+class FlowReply(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A message of the flow, as WhatsApp would show it."""
+
+    kind: Literal["buttons", "list", "text"]
+    text: str
+    header: str | None = None
+    footer: str | None = None
+    button: str | None = None
+    """What opens the list."""
+    choices: list[FlowChoice] = field(default_factory=list)
+
+
+class FlowTest(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How one of the flow's own conversations went."""
+
+    name: str
+    passed: bool
+    failure: str | None
+    """Which step, what was expected, what came."""
+    transcript: list[str]
+    """`>` is what the customer sent, `<` what the flow said."""
+
+
+class FlowTurn(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What came of one thing the customer did, or of a timer."""
+
+    at: dt.datetime
+    heard: str
+    """The kind of input; `timeout` is a timer."""
+    outcome: Literal["handled", "human", "no_flow"]
+    """no_flow: the flow does not open on this; human: a person has it."""
+    replies: list[FlowReply]
+    effects: list[str]
+    """All that happens, in its order, a line each."""
+    trace: list[TraceRow]
+
+
+class FlowVersion(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One text of a flow. Only a draft changes."""
+
+    id: UUID
+    n: int
+    """Its number, from 1."""
+    status: Literal["draft", "published", "retired"]
+    """published: it answers; retired: it has answered."""
+    spec: int
+    """Of the language."""
+    sha256: str
+    """Of what it says, however it is written."""
+    author: str
+    """Who wrote it: a person's name, or a key's."""
+    note: str | None
+    errors: int
+    """With any a draft cannot be published."""
+    warnings: int
+    saved_at: dt.datetime
+    published_at: dt.datetime | None
+    """When it last began to answer."""
 
 
 class Invited(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -93,6 +208,90 @@ class Seed(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """To be shown as a QR code."""
 
 
+class ShownFlow(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A conversation of a business. Without a published version it does not open."""
+
+    id: UUID
+    key: str
+    number_id: UUID | None
+    """The number that it answers on; none: all of them."""
+    published: FlowVersion | None
+    draft: FlowVersion | None
+    created_at: dt.datetime
+    etag: str | None = None
+    """For `if_match`, when it was shown by itself: what has been seen."""
+
+
+class ShownFlowVersion(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    version: FlowVersion
+    flow_id: UUID
+    source: str
+    """The document, YAML or JSON, as the text of one JSON string."""
+    definition: Any
+    """The document as it was read."""
+    etag: str | None = None
+    """For `if_match`, when it was shown by itself: what has been seen."""
+
+
+class Simulated(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    turns: list[FlowTurn]
+    state: str
+    """Opaque: give it back with the next events."""
+    at: dt.datetime
+    node: str | None
+    """Where the flow is."""
+    is_over: bool
+    """No run of the flow waits for an answer."""
+    variables: dict[str, Any]
+    tags: list[str]
+    consents: dict[str, str]
+    queue: str | None
+    """Whose people have the conversation."""
+
+
+class SimulatedContact(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Whom the flow talks to."""
+
+    name: str = "Cliente"
+    language: str = ""
+    tags: list[str] = field(default_factory=list)
+    fields: dict[str, Any] = field(default_factory=dict)
+
+
+class SimulatedEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the customer does next."""
+
+    kind: Literal[
+        "audio",
+        "button",
+        "contact",
+        "document",
+        "form",
+        "image",
+        "list",
+        "location",
+        "nothing",
+        "order",
+        "sticker",
+        "text",
+        "video",
+    ] = "text"
+    text: str = ""
+    """What is written, or a caption."""
+    choice: str | None = None
+    """The id of what is tapped: of a `button` or `list`."""
+    data: dict[str, Any] | None = None
+    """What else comes with it: `{latitude, longitude}`, a card, a form."""
+    after_s: int = 0
+    """So long after what was before; timers ring on the way."""
+
+
+class TestedFlow(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    passed: bool
+    """All of them."""
+    tests: list[FlowTest]
+
+
 class Tokens(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a sign-in is shown by."""
 
@@ -105,6 +304,21 @@ class Tokens(Struct, frozen=True, kw_only=True, omit_defaults=True):
     role: Literal["admin", "agent", "operator", "owner", "viewer"]
     tenant: str | None
     """The slug of the business; none for the installation."""
+
+
+class TraceRow(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One step: the node, which input or timer was read there, the test that held and where it led,
+    what it set and caused, and why it could not go on (`error`).
+    """
+
+    step: int
+    node: str
+    event: str = ""
+    test: str | None = None
+    took: str | None = None
+    vars_set: list[str] = field(default_factory=list)
+    effects: list[str] = field(default_factory=list)
+    error: str | None = None
 
 
 class User(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -141,6 +355,22 @@ OPERATIONS = {
         Operation("make_key", "POST", "/v1/keys", once=True),
         Operation("drop_key", "DELETE", "/v1/keys/{id}"),
         Operation("list_changes", "GET", "/v1/audit"),
+        Operation("show_language", "GET", "/v1/flows/language"),
+        Operation("list_examples", "GET", "/v1/flows/examples"),
+        Operation("check_flow", "POST", "/v1/flows/check"),
+        Operation("test_flow", "POST", "/v1/flows/test"),
+        Operation("simulate_flow", "POST", "/v1/flows/simulate"),
+        Operation("list_flows", "GET", "/v1/flows"),
+        Operation("make_flow", "POST", "/v1/flows", once=True),
+        Operation("show_flow", "GET", "/v1/flows/{id}"),
+        Operation("change_flow", "PATCH", "/v1/flows/{id}"),
+        Operation("list_versions", "GET", "/v1/flows/{id}/versions"),
+        Operation("show_version", "GET", "/v1/flow-versions/{id}"),
+        Operation("show_draft", "GET", "/v1/flows/{id}/draft"),
+        Operation("save_draft", "PUT", "/v1/flows/{id}/draft"),
+        Operation("drop_draft", "DELETE", "/v1/flows/{id}/draft"),
+        Operation("publish_flow", "POST", "/v1/flows/{id}/publish", once=True),
+        Operation("retire_flow", "POST", "/v1/flows/{id}/retire"),
     ]
 }
 
@@ -293,6 +523,157 @@ class Client(Sync):
         """
         return self._pages("list_changes", Page[Change], query={"limit": limit})
 
+    def show_language(self) -> FlowLanguage:
+        """What flows are written in: for people, and as a JSON Schema for editors.
+
+        For admin, agent, owner, viewer; a key with `flows:read`.
+        """
+        return self._call("show_language", FlowLanguage)
+
+    def list_examples(self) -> FlowExamples:
+        """Flows that come with the server, to begin with.
+
+        For admin, agent, owner, viewer; a key with `flows:read`.
+        """
+        return self._call("list_examples", FlowExamples)
+
+    def check_flow(self, *, source: str) -> CheckedFlow:
+        """Everything that is wrong with a flow, and where.
+
+        For admin, agent, owner, viewer; a key with `flows:read`.
+        """
+        return self._call("check_flow", CheckedFlow, body={"source": source})
+
+    def test_flow(self, *, source: str | UnsetType = UNSET, version_id: UUID | UnsetType = UNSET) -> TestedFlow:
+        """Run the conversations that are a flow's own tests.
+
+        For admin, agent, owner, viewer; a key with `flows:read`.
+        """
+        return self._call("test_flow", TestedFlow, body={"source": source, "version_id": version_id})
+
+    def simulate_flow(
+        self,
+        *,
+        source: str | UnsetType = UNSET,
+        version_id: UUID | UnsetType = UNSET,
+        events: list[SimulatedEvent] | UnsetType = UNSET,
+        state: str | UnsetType | None = UNSET,
+        contact: SimulatedContact | UnsetType = UNSET,
+        now: dt.datetime | UnsetType = UNSET,
+    ) -> Simulated:
+        """Talk to a flow as a customer would, with the engine of production. Nothing is kept and nobody hears it.
+
+        For admin, agent, owner, viewer; a key with `flows:read`.
+        """
+        return self._call(
+            "simulate_flow",
+            Simulated,
+            body={"source": source, "version_id": version_id, "events": events, "state": state, "contact": contact, "now": now},
+        )
+
+    def list_flows(self, *, limit: int | UnsetType = UNSET) -> Pages[ShownFlow]:
+        """The flows of this business, with what answers and what is being written.
+
+        For admin, agent, owner, viewer; a key with `flows:read`.
+        """
+        return self._pages("list_flows", Page[ShownFlow], query={"limit": limit})
+
+    def make_flow(
+        self,
+        *,
+        source: str,
+        number_id: UUID | UnsetType | None = UNSET,
+        note: str | UnsetType | None = UNSET,
+        idempotency_key: str | None = None,
+    ) -> ShownFlow:
+        """Make a flow, with a first draft. It answers nobody before it is published.
+
+        For admin, owner; a key with `flows:write`.
+        """
+        return self._call(
+            "make_flow", ShownFlow, body={"source": source, "number_id": number_id, "note": note}, idempotency_key=idempotency_key
+        )
+
+    def show_flow(self, id: UUID) -> ShownFlow:
+        """A flow, with what answers and what is being written.
+
+        For admin, agent, owner, viewer; a key with `flows:read`.
+        """
+        return self._call("show_flow", ShownFlow, ids={"id": id})
+
+    def change_flow(self, id: UUID, *, number_id: UUID | None, if_match: str | None = None) -> ShownFlow:
+        """Have a flow answer on another number, or on all of them.
+
+        For admin, owner; a key with `flows:write`.
+        """
+        return self._call("change_flow", ShownFlow, ids={"id": id}, body={"number_id": number_id}, if_match=if_match)
+
+    def list_versions(self, id: UUID, *, limit: int | UnsetType = UNSET) -> Pages[FlowVersion]:
+        """All versions of a flow, the newest first.
+
+        For admin, agent, owner, viewer; a key with `flows:read`.
+        """
+        return self._pages("list_versions", Page[FlowVersion], ids={"id": id}, query={"limit": limit})
+
+    def show_version(self, id: UUID) -> ShownFlowVersion:
+        """A version, as it was written and as it was read.
+
+        For admin, agent, owner, viewer; a key with `flows:read`.
+        """
+        return self._call("show_version", ShownFlowVersion, ids={"id": id})
+
+    def show_draft(self, id: UUID) -> ShownFlowVersion:
+        """What is being written.
+
+        For admin, agent, owner, viewer; a key with `flows:read`.
+        """
+        return self._call("show_draft", ShownFlowVersion, ids={"id": id})
+
+    def save_draft(
+        self, id: UUID, *, source: str, note: str | UnsetType | None = UNSET, if_match: str | None = None
+    ) -> ShownFlowVersion:
+        """Have the draft say this, or begin one. It may have errors of sense still, its form must be right.
+
+        For admin, owner; a key with `flows:write`.
+        """
+        return self._call("save_draft", ShownFlowVersion, ids={"id": id}, body={"source": source, "note": note}, if_match=if_match)
+
+    def drop_draft(self, id: UUID) -> None:
+        """Throw the draft away; a flow that never had anything else goes with it.
+
+        For admin, owner; a key with `flows:write`.
+        """
+        self._call("drop_draft", type(None), ids={"id": id})
+
+    def publish_flow(
+        self,
+        id: UUID,
+        *,
+        version_id: UUID,
+        skip_tests: bool | UnsetType = UNSET,
+        if_match: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> ShownFlow:
+        """Have a version answer: the draft, or an older one again. Those who talk already keep theirs.
+
+        For admin, owner; a key with `flows:write`.
+        """
+        return self._call(
+            "publish_flow",
+            ShownFlow,
+            ids={"id": id},
+            body={"version_id": version_id, "skip_tests": skip_tests},
+            if_match=if_match,
+            idempotency_key=idempotency_key,
+        )
+
+    def retire_flow(self, id: UUID, *, if_match: str | None = None) -> ShownFlow:
+        """Have a flow open no more. Conversations that run come to their end.
+
+        For admin, owner; a key with `flows:write`.
+        """
+        return self._call("retire_flow", ShownFlow, ids={"id": id}, if_match=if_match)
+
 
 class AsyncClient(Async):
     operations = OPERATIONS
@@ -441,3 +822,156 @@ class AsyncClient(Async):
         For admin, operator, owner; a key with `audit:read`.
         """
         return self._pages("list_changes", Page[Change], query={"limit": limit})
+
+    async def show_language(self) -> FlowLanguage:
+        """What flows are written in: for people, and as a JSON Schema for editors.
+
+        For admin, agent, owner, viewer; a key with `flows:read`.
+        """
+        return await self._call("show_language", FlowLanguage)
+
+    async def list_examples(self) -> FlowExamples:
+        """Flows that come with the server, to begin with.
+
+        For admin, agent, owner, viewer; a key with `flows:read`.
+        """
+        return await self._call("list_examples", FlowExamples)
+
+    async def check_flow(self, *, source: str) -> CheckedFlow:
+        """Everything that is wrong with a flow, and where.
+
+        For admin, agent, owner, viewer; a key with `flows:read`.
+        """
+        return await self._call("check_flow", CheckedFlow, body={"source": source})
+
+    async def test_flow(self, *, source: str | UnsetType = UNSET, version_id: UUID | UnsetType = UNSET) -> TestedFlow:
+        """Run the conversations that are a flow's own tests.
+
+        For admin, agent, owner, viewer; a key with `flows:read`.
+        """
+        return await self._call("test_flow", TestedFlow, body={"source": source, "version_id": version_id})
+
+    async def simulate_flow(
+        self,
+        *,
+        source: str | UnsetType = UNSET,
+        version_id: UUID | UnsetType = UNSET,
+        events: list[SimulatedEvent] | UnsetType = UNSET,
+        state: str | UnsetType | None = UNSET,
+        contact: SimulatedContact | UnsetType = UNSET,
+        now: dt.datetime | UnsetType = UNSET,
+    ) -> Simulated:
+        """Talk to a flow as a customer would, with the engine of production. Nothing is kept and nobody hears it.
+
+        For admin, agent, owner, viewer; a key with `flows:read`.
+        """
+        return await self._call(
+            "simulate_flow",
+            Simulated,
+            body={"source": source, "version_id": version_id, "events": events, "state": state, "contact": contact, "now": now},
+        )
+
+    def list_flows(self, *, limit: int | UnsetType = UNSET) -> AsyncPages[ShownFlow]:
+        """The flows of this business, with what answers and what is being written.
+
+        For admin, agent, owner, viewer; a key with `flows:read`.
+        """
+        return self._pages("list_flows", Page[ShownFlow], query={"limit": limit})
+
+    async def make_flow(
+        self,
+        *,
+        source: str,
+        number_id: UUID | UnsetType | None = UNSET,
+        note: str | UnsetType | None = UNSET,
+        idempotency_key: str | None = None,
+    ) -> ShownFlow:
+        """Make a flow, with a first draft. It answers nobody before it is published.
+
+        For admin, owner; a key with `flows:write`.
+        """
+        return await self._call(
+            "make_flow", ShownFlow, body={"source": source, "number_id": number_id, "note": note}, idempotency_key=idempotency_key
+        )
+
+    async def show_flow(self, id: UUID) -> ShownFlow:
+        """A flow, with what answers and what is being written.
+
+        For admin, agent, owner, viewer; a key with `flows:read`.
+        """
+        return await self._call("show_flow", ShownFlow, ids={"id": id})
+
+    async def change_flow(self, id: UUID, *, number_id: UUID | None, if_match: str | None = None) -> ShownFlow:
+        """Have a flow answer on another number, or on all of them.
+
+        For admin, owner; a key with `flows:write`.
+        """
+        return await self._call("change_flow", ShownFlow, ids={"id": id}, body={"number_id": number_id}, if_match=if_match)
+
+    def list_versions(self, id: UUID, *, limit: int | UnsetType = UNSET) -> AsyncPages[FlowVersion]:
+        """All versions of a flow, the newest first.
+
+        For admin, agent, owner, viewer; a key with `flows:read`.
+        """
+        return self._pages("list_versions", Page[FlowVersion], ids={"id": id}, query={"limit": limit})
+
+    async def show_version(self, id: UUID) -> ShownFlowVersion:
+        """A version, as it was written and as it was read.
+
+        For admin, agent, owner, viewer; a key with `flows:read`.
+        """
+        return await self._call("show_version", ShownFlowVersion, ids={"id": id})
+
+    async def show_draft(self, id: UUID) -> ShownFlowVersion:
+        """What is being written.
+
+        For admin, agent, owner, viewer; a key with `flows:read`.
+        """
+        return await self._call("show_draft", ShownFlowVersion, ids={"id": id})
+
+    async def save_draft(
+        self, id: UUID, *, source: str, note: str | UnsetType | None = UNSET, if_match: str | None = None
+    ) -> ShownFlowVersion:
+        """Have the draft say this, or begin one. It may have errors of sense still, its form must be right.
+
+        For admin, owner; a key with `flows:write`.
+        """
+        return await self._call(
+            "save_draft", ShownFlowVersion, ids={"id": id}, body={"source": source, "note": note}, if_match=if_match
+        )
+
+    async def drop_draft(self, id: UUID) -> None:
+        """Throw the draft away; a flow that never had anything else goes with it.
+
+        For admin, owner; a key with `flows:write`.
+        """
+        await self._call("drop_draft", type(None), ids={"id": id})
+
+    async def publish_flow(
+        self,
+        id: UUID,
+        *,
+        version_id: UUID,
+        skip_tests: bool | UnsetType = UNSET,
+        if_match: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> ShownFlow:
+        """Have a version answer: the draft, or an older one again. Those who talk already keep theirs.
+
+        For admin, owner; a key with `flows:write`.
+        """
+        return await self._call(
+            "publish_flow",
+            ShownFlow,
+            ids={"id": id},
+            body={"version_id": version_id, "skip_tests": skip_tests},
+            if_match=if_match,
+            idempotency_key=idempotency_key,
+        )
+
+    async def retire_flow(self, id: UUID, *, if_match: str | None = None) -> ShownFlow:
+        """Have a flow open no more. Conversations that run come to their end.
+
+        For admin, owner; a key with `flows:write`.
+        """
+        return await self._call("retire_flow", ShownFlow, ids={"id": id}, if_match=if_match)

@@ -79,7 +79,7 @@ class _Operation:
         self._ids = {p["name"]: p["schema"] for p in parameters if p["in"] == "path"}
         self._query = {p["name"]: p for p in parameters if p["in"] == "query"}
         self._headers = {p["name"] for p in parameters if p["in"] == "header"}
-        (success,) = [answer for status, answer in told["responses"].items() if status < "300"]
+        success = next(answer for status, answer in told["responses"].items() if status < "300")
         self.is_tagged = "ETag" in success.get("headers", {})
         content = success.get("content", {})
         self._is_stream = "text/event-stream" in content

@@ -21,7 +21,7 @@ idempotency: what comes twice · rates: how fast somebody may ask · declaration
 from atendeja.endpoint.declaration import PEOPLE, Access, Call, Caller, Endpoint, Instant, Role, Scope
 from atendeja.endpoint.idempotency import FORGET, KEEPS, answered, once
 from atendeja.endpoint.pages import Cursors, Listing, Page, tag
-from atendeja.endpoint.problems import SAFE, Problem, Trouble, not_found
+from atendeja.endpoint.problems import SAFE, Fault, Problem, Trouble, not_found
 from atendeja.endpoint.reading import networks
 from atendeja.endpoint.serving import Api, answer_bug
 
@@ -36,6 +36,7 @@ __all__ = [
     "Caller",
     "Cursors",
     "Endpoint",
+    "Fault",
     "Instant",
     "Listing",
     "Page",

@@ -3,6 +3,7 @@
 import asyncio
 import io
 import json
+import re
 import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -105,8 +106,8 @@ def test_every_operation_is_listed_and_explained(say: Say) -> None:
         assert f"  {endpoint.operation} " in listed and endpoint.says in listed
         status, told, _ = say(endpoint.operation, "--help")
         assert status == 0 and endpoint.says in told
-    assert "--role      admin | agent | owner | viewer\n" in say("change_user", "--help")[1]
-    assert "--password  password; with --data only\n" in say("login", "--help")[1]
+    assert re.search(r"--role +admin \| agent \| owner \| viewer\n", say("change_user", "--help")[1])
+    assert re.search(r"--password +password; with --data only\n", say("login", "--help")[1])
 
 
 def test_files_go_up_and_down_and_events_are_lines(say: Say, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -130,6 +131,12 @@ def test_files_go_up_and_down_and_events_are_lines(say: Say, monkeypatch: pytest
         with pytest.raises(Refused, match="403 forbidden"):
             say("watch", "--last-event-id", "1")
         assert [call.request.headers["last-event-id"] for call in wire.routes[-1].calls] == ["1", "2"]
+
+
+def test_without_the_extra_it_says_what_to_install(say: Say, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "httpx", None)
+    with pytest.raises(Refused, match=r"httpx is not installed\n  pip install"):
+        say("me")
 
 
 def test_a_process_ends_as_all_our_commands_do(bare: Shell) -> None:

@@ -15,7 +15,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from atendeja import __version__
-from atendeja.endpoint import SAFE, Endpoint, Listing, Trouble
+from atendeja.endpoint import SAFE, Endpoint, File, Listing, Trouble
+from atendeja.endpoint.files import BYTES
 from atendeja.endpoint.idempotency import MOST_CHARS
 from atendeja.endpoint.problems import Fault
 
@@ -40,7 +41,7 @@ _PROVED = "proved within the last ten minutes who he is, by `login` or `confirm`
 
 def document(endpoints: Sequence[Endpoint[Any]]) -> Json:  # Any: whatever they run on
     """The whole document."""
-    used = dict.fromkeys([Trouble, *(kind for e in endpoints for kind in (e.takes, e.gives) if kind is not None)])
+    used = dict.fromkeys([Trouble, *(kind for e in endpoints for kind in (e.takes, e.gives) if kind not in (None, File))])
     _, made = msgspec.json.schema_components(used, ref_template=REF + "{name}")
     schemas: dict[str, Json] = msgspec.json.decode(msgspec.json.encode(made))  # tuples are lists
     queries = {_name(e.takes) for e in endpoints if e.takes is not None and not e.has_body}
@@ -114,6 +115,9 @@ def _parameter(name: str, where: str, schema: Json, *, required: bool) -> Json:
 def _responses(endpoint: Endpoint[Any], schemas: Mapping[str, Json]) -> Json:  # Any: as above
     if endpoint.gives is None:
         found: Json = {"204": {"description": "Done."}}
+    elif endpoint.gives is File:
+        content = {BYTES: {"schema": {"type": "string", "format": "binary"}}}
+        found = {"200": {"description": "The bytes, or those that `Range` asks for.", "content": content}}
     else:
         content = {"application/json": _content(endpoint.gives, schemas)}
         found = {str(endpoint.status): {"description": "Done.", "content": content}}
@@ -134,8 +138,8 @@ def _refusals(endpoint: Endpoint[Any]) -> dict[int, list[str]]:  # Any: as above
         found[404] = ["not_found"]
     if endpoint.has_body:
         found |= {400: ["malformed", "too_deep"], 413: ["too_large"], 415: ["not_json", "compressed"]}
-    elif endpoint.takes is not None and issubclass(endpoint.takes, Listing):
-        found[400] = ["bad_cursor"]
+    if endpoint.takes is not None and issubclass(endpoint.takes, Listing):
+        found[400] = [*found.get(400, []), "bad_cursor"]
     if endpoint.is_tagged and endpoint.has_body:
         found[412] = ["changed_meanwhile"]
     if endpoint.once:
@@ -165,7 +169,7 @@ def _problem(status: int, codes: list[str]) -> Json:
 
 def _trouble(status: int, title: str, code: str) -> Json:
     faults = (Fault("$.email", "Object missing required field `email`"),) if code == "invalid" else ()
-    trouble = Trouble(status, title, code, "the request does not fit" if faults else "…", UUID(AN_ID), faults)
+    trouble = Trouble(status, title, code, "the request does not fit" if faults else "…", UUID(AN_ID), errors=faults)
     return dict(msgspec.json.decode(msgspec.json.encode(trouble)))
 
 

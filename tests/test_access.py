@@ -73,6 +73,22 @@ MAY: dict[str, set[str] | None] = {
     "drop_draft": HEADS | {"key"},
     "publish_flow": HEADS | {"key"},
     "retire_flow": HEADS | {"key"},
+    "list_contacts": MEMBERS | {"key"},
+    "search_contacts": MEMBERS | {"key"},
+    "make_contact": MEMBERS - {"viewer"} | {"key"},
+    "show_contact": MEMBERS | {"key"},
+    "change_contact": MEMBERS - {"viewer"} | {"key"},
+    "merge_contact": HEADS,
+    "list_consents": MEMBERS | {"key"},
+    "declare_consent": MEMBERS - {"viewer"} | {"key"},
+    "show_timeline": MEMBERS | {"key"},
+    "export_contact": HEADS | {"key"},
+    "erase_contact": HEADS | {"key"},
+    "list_jobs": HEADS | {"key"},
+    "show_job": HEADS | {"key"},
+    "cancel_job": HEADS | {"key"},
+    "retry_job": HEADS | {"key"},
+    "download_file": HEADS | {"key"},
 }
 """None: anybody at all. `key`: one with every scope there is."""
 BODIES: dict[str, dict[str, object]] = {
@@ -81,6 +97,8 @@ BODIES: dict[str, dict[str, object]] = {
     "change_flow": {"number_id": None},
     "save_draft": {"source": SMALL},
     "publish_flow": {"version_id": openapi.AN_ID},
+    "merge_contact": {"into": "01980000-0000-7000-8000-000000000000"},
+    "declare_consent": {"purpose": "marketing", "state": "out", "evidence": {"source": "x"}},
 }
 FRESH = {
     "enrol_totp": True,
@@ -112,18 +130,27 @@ async def things_of_b(office: Office) -> tuple[str, dict[str, str]]:
     boss = await office.sign_in("owner@b.example", "owner", office.world.b)
     key = (await office.post("/keys", {"name": "b", "scopes": ["users:read"]}, boss)).json()["key"]["id"]
     user = (await office.post("/users", {"email": "other@b.example", "role": "agent"}, boss)).json()["user"]["id"]
-    nowhere = dict.fromkeys(("/v1/deliveries/{place}", "/v1/deliveries/{place}/retry"), "2026-03-04-1")
-    doings = ("", "/health", "/verify", "/pause", "/resume")
-    numbers = {f"/v1/numbers/{{id}}{doing}": str(office.world.number_b) for doing in doings}
     flow = (await office.post("/flows", {"source": SMALL}, boss)).json()
-    of_flow = {e.path: flow["id"] for e in app.ENDPOINTS if e.path.startswith("/v1/flows/{id}")}
-    version = {"/v1/flow-versions/{id}": flow["draft"]["id"]}
-    known = {"/v1/users/{id}": user, "/v1/keys/{id}": key, "/v1/tenants/{slug}": "nobody"}
-    return boss, {**known, **numbers, **nowhere, **of_flow, **version}
+    contact = (await office.post("/contacts", {"phone": "+55 11 90000-0001"}, boss)).json()["id"]
+    job = (await office.post(f"/contacts/{contact}/export", bearer=boss)).json()["id"]
+    things = {
+        "users": user,
+        "keys": key,
+        "flows": flow["id"],
+        "flow-versions": flow["draft"]["id"],
+        "contacts": contact,
+        "jobs": job,
+        "numbers": str(office.world.number_b),
+        "tenants": "nobody",
+        "deliveries": "2026-03-04-1",
+    }
+    return boss, {e.path: things[e.path.split("/")[2]] for e in app.ENDPOINTS if e.names}
 
 
 async def snapshot(office: Office, boss: str) -> list[object]:
-    return [(await office.get(path, boss)).json() for path in ("/users", "/keys", "/numbers", "/audit", "/flows")]
+    return [
+        (await office.get(path, boss)).json() for path in ("/users", "/keys", "/audit", "/numbers", "/flows", "/contacts", "/jobs")
+    ]
 
 
 def test_every_endpoint_is_in_the_table_once() -> None:

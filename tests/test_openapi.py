@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from atendeja import app, openapi
-from atendeja.endpoint import Endpoint, Trouble
+from atendeja.endpoint import Endpoint, File, Trouble
 from atendeja.runtime import Runtime
 from tests.office import Office
 
@@ -43,7 +43,7 @@ def test_every_body_has_an_example_that_fits(endpoint: Endpoint[Runtime]) -> Non
     assert operation["summary"] and operation["description"]
     if endpoint.has_body and endpoint.takes is not None:
         check(operation["requestBody"]["content"], endpoint.takes)
-    if endpoint.gives is not None:
+    if endpoint.gives not in (None, File):
         check(operation["responses"][str(endpoint.status)]["content"], endpoint.gives)
     for status, response in operation["responses"].items():
         if status >= "400":
@@ -65,7 +65,7 @@ def test_times_and_ids_say_what_they_are() -> None:
 
 def test_no_secret_and_no_telephone_number_is_in_it() -> None:
     """S42."""
-    text = msgspec.json.encode(DOCUMENT).decode().replace(openapi.AN_ID, "")
+    text = msgspec.json.encode(DOCUMENT).decode().replace(openapi.AN_ID, "").replace(str(2**53), "")
     assert not re.search(r"at[jro]_[\w-]{20}|\+?\d{10,}|eyJ", text)
 
 

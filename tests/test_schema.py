@@ -28,6 +28,9 @@ DEFINERS = {
     "known_orphans": "atendeja_sweep",
     "work_waiting": "atendeja_sweep",
     "memberships_of": "atendeja_sweep",
+    "waiting_jobs": "atendeja_sweep",
+    "erase_records": "atendeja_owner",
+    "erase_deliveries": "atendeja_owner",
     "keep_delivery_days": "atendeja_owner",
     "drop_delivery_days": "atendeja_owner",
 }

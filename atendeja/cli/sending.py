@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from cyclopts import App
 
-from atendeja import guard, tenants
+from atendeja import guard, privacy, tenants
 from atendeja.cli.open import load_config, open_database
 from atendeja.cli.serving import Flag
 from atendeja.config import Config
@@ -14,6 +14,7 @@ from atendeja.errors import Refused
 from atendeja.guard import Hold
 from atendeja.outbound import restored
 from atendeja.outbound.restored import Settled
+from atendeja.runtime import fresh_id, utc_now
 from atendeja.tenants import Tenant
 
 WAIT_S = 30.0
@@ -50,11 +51,21 @@ async def _resume_sending(settings: Config, *, send_queued: bool) -> int:
         for tenant in everyone:
             policies = restored.ONCE if send_queued else restored.ALL
             _tell(await restored.settle(db, tenant, hold, policies), send_queued=send_queued)
+        await _forget_again(settings, db, everyone)
         async with db.session() as session:
             if not await guard.release(session, hold):
                 raise Refused("hold_changed", "another hold has begun meanwhile", hint="run this again")
     print("sending goes on; opt-outs and everything else that came in the lost part are lost too")
     return 0
+
+
+async def _forget_again(settings: Config, db: Database, everyone: Sequence[Tenant]) -> None:
+    """Those who were forgotten since the backup was made: what is sent from now on must not reach them."""
+    stones = await privacy.read(settings.state_dir / privacy.STONES)
+    for tenant in everyone:
+        again = await privacy.forget_again(db, tenant, settings.secret_keys, stones, utc_now(), fresh_id)
+        if again:
+            print(f"{tenant.slug}: {again} who had been erased before are erased again, by a job")
 
 
 async def _wait_for_answers(db: Database, hold: Hold, everyone: Sequence[Tenant], *, quickly: bool) -> None:

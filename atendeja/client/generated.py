@@ -48,6 +48,72 @@ class CheckedFlow(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Of what it says, however it is written."""
 
 
+class Consent(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What somebody said to a purpose."""
+
+    id: UUID
+    purpose: str
+    state: Literal["in", "out"]
+    source: str
+    """word (SAIR), flow, whatsapp (its own switch), admin (declared), merge, tombstone (before he was erased)."""
+    evidence: Any
+    at: dt.datetime
+
+
+class ContactDetail(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    id: UUID
+    name: str | None
+    """As given here, else as WhatsApp calls him."""
+    phone: str | None
+    """With `+` and the code of its country."""
+    username: str | None
+    bsuid: str | None
+    """WhatsApp's business-scoped user id."""
+    portfolio: str | None
+    """Meta's id of the portfolio whose `bsuid` it is."""
+    language: str | None
+    tags: list[str]
+    fields: Any
+    created_at: dt.datetime
+    conversations: list[Talk]
+    consents: list[Standing]
+    etag: str | None = None
+    """For `if_match`, when it was shown by itself: what has been seen."""
+
+
+class ContactSummary(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A person who wrote, or whom a business has entered."""
+
+    id: UUID
+    name: str | None
+    """As given here, else as WhatsApp calls him."""
+    phone: str | None
+    """With `+` and the code of its country."""
+    username: str | None
+    bsuid: str | None
+    """WhatsApp's business-scoped user id."""
+    portfolio: str | None
+    """Meta's id of the portfolio whose `bsuid` it is."""
+    language: str | None
+    tags: list[str]
+    fields: Any
+    created_at: dt.datetime
+
+
+class Evidence(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How it is known."""
+
+    source: str
+    text: str | None = None
+    note: str | None = None
+
+
+class FieldIs(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    name: str
+    """lower case letters, digits and `_`, at most 40"""
+    value: str | bool | int | float
+
+
 class FlowChoice(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Something to tap."""
 
@@ -157,6 +223,29 @@ class Invited(Struct, frozen=True, kw_only=True, omit_defaults=True):
     expires_at: dt.datetime
 
 
+class Job(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Work that takes its time. Neither a user nor a key wanted it: then a command, or the clock."""
+
+    id: UUID
+    kind: str
+    subject_id: UUID | None
+    """Whom or what it is about."""
+    state: Literal["cancelled", "done", "failed", "queued", "running"]
+    done: int
+    """Of `total`: what it counts depends on the kind."""
+    total: int | None
+    result: Any
+    """What came of it; null before."""
+    error: str | None
+    user_id: UUID | None
+    key_id: UUID | None
+    created_at: dt.datetime
+    started_at: dt.datetime | None
+    ended_at: dt.datetime | None
+    file_expires_at: dt.datetime | None
+    """Until when its file can be had, where it has one."""
+
+
 class Key(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A key without the secret."""
 
@@ -197,6 +286,22 @@ class Me(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Recovery(Struct, frozen=True, kw_only=True, omit_defaults=True):
     recovery_codes: list[str]
     """Each once instead of a code, when the app is lost. They are shown this once."""
+
+
+class Said(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What came (an event), or what went out or is to go (a message)."""
+
+    id: UUID
+    at: dt.datetime
+    """When it reached us, or was written here."""
+    direction: Literal["in", "out"]
+    conversation_id: UUID
+    number_id: UUID
+    kind: str
+    """in: what it is. out: who wrote it (turn, agent, api, campaign, echo)."""
+    state: str
+    reason: str | None
+    content: Any
 
 
 class Seed(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -286,6 +391,23 @@ class SimulatedEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """So long after what was before; timers ring on the way."""
 
 
+class Standing(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The newest word on a purpose."""
+
+    purpose: str
+    state: Literal["in", "out"]
+    at: dt.datetime
+
+
+class Talk(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A conversation of a contact, which is on one number."""
+
+    id: UUID
+    number_id: UUID
+    state: Literal["closed", "open"]
+    owner: Literal["bot", "human"]
+
+
 class TestedFlow(Struct, frozen=True, kw_only=True, omit_defaults=True):
     passed: bool
     """All of them."""
@@ -355,6 +477,22 @@ OPERATIONS = {
         Operation("make_key", "POST", "/v1/keys", once=True),
         Operation("drop_key", "DELETE", "/v1/keys/{id}"),
         Operation("list_changes", "GET", "/v1/audit"),
+        Operation("list_contacts", "GET", "/v1/contacts"),
+        Operation("make_contact", "POST", "/v1/contacts", once=True),
+        Operation("search_contacts", "POST", "/v1/contacts/search"),
+        Operation("show_contact", "GET", "/v1/contacts/{id}"),
+        Operation("change_contact", "PATCH", "/v1/contacts/{id}"),
+        Operation("merge_contact", "POST", "/v1/contacts/{id}/merge", once=True),
+        Operation("list_consents", "GET", "/v1/contacts/{id}/consents"),
+        Operation("declare_consent", "POST", "/v1/contacts/{id}/consents", once=True),
+        Operation("show_timeline", "GET", "/v1/contacts/{id}/timeline"),
+        Operation("export_contact", "POST", "/v1/contacts/{id}/export", once=True),
+        Operation("erase_contact", "POST", "/v1/contacts/{id}/erase", once=True),
+        Operation("list_jobs", "GET", "/v1/jobs"),
+        Operation("show_job", "GET", "/v1/jobs/{id}"),
+        Operation("cancel_job", "POST", "/v1/jobs/{id}/cancel"),
+        Operation("retry_job", "POST", "/v1/jobs/{id}/retry"),
+        Operation("download_file", "GET", "/v1/jobs/{id}/file"),
         Operation("show_language", "GET", "/v1/flows/language"),
         Operation("list_examples", "GET", "/v1/flows/examples"),
         Operation("check_flow", "POST", "/v1/flows/check"),
@@ -522,6 +660,187 @@ class Client(Sync):
         For admin, operator, owner; a key with `audit:read`.
         """
         return self._pages("list_changes", Page[Change], query={"limit": limit})
+
+    def list_contacts(
+        self, *, limit: int | UnsetType = UNSET, tag: str | UnsetType | None = UNSET, consent: str | UnsetType | None = UNSET
+    ) -> Pages[ContactSummary]:
+        """The people of this business, the newest first; those with a tag, or with a word on a purpose.
+
+        For admin, agent, owner, viewer; a key with `contacts:read`.
+        """
+        return self._pages("list_contacts", Page[ContactSummary], query={"limit": limit, "tag": tag, "consent": consent})
+
+    def make_contact(
+        self,
+        *,
+        phone: str | UnsetType | None = UNSET,
+        bsuid: str | UnsetType | None = UNSET,
+        portfolio: str | UnsetType | None = UNSET,
+        name: str | UnsetType | None = UNSET,
+        language: str | UnsetType | None = UNSET,
+        tags: list[str] | UnsetType = UNSET,
+        fields: dict[str, str | bool | int | float] | UnsetType = UNSET,
+        idempotency_key: str | None = None,
+    ) -> ContactDetail:
+        """Enter somebody. Who is known already is told by `existing_id`.
+
+        For admin, agent, owner; a key with `contacts:write`.
+        """
+        return self._call(
+            "make_contact",
+            ContactDetail,
+            body={
+                "phone": phone,
+                "bsuid": bsuid,
+                "portfolio": portfolio,
+                "name": name,
+                "language": language,
+                "tags": tags,
+                "fields": fields,
+            },
+            idempotency_key=idempotency_key,
+        )
+
+    def search_contacts(
+        self,
+        *,
+        limit: int | UnsetType = UNSET,
+        cursor: str | UnsetType | None = UNSET,
+        text: str | UnsetType | None = UNSET,
+        field: FieldIs | UnsetType | None = UNSET,
+    ) -> Pages[ContactSummary]:
+        """Look for people by the beginning of a name or a telephone number, or by a field. It changes nothing, and is a
+        POST so that no name or number is in a URL.
+
+        For admin, agent, owner, viewer; a key with `contacts:read`.
+        """
+        return self._pages(
+            "search_contacts", Page[ContactSummary], body={"limit": limit, "cursor": cursor, "text": text, "field": field}
+        )
+
+    def show_contact(self, id: UUID) -> ContactDetail:
+        """Somebody, with conversations and consents. Who was merged is shown as whom he was merged into.
+
+        For admin, agent, owner, viewer; a key with `contacts:read`.
+        """
+        return self._call("show_contact", ContactDetail, ids={"id": id})
+
+    def change_contact(
+        self,
+        id: UUID,
+        *,
+        name: str | UnsetType | None = UNSET,
+        language: str | UnsetType | None = UNSET,
+        tags: list[str] | UnsetType = UNSET,
+        add_tags: list[str] | UnsetType = UNSET,
+        remove_tags: list[str] | UnsetType = UNSET,
+        fields: dict[str, str | bool | int | float | None] | UnsetType = UNSET,
+        if_match: str | None = None,
+    ) -> ContactDetail:
+        """Change the name, the language, tags and fields.
+
+        For admin, agent, owner; a key with `contacts:write`.
+        """
+        return self._call(
+            "change_contact",
+            ContactDetail,
+            ids={"id": id},
+            body={
+                "name": name,
+                "language": language,
+                "tags": tags,
+                "add_tags": add_tags,
+                "remove_tags": remove_tags,
+                "fields": fields,
+            },
+            if_match=if_match,
+        )
+
+    def merge_contact(self, id: UUID, *, into: UUID, idempotency_key: str | None = None) -> ContactDetail:
+        """Have this contact be another from now on: who was known by a telephone number and who by WhatsApp's id. The
+        consents of both count, the newest last; what was said stays where it was said.
+
+        For admin, owner; no key.
+        """
+        return self._call("merge_contact", ContactDetail, ids={"id": id}, body={"into": into}, idempotency_key=idempotency_key)
+
+    def list_consents(self, id: UUID, *, limit: int | UnsetType = UNSET) -> Pages[Consent]:
+        """All that somebody has agreed to or refused, the newest first, with how it is known.
+
+        For admin, agent, owner, viewer; a key with `contacts:read`.
+        """
+        return self._pages("list_consents", Page[Consent], ids={"id": id}, query={"limit": limit})
+
+    def declare_consent(
+        self, id: UUID, *, purpose: str, state: Literal["in", "out"], evidence: Evidence, idempotency_key: str | None = None
+    ) -> Consent:
+        """Write down what somebody has said to a purpose. It counts at once: marketing that waits is withdrawn.
+
+        For admin, agent, owner; a key with `contacts:write`.
+        """
+        return self._call(
+            "declare_consent",
+            Consent,
+            ids={"id": id},
+            body={"purpose": purpose, "state": state, "evidence": evidence},
+            idempotency_key=idempotency_key,
+        )
+
+    def show_timeline(self, id: UUID, *, limit: int | UnsetType = UNSET) -> Pages[Said]:
+        """All that somebody said and was told, on every number, the newest first.
+
+        For admin, agent, owner, viewer; a key with `contacts:read`.
+        """
+        return self._pages("show_timeline", Page[Said], ids={"id": id}, query={"limit": limit})
+
+    def export_contact(self, id: UUID, *, idempotency_key: str | None = None) -> Job:
+        """Have all that is kept of somebody written into one JSON file, which the job then has.
+
+        For admin, owner; a key with `contacts:export`.
+        """
+        return self._call("export_contact", Job, ids={"id": id}, idempotency_key=idempotency_key)
+
+    def erase_contact(self, id: UUID, *, idempotency_key: str | None = None) -> Job:
+        """Forget somebody, everywhere. It cannot be taken back once it runs. What he refused stays so, under a hash.
+
+        For admin, owner; a key with `contacts:erase`.
+        """
+        return self._call("erase_contact", Job, ids={"id": id}, idempotency_key=idempotency_key)
+
+    def list_jobs(self, *, limit: int | UnsetType = UNSET) -> Pages[Job]:
+        """Long work, the newest first.
+
+        For admin, owner; a key with `jobs:read`.
+        """
+        return self._pages("list_jobs", Page[Job], query={"limit": limit})
+
+    def show_job(self, id: UUID) -> Job:
+        """How far it is, and what came of it.
+
+        For admin, owner; a key with `jobs:read`.
+        """
+        return self._call("show_job", Job, ids={"id": id})
+
+    def cancel_job(self, id: UUID) -> Job:
+        """Take the wish back, as long as it may be left.
+
+        For admin, owner; a key with `jobs:write`.
+        """
+        return self._call("cancel_job", Job, ids={"id": id})
+
+    def retry_job(self, id: UUID) -> Job:
+        """Have a job that failed go on where it was.
+
+        For admin, owner; a key with `jobs:write`.
+        """
+        return self._call("retry_job", Job, ids={"id": id})
+
+    def download_file(self, id: UUID) -> bytes:
+        """The file that an export made, for seven days.
+
+        For admin, owner; a key with `contacts:export`.
+        """
+        return self._call("download_file", bytes, ids={"id": id})
 
     def show_language(self) -> FlowLanguage:
         """What flows are written in: for people, and as a JSON Schema for editors.
@@ -822,6 +1141,189 @@ class AsyncClient(Async):
         For admin, operator, owner; a key with `audit:read`.
         """
         return self._pages("list_changes", Page[Change], query={"limit": limit})
+
+    def list_contacts(
+        self, *, limit: int | UnsetType = UNSET, tag: str | UnsetType | None = UNSET, consent: str | UnsetType | None = UNSET
+    ) -> AsyncPages[ContactSummary]:
+        """The people of this business, the newest first; those with a tag, or with a word on a purpose.
+
+        For admin, agent, owner, viewer; a key with `contacts:read`.
+        """
+        return self._pages("list_contacts", Page[ContactSummary], query={"limit": limit, "tag": tag, "consent": consent})
+
+    async def make_contact(
+        self,
+        *,
+        phone: str | UnsetType | None = UNSET,
+        bsuid: str | UnsetType | None = UNSET,
+        portfolio: str | UnsetType | None = UNSET,
+        name: str | UnsetType | None = UNSET,
+        language: str | UnsetType | None = UNSET,
+        tags: list[str] | UnsetType = UNSET,
+        fields: dict[str, str | bool | int | float] | UnsetType = UNSET,
+        idempotency_key: str | None = None,
+    ) -> ContactDetail:
+        """Enter somebody. Who is known already is told by `existing_id`.
+
+        For admin, agent, owner; a key with `contacts:write`.
+        """
+        return await self._call(
+            "make_contact",
+            ContactDetail,
+            body={
+                "phone": phone,
+                "bsuid": bsuid,
+                "portfolio": portfolio,
+                "name": name,
+                "language": language,
+                "tags": tags,
+                "fields": fields,
+            },
+            idempotency_key=idempotency_key,
+        )
+
+    def search_contacts(
+        self,
+        *,
+        limit: int | UnsetType = UNSET,
+        cursor: str | UnsetType | None = UNSET,
+        text: str | UnsetType | None = UNSET,
+        field: FieldIs | UnsetType | None = UNSET,
+    ) -> AsyncPages[ContactSummary]:
+        """Look for people by the beginning of a name or a telephone number, or by a field. It changes nothing, and is a
+        POST so that no name or number is in a URL.
+
+        For admin, agent, owner, viewer; a key with `contacts:read`.
+        """
+        return self._pages(
+            "search_contacts", Page[ContactSummary], body={"limit": limit, "cursor": cursor, "text": text, "field": field}
+        )
+
+    async def show_contact(self, id: UUID) -> ContactDetail:
+        """Somebody, with conversations and consents. Who was merged is shown as whom he was merged into.
+
+        For admin, agent, owner, viewer; a key with `contacts:read`.
+        """
+        return await self._call("show_contact", ContactDetail, ids={"id": id})
+
+    async def change_contact(
+        self,
+        id: UUID,
+        *,
+        name: str | UnsetType | None = UNSET,
+        language: str | UnsetType | None = UNSET,
+        tags: list[str] | UnsetType = UNSET,
+        add_tags: list[str] | UnsetType = UNSET,
+        remove_tags: list[str] | UnsetType = UNSET,
+        fields: dict[str, str | bool | int | float | None] | UnsetType = UNSET,
+        if_match: str | None = None,
+    ) -> ContactDetail:
+        """Change the name, the language, tags and fields.
+
+        For admin, agent, owner; a key with `contacts:write`.
+        """
+        return await self._call(
+            "change_contact",
+            ContactDetail,
+            ids={"id": id},
+            body={
+                "name": name,
+                "language": language,
+                "tags": tags,
+                "add_tags": add_tags,
+                "remove_tags": remove_tags,
+                "fields": fields,
+            },
+            if_match=if_match,
+        )
+
+    async def merge_contact(self, id: UUID, *, into: UUID, idempotency_key: str | None = None) -> ContactDetail:
+        """Have this contact be another from now on: who was known by a telephone number and who by WhatsApp's id. The
+        consents of both count, the newest last; what was said stays where it was said.
+
+        For admin, owner; no key.
+        """
+        return await self._call(
+            "merge_contact", ContactDetail, ids={"id": id}, body={"into": into}, idempotency_key=idempotency_key
+        )
+
+    def list_consents(self, id: UUID, *, limit: int | UnsetType = UNSET) -> AsyncPages[Consent]:
+        """All that somebody has agreed to or refused, the newest first, with how it is known.
+
+        For admin, agent, owner, viewer; a key with `contacts:read`.
+        """
+        return self._pages("list_consents", Page[Consent], ids={"id": id}, query={"limit": limit})
+
+    async def declare_consent(
+        self, id: UUID, *, purpose: str, state: Literal["in", "out"], evidence: Evidence, idempotency_key: str | None = None
+    ) -> Consent:
+        """Write down what somebody has said to a purpose. It counts at once: marketing that waits is withdrawn.
+
+        For admin, agent, owner; a key with `contacts:write`.
+        """
+        return await self._call(
+            "declare_consent",
+            Consent,
+            ids={"id": id},
+            body={"purpose": purpose, "state": state, "evidence": evidence},
+            idempotency_key=idempotency_key,
+        )
+
+    def show_timeline(self, id: UUID, *, limit: int | UnsetType = UNSET) -> AsyncPages[Said]:
+        """All that somebody said and was told, on every number, the newest first.
+
+        For admin, agent, owner, viewer; a key with `contacts:read`.
+        """
+        return self._pages("show_timeline", Page[Said], ids={"id": id}, query={"limit": limit})
+
+    async def export_contact(self, id: UUID, *, idempotency_key: str | None = None) -> Job:
+        """Have all that is kept of somebody written into one JSON file, which the job then has.
+
+        For admin, owner; a key with `contacts:export`.
+        """
+        return await self._call("export_contact", Job, ids={"id": id}, idempotency_key=idempotency_key)
+
+    async def erase_contact(self, id: UUID, *, idempotency_key: str | None = None) -> Job:
+        """Forget somebody, everywhere. It cannot be taken back once it runs. What he refused stays so, under a hash.
+
+        For admin, owner; a key with `contacts:erase`.
+        """
+        return await self._call("erase_contact", Job, ids={"id": id}, idempotency_key=idempotency_key)
+
+    def list_jobs(self, *, limit: int | UnsetType = UNSET) -> AsyncPages[Job]:
+        """Long work, the newest first.
+
+        For admin, owner; a key with `jobs:read`.
+        """
+        return self._pages("list_jobs", Page[Job], query={"limit": limit})
+
+    async def show_job(self, id: UUID) -> Job:
+        """How far it is, and what came of it.
+
+        For admin, owner; a key with `jobs:read`.
+        """
+        return await self._call("show_job", Job, ids={"id": id})
+
+    async def cancel_job(self, id: UUID) -> Job:
+        """Take the wish back, as long as it may be left.
+
+        For admin, owner; a key with `jobs:write`.
+        """
+        return await self._call("cancel_job", Job, ids={"id": id})
+
+    async def retry_job(self, id: UUID) -> Job:
+        """Have a job that failed go on where it was.
+
+        For admin, owner; a key with `jobs:write`.
+        """
+        return await self._call("retry_job", Job, ids={"id": id})
+
+    async def download_file(self, id: UUID) -> bytes:
+        """The file that an export made, for seven days.
+
+        For admin, owner; a key with `contacts:export`.
+        """
+        return await self._call("download_file", bytes, ids={"id": id})
 
     async def show_language(self) -> FlowLanguage:
         """What flows are written in: for people, and as a JSON Schema for editors.

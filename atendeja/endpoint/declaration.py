@@ -131,7 +131,7 @@ class Endpoint(Generic[R]):
     """What a key needs; without one no key may."""
     takes: type[Struct] | None = field(kw_only=True, default=None)
     gives: Any = field(kw_only=True, default=None)  # Any: a struct, or one of a generic one
-    """None: 204 without a body."""
+    """None: 204 without a body. `File`: not JSON, but a file as it is."""
     status: Literal[200, 201] = field(kw_only=True, default=200)
     refuses: Mapping[str, int] = field(kw_only=True, default_factory=dict)
     """The codes of its own that it may refuse with (`Refused`) → status."""

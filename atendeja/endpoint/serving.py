@@ -23,7 +23,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
 from atendeja.db import TRANSIENT, describe
-from atendeja.endpoint import idempotency
+from atendeja.endpoint import files, idempotency
 from atendeja.endpoint.declaration import Access, Call, Caller, Endpoint, check_fresh
 from atendeja.endpoint.pages import Cursors, tag
 from atendeja.endpoint.problems import SAFE, Problem, again, answer, not_found
@@ -198,6 +198,8 @@ class _Visit(Generic[R]):
         headers = SAFE | {"X-Request-Id": str(self._id)}
         if endpoint.gives is None:
             return Response(None, 204, headers)
+        if isinstance(given, files.File):
+            return await files.give(given, headers)
         if endpoint.is_tagged:
             headers["ETag"] = tag(given)
         return Response(msgspec.json.encode(given), endpoint.status, headers, media_type="application/json")

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from msgspec import Meta, Struct
 
-from atendeja import __version__, audit, guard, tenants
+from atendeja import __version__, audit, guard, privacy, tenants
 from atendeja.db import Tx, query
 from atendeja.endpoint import Call, Endpoint, Instant, Role
 from atendeja.errors import Refused
@@ -95,6 +95,7 @@ class Settled(Struct, frozen=True):
     tenant: Annotated[str, Meta(examples=["oficina-sol"])]
     unfinished: Annotated[int, Meta(description="Messages that may have gone out already.")]
     given_up: Annotated[int, Meta(description="Those of them that became `unknown` and are not sent again.")]
+    erased_again: Annotated[int, Meta(description="People who had been erased before and are again, by a job.")]
 
 
 class Resumed(Struct, frozen=True):
@@ -147,6 +148,8 @@ async def resume_sending(rt: Runtime, call: Call[Resumption]) -> Resumed:
         )
     policies = restored.ONCE if call.body.send_queued else restored.ALL
     settled = [await restored.settle(rt.db, tenant, hold, policies) for tenant in everyone]
+    stones = await privacy.read(rt.config.state_dir / privacy.STONES)
+    erased = [await privacy.forget_again(rt.db, tenant, rt.config.secret_keys, stones, rt.now(), rt.new_id) for tenant in everyone]
 
     async def work(tx: Tx) -> None:
         if not await guard.release(tx, hold):
@@ -155,7 +158,7 @@ async def resume_sending(rt: Runtime, call: Call[Resumption]) -> Resumed:
         await audit.add(tx, rt.new_id(), rt.now(), audit.actor(call), "sending_resumed", hold.arrival, after=after)
 
     await rt.db.transact(call.tenant_id, work)
-    return Resumed([Settled(s.tenant.slug, s.found.total(), s.given_up) for s in settled])
+    return Resumed([Settled(s.tenant.slug, s.found.total(), s.given_up, again) for s, again in zip(settled, erased, strict=True)])
 
 
 def _changed() -> Refused:

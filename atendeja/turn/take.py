@@ -335,6 +335,7 @@ async def apply(tx: Tx, rt: Runtime, verdicts: Sequence[Verdict], lending: Lendi
         closings=records(c for d in decisions for c in d.closings),
         contacts=records(ContactRow(v.contact_id, v.due_at, v.tags) for v in verdicts),
     )
+    await contacts.index(tx, [v.contact_id for v in verdicts if v.tags is not None])
     lending.keep({row.id for row in claimed})
 
 

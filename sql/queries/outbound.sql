@@ -20,7 +20,7 @@ FROM message m
 JOIN contact c ON c.tenant_id = m.tenant_id AND c.id = m.contact_id
 LEFT JOIN contact w ON w.tenant_id = c.tenant_id AND w.id = c.merged_into
 JOIN conversation v ON v.tenant_id = m.tenant_id AND v.id = m.conversation_id
-WHERE m.tenant_id = :tenant_id AND m.number_id = :number_id AND m.state = 'queued' AND (m.category = 'marketing') <= :marketing::bool AND m.not_before <= :now
+WHERE m.tenant_id = :tenant_id AND m.number_id = :number_id AND m.state = 'queued' AND c.erased_at IS NULL AND (m.category = 'marketing') <= :marketing::bool AND m.not_before <= :now
   AND (SELECT g.held_at IS NULL AND g.mark >= :seen FROM guard g WHERE g.one)
   AND (SELECT n.paused_at IS NULL AND t.suspended_at IS NULL FROM number n JOIN tenant t ON t.id = n.tenant_id WHERE n.tenant_id = :tenant_id AND n.id = :number_id)
   AND NOT EXISTS (SELECT FROM hold h WHERE h.tenant_id = m.tenant_id AND h.source = m.source AND h.source_id = m.source_id)

@@ -55,7 +55,7 @@ async def test_sending_goes_on_by_the_hold_that_was_seen_once_and_is_written_dow
     early = await office.post(path, {"hold": number}, operator)
     assert (early.status_code, early.json()["code"]) == (409, "unanswered")
     done = await office.post(path, {"hold": number, "send_queued": True}, operator)
-    assert done.json() == {"tenants": [{"tenant": slug, "unfinished": 0, "given_up": 0} for slug in ("a", "b")]}
+    assert done.json() == {"tenants": [{"tenant": slug, "unfinished": 0, "given_up": 0, "erased_again": 0} for slug in ("a", "b")]}
     assert (await office.get("/installation", operator)).json()["hold"] is None
     assert (await office.post(path, {"hold": number}, operator)).json()["code"] == "not_held"
     lines = (await office.get("/audit", operator)).json()["items"]

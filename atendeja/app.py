@@ -26,24 +26,32 @@ from atendeja import (
     accounts,
     audit,
     connections,
+    contacts,
     db,
     dead_letters,
+    docs,
     endpoint,
+    flows,
     inbox,
+    installation,
+    jobs,
     leases,
     media,
     metrics,
     migrate,
     notify,
+    numbers,
     openapi,
+    privacy,
     reporting,
+    tenants,
 )
 from atendeja.cloud import Cloud
 from atendeja.config import Config
 from atendeja.db import Database
 from atendeja.endpoint import Api
 from atendeja.errors import Refused, Unavailable
-from atendeja.inbound import webhook
+from atendeja.inbound import deliveries, webhook
 from atendeja.inbound.intake import Intake
 from atendeja.queue import end, every, supervise
 from atendeja.runtime import KEEP_TIME_EVERY_S, Runtime, fresh_id
@@ -54,7 +62,22 @@ log = structlog.get_logger(__name__)
 
 Role = Literal["all", "web", "worker"]
 
-ENDPOINTS = [*accounts.ROUTES, *audit.ROUTES, *dead_letters.ROUTES, *inbox.ROUTES, *media.ROUTES, *reporting.ROUTES]
+ENDPOINTS = [
+    *accounts.ROUTES,
+    *audit.ROUTES,
+    *contacts.ROUTES,
+    *inbox.ROUTES,
+    *media.ROUTES,
+    *dead_letters.ROUTES,
+    *reporting.ROUTES,
+    *privacy.ROUTES,
+    *jobs.ROUTES,
+    *tenants.ROUTES,
+    *numbers.ROUTES,
+    *flows.ROUTES,
+    *installation.ROUTES,
+    *deliveries.ROUTES,
+]
 """Everything under /v1."""
 
 STALE_BEAT_S = 15.0
@@ -133,6 +156,7 @@ async def open_runtime(config: Config) -> AsyncIterator[Runtime]:
         database.greet = lambda session: rt.guard.meet(session, rt.now())
         yield rt
     finally:
+        await rt.trials.close()
         await cloud.close()
         await database.close()
         os.close(who.descriptor)
@@ -194,7 +218,7 @@ def build(rt: Runtime, role: Role, extra: list[BaseRoute] | None = None) -> Star
             watching.stop()
             log.info("stopped")
 
-    doors = [*webhook.routes(rt, intake), *api(rt).routes(), *openapi.routes(ENDPOINTS)] if role != "worker" else []
+    doors = [*webhook.routes(rt, intake), *api(rt).routes(), *openapi.routes(ENDPOINTS), *docs.routes()] if role != "worker" else []
     routes: list[BaseRoute] = [*doors, *health_routes(rt), *metrics.routes(rt), *(extra or [])]
     return Starlette(routes=routes, lifespan=lifespan, exception_handlers={Exception: endpoint.answer_bug})
 

@@ -19,7 +19,7 @@ class Entry(Struct, frozen=True):
     contact_id: UUID
     purpose: str
     state: Literal["in", "out"]
-    source: Literal["word", "flow", "whatsapp", "admin", "merge"]
+    source: Literal["word", "flow", "whatsapp", "admin", "merge", "tombstone"]
     evidence: dict[str, object]
     arrival: int | None
     """None for what no delivery brought (a timer): it draws its own place."""

@@ -14,11 +14,29 @@ who asks · opening: the first ones, from the machine itself · members: the peo
 
 from atendeja.accounts import entry, factors, keys, members
 from atendeja.accounts.gate import Gate
+from atendeja.accounts.members import Invited, write_invitation
 from atendeja.accounts.opening import Opening, appoint, demote, disable, enable, reset_totp, warn
-from atendeja.accounts.people import EMAIL_PATTERN
+from atendeja.accounts.people import EMAIL_PATTERN, name_of
+from atendeja.accounts.proof import SEEDS
 
 CLOSED = "JWT_SECRET is not set: the operator of this server has to set it before anybody can sign in"
 
 ROUTES = [*entry.ROUTES, *factors.ROUTES, *members.ROUTES, *keys.ROUTES]
 
-__all__ = ["CLOSED", "EMAIL_PATTERN", "ROUTES", "Gate", "Opening", "appoint", "demote", "disable", "enable", "reset_totp", "warn"]
+__all__ = [
+    "CLOSED",
+    "EMAIL_PATTERN",
+    "ROUTES",
+    "SEEDS",
+    "Gate",
+    "Invited",
+    "Opening",
+    "appoint",
+    "demote",
+    "disable",
+    "enable",
+    "name_of",
+    "reset_totp",
+    "warn",
+    "write_invitation",
+]

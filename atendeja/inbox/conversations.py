@@ -9,6 +9,7 @@ import structlog
 from msgspec import Meta, Struct
 
 from atendeja import audit, contacts
+from atendeja.contacts.meeting import CONVERSATION_CONTACT
 from atendeja.db import Nothing, Tx, query
 from atendeja.endpoint import Call, Endpoint, Instant, Listing, Page, Role, not_found
 from atendeja.inbox import timeline
@@ -200,7 +201,7 @@ async def _change(
     now = rt.now()
 
     async def work(tx: Tx) -> Talk:
-        if (row := await tx.one(contacts.CONVERSATION_CONTACT, id=call.ids["id"])) is None:
+        if (row := await tx.one(CONVERSATION_CONTACT, id=call.ids["id"])) is None:
             raise not_found()
         await tx.all(contacts.LOCK, ids=[row.contact_id])
         before = await load(tx, call.ids["id"])

@@ -242,3 +242,16 @@ AND (used_at IS NULL OR last_try = :try_id);
 
 -- name: drop_totp
 DELETE FROM totp WHERE account_id = :account_id;
+
+-- name: kept_seeds
+SELECT t.account_id AS id, a.email AS name, t.seed AS sealed FROM totp t JOIN account a ON a.id = t.account_id
+WHERE t.account_id > :after ORDER BY t.account_id LIMIT :most;
+
+-- name: renew_seeds
+UPDATE totp t SET seed = k.new FROM unnest(:ids::uuid[], :olds::bytea[], :news::bytea[]) AS k (id, old, new)
+WHERE t.account_id = k.id AND t.seed = k.old;
+
+-- name: name_of
+-- What people know a caller by: an address is a name to those who are in the same business.
+SELECT coalesce((SELECT coalesce(name, split_part(email, '@', 1)) FROM account WHERE id = :account_id),
+                (SELECT name FROM api_key WHERE tenant_id = :tenant_id AND id = :key_id), '') AS name;

@@ -131,6 +131,8 @@ class NewMessage(Struct, frozen=True):
     """Its first attempt, when its sender has taken it already."""
     fallback: msgspec.Raw | None = None
     """JSON: what goes in its place when the window is closed, see outbound.fallback."""
+    not_before: dt.datetime | None = None
+    """None: at once."""
 
 
 class Echo(Struct, frozen=True):

@@ -72,6 +72,8 @@ def _operation(endpoint: Endpoint[Any], schemas: Mapping[str, Json]) -> Json:  #
         operation["parameters"] = parameters
     if endpoint.takes is not None and endpoint.has_body:
         operation["requestBody"] = {"required": True, "content": {"application/json": _content(endpoint.takes, schemas)}}
+    if endpoint.streams:
+        operation["requestBody"] = {"required": True, "content": {"*/*": {"schema": {"type": "string", "format": "binary"}}}}
     return operation
 
 
@@ -138,6 +140,8 @@ def _refusals(endpoint: Endpoint[Any]) -> dict[int, list[str]]:  # Any: as above
         found[404] = ["not_found"]
     if endpoint.has_body:
         found |= {400: ["malformed", "too_deep"], 413: ["too_large"], 415: ["not_json", "compressed"]}
+    if endpoint.streams:
+        found |= {415: ["compressed"]}
     if endpoint.takes is not None and issubclass(endpoint.takes, Listing):
         found[400] = [*found.get(400, []), "bad_cursor"]
     if endpoint.is_tagged and endpoint.has_body:

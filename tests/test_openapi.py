@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
+from msgspec import Struct
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from starlette.applications import Starlette
 from starlette.routing import Route
@@ -14,6 +15,7 @@ from starlette.routing import Route
 from atendeja import app, openapi
 from atendeja.endpoint import Endpoint, File, Trouble
 from atendeja.runtime import Runtime
+from atendeja.wa import content
 from tests.office import Office
 
 DOCUMENT = openapi.document(app.ENDPOINTS)
@@ -53,13 +55,18 @@ def test_every_body_has_an_example_that_fits(endpoint: Endpoint[Runtime]) -> Non
             assert [trouble.code for trouble in read if trouble.errors] == (["invalid"] if status == "422" else [])
 
 
+CONTENTS = {kind.__name__ for kind in vars(content).values() if isinstance(kind, type) and issubclass(kind, Struct)}
+"""What is sent is named as Meta has it, and so are its ids: texts."""
+
+
 def test_times_and_ids_say_what_they_are() -> None:
     """A client is made of this: a time is no mere text."""
     for name, schema in DOCUMENT["components"]["schemas"].items():
         for field, part in schema["properties"].items():
             kinds = [one.get("format") for one in part.get("anyOf", [part])]
             assert (field.endswith("_at") or field == "at") <= ("date-time" in kinds), (name, field)
-            is_id = re.search(r"(^|[a-z]_)id$", field) is not None and field != "tenant_id" and field not in METAS
+            is_metas = field in METAS or name in CONTENTS
+            is_id = re.search(r"(^|[a-z]_)id$", field) is not None and field != "tenant_id" and not is_metas
             assert is_id <= ("uuid" in kinds), (name, field)
 
 
@@ -150,6 +157,6 @@ async def test_whatever_is_sent_gets_an_answer_that_is_described(endpoint: Endpo
 
 
 def example_of(operation: dict[str, Any]) -> dict[str, Any]:  # Any: JSON
-    body = operation.get("requestBody", {"content": {"application/json": {"example": {}}}})
-    found: dict[str, Any] = body["content"]["application/json"]["example"]
+    content = operation.get("requestBody", {"content": {}})["content"]
+    found: dict[str, Any] = content.get("application/json", {"example": {}})["example"]
     return found

@@ -185,7 +185,7 @@ async def _release(settings: Config, conversation_id: UUID) -> int:
         async with db.session() as session:
             everyone = await session.all(tenants.EVERYONE)
         for tenant in everyone:
-            if await db.transact(tenant.id, lambda tx: contacts.release(tx, conversation_id)):
+            if await db.transact(tenant.id, lambda tx: contacts.release(tx, conversation_id, utc_now())):
                 print(f"conversation {conversation_id} of {tenant.slug} is the bot's again")
                 return 0
     raise Refused("conversation_not_human", f"no conversation {conversation_id} is in a person's hands")

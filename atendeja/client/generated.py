@@ -9,7 +9,7 @@ from uuid import UUID
 from msgspec import UNSET, Struct, UnsetType, field
 
 from atendeja.client.drive import Async, AsyncPages, Pages, Sync
-from atendeja.client.exchange import Operation, Page
+from atendeja.client.exchange import Content, Operation, Page
 
 
 class AddedNumber(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -32,6 +32,92 @@ class Business(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Why it neither sends nor may use the API."""
     etag: str | None = None
     """For `if_match`, when it was shown by itself: what has been seen."""
+
+
+class Button(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    id: str
+    title: str
+
+
+class Buttons(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="buttons"):
+    """One to three reply buttons."""
+
+    body: str
+    buttons: list[Button]
+    header: str | File | None = None
+    footer: str | None = None
+
+
+class CallToAction(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="cta_url"):
+    """One button that opens a page."""
+
+    body: str
+    label: str
+    url: str
+    header: str | File | None = None
+    footer: str | None = None
+
+
+class Card(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A contact of an address book, its fields named as Meta names them."""
+
+    name: CardName
+    phones: list[CardPhone] = field(default_factory=list)
+    emails: list[CardEmail] = field(default_factory=list)
+    addresses: list[CardAddress] = field(default_factory=list)
+    urls: list[CardUrl] = field(default_factory=list)
+    org: CardOrg | None = None
+    birthday: str | None = None
+
+
+class CardAddress(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    street: str | None = None
+    city: str | None = None
+    state: str | None = None
+    zip: str | None = None
+    country: str | None = None
+    country_code: str | None = None
+    type: str | None = None
+
+
+class CardEmail(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    email: str
+    type: str | None = None
+
+
+class CardName(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Meta wants `formatted_name` and at least one of the others."""
+
+    formatted_name: str
+    first_name: str | None = None
+    last_name: str | None = None
+    middle_name: str | None = None
+    prefix: str | None = None
+    suffix: str | None = None
+
+
+class CardOrg(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    company: str | None = None
+    department: str | None = None
+    title: str | None = None
+
+
+class CardPhone(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    phone: str
+    type: str | None = None
+    wa_id: str | None = None
+
+
+class CardUrl(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    url: str
+    type: str | None = None
+
+
+class CatalogButton(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="catalog"):
+    """Opens the catalogue, with this product's picture on the message."""
+
+    index: int
+    product_retailer_id: str
 
 
 class Change(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -114,6 +200,12 @@ class ContactDetail(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """For `if_match`, when it was shown by itself: what has been seen."""
 
 
+class ContactRequest(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="contact_request"):
+    """A button that sends the customer's own telephone number: for whom we know by a BSUID only."""
+
+    body: str
+
+
 class ContactSummary(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A person who wrote, or whom a business has entered."""
 
@@ -131,6 +223,81 @@ class ContactSummary(Struct, frozen=True, kw_only=True, omit_defaults=True):
     tags: list[str]
     fields: Any
     created_at: dt.datetime
+
+
+class Contacts(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="contacts"):
+    """Contacts to keep or to write to."""
+
+    cards: list[Card]
+
+
+class Conversation(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One person on one of our numbers."""
+
+    id: UUID
+    contact_id: UUID
+    contact_name: str | None
+    contact_phone: str | None
+    """Digits with the country's. None where WhatsApp shows none."""
+    number_id: UUID
+    state: Literal["closed", "open"]
+    """The customer's next message opens a closed one."""
+    owner: Literal["bot", "human"]
+    """Who answers. From a person it goes back to the bot after 12 hours without a word of his."""
+    queue: str | None
+    """Whose it is among people."""
+    human_at: dt.datetime | None
+    """When a person got it, or last wrote."""
+    window_until: dt.datetime | None
+    """Until then anything may be written; after it only a template."""
+    created_at: dt.datetime
+
+
+class ConversationLine(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Something that was said: by the customer (an event), or by us (a message)."""
+
+    what: Literal["event", "message"]
+    id: UUID
+    at: dt.datetime
+    """When it came here, or was written."""
+    kind: str
+    """Of an event what it is, of a message who had it sent."""
+    category: str | None
+    """Of a message."""
+    state: str
+    reason: str | None
+    """Why it was ignored, or withdrawn."""
+    code: int | None
+    """Meta's, of a message that failed."""
+    content: Any
+    """As it is kept."""
+
+
+class CouponCode(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="copy_code"):
+    """What a tap copies."""
+
+    index: int
+    code: str
+
+
+class DeadLetter(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What failed for good, or is unknown, and nobody has looked at."""
+
+    id: UUID
+    """Of the message, or of the event."""
+    what: Literal["event", "message"]
+    """event: of a customer, which no turn could answer."""
+    state: Literal["dead", "failed", "unknown"]
+    """unknown: a message that may have gone out."""
+    code: int | None
+    """Meta's."""
+    reason: str | None
+    """In words, where there are some."""
+    advice: str | None
+    """What to do about the code."""
+    conversation_id: UUID | None
+    at: dt.datetime
+    """When it was written, or came."""
 
 
 class Delivery(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -156,10 +323,55 @@ class Evidence(Struct, frozen=True, kw_only=True, omit_defaults=True):
     note: str | None = None
 
 
+class Explanation(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    message_id: UUID
+    state: str
+    why: list[Why]
+    advice: str | None
+    """What to do about Meta's code, where there is one."""
+    lines: list[str]
+    """Its way, from what it answers to what WhatsApp reported: for people."""
+
+
+class Fallback(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A template, and what it is sent as. Like any template it is posted at most once."""
+
+    template: Template
+    category: Literal["authentication", "marketing", "utility"]
+
+
 class FieldIs(Struct, frozen=True, kw_only=True, omit_defaults=True):
     name: str
     """lower case letters, digits and `_`, at most 40"""
     value: str | bool | int | float
+
+
+class Figures(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Of one day, or one number."""
+
+    place: str
+    """The day, or the number's id."""
+    received: int
+    """What customers sent."""
+    sent: dict[str, int]
+    """Messages of ours, by their state now."""
+    sources: dict[str, int]
+    """The same, by who had them sent."""
+    opened: int
+    """People who were new on a number."""
+    handoffs: int
+    """Flows, begun in this time, that ended with people."""
+    priced: list[Priced]
+
+
+class File(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="file"):
+    """A file that stands above a message's text, named in one of the ways in which `Media` is."""
+
+    kind: Literal["document", "image", "video"]
+    id: str | None = None
+    link: str | None = None
+    filename: str | None = None
+    file: UUID | None = None
 
 
 class FlowChoice(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -264,6 +476,34 @@ class FlowVersion(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """When it last began to answer."""
 
 
+class Form(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="form"):
+    """A WhatsApp Flow, which people fill in without leaving the chat; its answer comes back with `token`.
+
+        Named by `form_id` or `form_name`: exactly one of the two. With a `screen` it opens there, with `data` filled
+    in; without one
+        Meta asks the form's own endpoint.
+    """
+
+    body: str
+    label: str
+    token: str
+    form_id: str | None = None
+    form_name: str | None = None
+    screen: str | None = None
+    data: dict[str, Any] = field(default_factory=dict)
+    draft: bool = False
+    header: str | File | None = None
+    footer: str | None = None
+
+
+class FormButton(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="flow"):
+    """Opens a WhatsApp Flow: its answer comes back with `token`."""
+
+    index: int
+    token: str
+    data: dict[str, Any] = field(default_factory=dict)
+
+
 class Health(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Whether a number sends, and what keeps it."""
 
@@ -332,6 +572,21 @@ class Job(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Until when its file can be had, where it has one."""
 
 
+class KeptFile(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A file that can be sent, by its id."""
+
+    id: UUID
+    type: str
+    size: int
+    """In bytes."""
+    filename: str | None
+    """Under which people see a document."""
+    sha256: str
+    sent_as: list[str]
+    """As what it can be sent."""
+    created_at: dt.datetime
+
+
 class Key(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A key without the secret."""
 
@@ -358,6 +613,28 @@ class Lease(Struct, frozen=True, kw_only=True, omit_defaults=True):
     boot: UUID
     """This run of it."""
     until_at: dt.datetime
+
+
+class LettersMoved(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What became of those that were chosen."""
+
+    moved: list[UUID]
+    """With these it is done."""
+    left: list[UUID]
+    """No dead letters; or what may have gone out before, or whose conversation has gone on since."""
+
+
+class Location(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="location"):
+    latitude: float
+    longitude: float
+    name: str | None = None
+    address: str | None = None
+
+
+class LocationRequest(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="location_request"):
+    """A button that sends where the customer is."""
+
+    body: str
 
 
 class MadeBusiness(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -387,6 +664,123 @@ class Me(Struct, frozen=True, kw_only=True, omit_defaults=True):
     recovery_codes_left: int
 
 
+class Media(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="media"):
+    """A file by Meta's media id, by a public link, or one of ours: exactly one of the three, but for a link beside one of
+    ours.
+    """
+
+    kind: Literal["audio", "document", "image", "sticker", "video"]
+    id: str | None = None
+    link: str | None = None
+    caption: str | None = None
+    filename: str | None = None
+    voice: bool = False
+    file: UUID | None = None
+
+
+class Message(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Something that we sent or will send."""
+
+    id: UUID
+    conversation_id: UUID
+    contact_id: UUID
+    number_id: UUID
+    source: Literal["agent", "api", "campaign", "echo", "turn"]
+    """Who had it sent. turn: the bot; echo: a person on the shop's own telephone."""
+    campaign_id: UUID | None
+    category: Literal["authentication", "marketing", "service", "utility"]
+    content: Any
+    """As it is sent."""
+    state: Literal[
+        "accepted", "delivered", "failed", "in_doubt", "played", "queued", "read", "sending", "sent", "unknown", "withdrawn"
+    ]
+    reason: str | None
+    """Why it was withdrawn, or Meta's words where there is no code."""
+    code: MetaCode | None
+    held: bool
+    """WhatsApp has it, and looks at its quality first."""
+    attempts: int
+    """How often it was tried."""
+    not_before: dt.datetime
+    created_at: dt.datetime
+    accepted_at: dt.datetime | None
+    sent_at: dt.datetime | None
+    delivered_at: dt.datetime | None
+    read_at: dt.datetime | None
+    played_at: dt.datetime | None
+    failed_at: dt.datetime | None
+    pricing: Any
+    """As WhatsApp told."""
+
+
+class MessageAttempt(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One POST of a message."""
+
+    id: UUID
+    n: int
+    state: Literal["abandoned", "accepted", "claimed", "not_sent", "refused", "unknown"]
+    code: int | None
+    detail: str | None
+    wamid: str | None
+    """WhatsApp's id of the message."""
+    claimed_at: dt.datetime
+    first_byte_at: dt.datetime | None
+    ended_at: dt.datetime | None
+
+
+class MetaCode(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What Meta said of it."""
+
+    code: int
+    detail: str | None
+    """In Meta's words."""
+    meaning: str | None
+    advice: str
+    """What to do."""
+
+
+class Moment(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="date_time"):
+    """A date or time, as text already: Meta shows the fallback always."""
+
+    fallback: str
+    name: str | None = None
+
+
+class Money(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="currency"):
+    """An amount in thousandths, shown in the way of the customer's country; `fallback` where that is not known."""
+
+    fallback: str
+    code: str
+    amount_1000: int
+    name: str | None = None
+
+
+class NewMessage(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    to: To
+    content: (
+        Text
+        | Buttons
+        | Options
+        | CallToAction
+        | LocationRequest
+        | ContactRequest
+        | Form
+        | Media
+        | Location
+        | Contacts
+        | Reaction
+        | Template
+    )
+    category: Literal["authentication", "marketing", "service", "utility"] = "service"
+    """service: free-form, while the window is open. A template is sent as one of the others."""
+    number_id: UUID | None = None
+    """From which number, where there are several."""
+    fallback: Fallback | None = None
+    """A template that goes in its place when the window is closed."""
+    not_before: dt.datetime | None = None
+    """Not sent earlier; 30 days ahead at most. It has no place in the conversation's order."""
+
+
 class Nobodys(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Part of a delivery that became nothing."""
 
@@ -400,6 +794,16 @@ class Nobodys(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Meta's."""
     hint: str
     """What to do."""
+
+
+class Options(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="list"):
+    """A list to choose from (Meta's interactive list): ten rows in all; `button` opens it."""
+
+    body: str
+    button: str
+    sections: list[Section]
+    header: str | None = None
+    footer: str | None = None
 
 
 class OwnNumber(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -437,6 +841,30 @@ class Pause(Struct, frozen=True, kw_only=True, omit_defaults=True):
     reason: str
 
 
+class Priced(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Messages that WhatsApp has priced."""
+
+    category: str
+    """WhatsApp's."""
+    messages: int
+    billable: int
+    """How many of them are on its bill."""
+
+
+class QuickReply(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="quick_reply"):
+    """What a tap on this button brings back; without it the button's label comes."""
+
+    index: int
+    payload: str
+
+
+class Reaction(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="reaction"):
+    """An emoji on a message of at most 30 days; `emoji` empty removes it."""
+
+    message_id: str
+    emoji: str
+
+
 class Recovery(Struct, frozen=True, kw_only=True, omit_defaults=True):
     recovery_codes: list[str]
     """Each once instead of a code, when the app is lost. They are shown this once."""
@@ -449,6 +877,12 @@ class Resumed(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Retried(Struct, frozen=True, kw_only=True, omit_defaults=True):
     deliveries: int
     """How many are read again."""
+
+
+class Row(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    id: str
+    title: str
+    description: str | None = None
 
 
 class Said(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -467,6 +901,11 @@ class Said(Struct, frozen=True, kw_only=True, omit_defaults=True):
     content: Any
 
 
+class Section(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    rows: list[Row]
+    title: str | None = None
+
+
 class Seed(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """For an authenticator app. It is shown this once."""
 
@@ -474,6 +913,22 @@ class Seed(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """To be typed."""
     uri: str
     """To be shown as a QR code."""
+
+
+class SendResult(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What came of one of many: its message, or why there is none."""
+
+    message_id: UUID | None = None
+    conversation_id: UUID | None = None
+    contact_id: UUID | None = None
+    refused: Unsent | None = None
+
+
+class SendResults(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    sent: int
+    """How many are on their way."""
+    results: list[SendResult]
+    """In the order of the messages."""
 
 
 class SendingHold(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -592,12 +1047,28 @@ class SimulatedEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """So long after what was before; timers ring on the way."""
 
 
+class Slide(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A card of a carousel."""
+
+    header: File
+    body: list[Value | Money | Moment] = field(default_factory=list)
+    buttons: list[QuickReply | UrlSuffix | CouponCode | FormButton | CatalogButton] = field(default_factory=list)
+
+
 class Standing(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The newest word on a purpose."""
 
     purpose: str
     state: Literal["in", "out"]
     at: dt.datetime
+
+
+class Statistics(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    since: dt.datetime
+    until: dt.datetime
+    timezone: str
+    figures: list[Figures]
+    """In the order of days, or of numbers. What has nothing is left out."""
 
 
 class Stop(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -609,6 +1080,34 @@ class Stop(Struct, frozen=True, kw_only=True, omit_defaults=True):
     until_at: dt.datetime | None
 
 
+class StoredEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One thing that happened: a customer's text is one."""
+
+    id: UUID
+    kind: str
+    number_id: UUID | None
+    contact_id: UUID | None
+    conversation_id: UUID | None
+    key: str
+    """WhatsApp's id of it, or a hash of what has none."""
+    content: Any
+    """As it is kept."""
+    sent_at: dt.datetime
+    """By WhatsApp's clock."""
+    received_at: dt.datetime
+    state: Literal["dead", "handled", "ignored", "unhandled"]
+    """handled: by a turn; dead: no turn could answer it."""
+    reason: str | None
+    """Why it was ignored, or is dead."""
+    turn_no: int | None
+    """Of the conversation: by which it was handled."""
+    tries: int
+    """How often it was tried alone, in vain."""
+    discarded_at: dt.datetime | None
+    replies: list[UUID]
+    """Messages of that turn."""
+
+
 class Talk(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A conversation of a contact, which is on one number."""
 
@@ -618,10 +1117,35 @@ class Talk(Struct, frozen=True, kw_only=True, omit_defaults=True):
     owner: Literal["bot", "human"]
 
 
+class Template(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="template"):
+    """An approved template and what its variables are filled in with."""
+
+    name: str
+    language: str
+    header: Value | File | Location | None = None
+    body: list[Value | Money | Moment] = field(default_factory=list)
+    buttons: list[QuickReply | UrlSuffix | CouponCode | FormButton | CatalogButton] = field(default_factory=list)
+    slides: list[Slide] = field(default_factory=list)
+    offer_ends_ms: int | None = None
+
+
 class TestedFlow(Struct, frozen=True, kw_only=True, omit_defaults=True):
     passed: bool
     """All of them."""
     tests: list[FlowTest]
+
+
+class Text(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="text"):
+    body: str
+    preview_url: bool = False
+
+
+class To(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """To whom: exactly one of the three. Who is not known yet is made by his phone."""
+
+    contact_id: UUID | None = None
+    conversation_id: UUID | None = None
+    phone: str | None = None
 
 
 class Tokens(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -653,6 +1177,22 @@ class TraceRow(Struct, frozen=True, kw_only=True, omit_defaults=True):
     error: str | None = None
 
 
+class Unsent(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Why a message does not go."""
+
+    code: str
+    detail: str
+    errors: list[Fault] = field(default_factory=list)
+    """Which parts of it do not fit."""
+
+
+class UrlSuffix(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="url"):
+    """The end of the address that the button opens. Of an authentication template: the code, once more."""
+
+    index: int
+    text: str
+
+
 class User(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Somebody who may use the API for this business."""
 
@@ -665,6 +1205,15 @@ class User(Struct, frozen=True, kw_only=True, omit_defaults=True):
     invited_at: dt.datetime
     etag: str | None = None
     """For `if_match`, when it was shown by itself: what has been seen."""
+
+
+class Value(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="text"):
+    """What stands for a variable of a template; `name` where the template names its variables, else they are filled in
+    order.
+    """
+
+    text: str
+    name: str | None = None
 
 
 class Verification(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -695,10 +1244,36 @@ class Waiting(Struct, frozen=True, kw_only=True, omit_defaults=True):
     jobs_failed: int
 
 
+class WholeConversation(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    conversation: Conversation
+    entry_at: dt.datetime | None
+    """When the customer last came by an ad."""
+    free_until: dt.datetime | None
+    """Until then WhatsApp charges nothing."""
+    last: list[ConversationLine]
+    """What was said last, the newest first. See `timeline`."""
+
+
 class WholeDelivery(Struct, frozen=True, kw_only=True, omit_defaults=True):
     delivery: Delivery
     body: str
     """As it came; what is no UTF-8 is written as \\xNN."""
+
+
+class WholeMessage(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    message: Message
+    attempts: list[MessageAttempt]
+    other_id: UUID | None
+    """The template that went in its place, or the message in whose place it went."""
+
+
+class Why(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A reason for which a message is as it is."""
+
+    code: str
+    """What to decide by."""
+    says: str
+    """In words."""
 
 
 OPERATIONS = {
@@ -729,7 +1304,7 @@ OPERATIONS = {
         Operation("merge_contact", "POST", "/v1/contacts/{id}/merge", once=True),
         Operation("list_consents", "GET", "/v1/contacts/{id}/consents"),
         Operation("declare_consent", "POST", "/v1/contacts/{id}/consents", once=True),
-        Operation("show_timeline", "GET", "/v1/contacts/{id}/timeline"),
+        Operation("show_contact_timeline", "GET", "/v1/contacts/{id}/timeline"),
         Operation("export_contact", "POST", "/v1/contacts/{id}/export", once=True),
         Operation("erase_contact", "POST", "/v1/contacts/{id}/erase", once=True),
         Operation("list_jobs", "GET", "/v1/jobs"),
@@ -747,6 +1322,27 @@ OPERATIONS = {
         Operation("verify_number", "POST", "/v1/numbers/{id}/verify"),
         Operation("pause_number", "POST", "/v1/numbers/{id}/pause"),
         Operation("resume_number", "POST", "/v1/numbers/{id}/resume"),
+        Operation("list_conversations", "GET", "/v1/conversations"),
+        Operation("show_conversation", "GET", "/v1/conversations/{id}"),
+        Operation("show_conversation_timeline", "GET", "/v1/conversations/{id}/timeline"),
+        Operation("take_over_conversation", "POST", "/v1/conversations/{id}/take-over"),
+        Operation("hand_over_conversation", "POST", "/v1/conversations/{id}/hand-over"),
+        Operation("release_conversation", "POST", "/v1/conversations/{id}/release"),
+        Operation("close_conversation", "POST", "/v1/conversations/{id}/close"),
+        Operation("send_message", "POST", "/v1/messages", once=True),
+        Operation("list_messages", "GET", "/v1/messages"),
+        Operation("send_messages", "POST", "/v1/messages/batch", once=True),
+        Operation("show_message", "GET", "/v1/messages/{id}"),
+        Operation("withdraw_message", "POST", "/v1/messages/{id}/withdraw"),
+        Operation("show_event", "GET", "/v1/events/{id}"),
+        Operation("keep_file", "POST", "/v1/media"),
+        Operation("list_files", "GET", "/v1/media"),
+        Operation("show_file", "GET", "/v1/media/{id}"),
+        Operation("drop_file", "DELETE", "/v1/media/{id}"),
+        Operation("give_file", "GET", "/v1/media/{id}/content"),
+        Operation("list_dead_letters", "GET", "/v1/dead-letters"),
+        Operation("replay_dead_letters", "POST", "/v1/dead-letters/replay", once=True),
+        Operation("discard_dead_letters", "POST", "/v1/dead-letters/discard", once=True),
         Operation("show_language", "GET", "/v1/flows/language"),
         Operation("list_examples", "GET", "/v1/flows/examples"),
         Operation("check_flow", "POST", "/v1/flows/check"),
@@ -763,6 +1359,8 @@ OPERATIONS = {
         Operation("drop_draft", "DELETE", "/v1/flows/{id}/draft"),
         Operation("publish_flow", "POST", "/v1/flows/{id}/publish", once=True),
         Operation("retire_flow", "POST", "/v1/flows/{id}/retire"),
+        Operation("explain_message", "GET", "/v1/messages/{id}/explain"),
+        Operation("show_statistics", "GET", "/v1/statistics"),
         Operation("list_tenants", "GET", "/v1/tenants"),
         Operation("make_tenant", "POST", "/v1/tenants", once=True),
         Operation("show_tenant", "GET", "/v1/tenants/{slug}"),
@@ -1050,12 +1648,12 @@ class Client(Sync):
             idempotency_key=idempotency_key,
         )
 
-    def show_timeline(self, id: UUID, *, limit: int | UnsetType = UNSET) -> Pages[Said]:
+    def show_contact_timeline(self, id: UUID, *, limit: int | UnsetType = UNSET) -> Pages[Said]:
         """All that somebody said and was told, on every number, the newest first.
 
         For admin, agent, owner, viewer; a key with `contacts:read`.
         """
-        return self._pages("show_timeline", Page[Said], ids={"id": id}, query={"limit": limit})
+        return self._pages("show_contact_timeline", Page[Said], ids={"id": id}, query={"limit": limit})
 
     def export_contact(self, id: UUID, *, idempotency_key: str | None = None) -> Job:
         """Have all that is kept of somebody written into one JSON file, which the job then has.
@@ -1237,6 +1835,226 @@ class Client(Sync):
         """
         return self._call("resume_number", OwnNumber, ids={"id": id})
 
+    def list_conversations(
+        self,
+        *,
+        limit: int | UnsetType = UNSET,
+        state: Literal["closed", "open"] | UnsetType | None = UNSET,
+        owner: Literal["bot", "human"] | UnsetType | None = UNSET,
+        queue: str | UnsetType | None = UNSET,
+        number_id: UUID | UnsetType | None = UNSET,
+        contact_id: UUID | UnsetType | None = UNSET,
+    ) -> Pages[Conversation]:
+        """The conversations, whoever wrote last first.
+
+        For admin, agent, owner, viewer; a key with `conversations:read`.
+        """
+        return self._pages(
+            "list_conversations",
+            Page[Conversation],
+            query={
+                "limit": limit,
+                "state": state,
+                "owner": owner,
+                "queue": queue,
+                "number_id": number_id,
+                "contact_id": contact_id,
+            },
+        )
+
+    def show_conversation(self, id: UUID) -> WholeConversation:
+        """A conversation, and what was said last in it.
+
+        For admin, agent, owner, viewer; a key with `conversations:read`.
+        """
+        return self._call("show_conversation", WholeConversation, ids={"id": id})
+
+    def show_conversation_timeline(
+        self, id: UUID, *, limit: int | UnsetType = UNSET, order: Literal["newest", "oldest"] | UnsetType = UNSET
+    ) -> Pages[ConversationLine]:
+        """What was said in it: events in the order of arrival and messages as they were written, put together by time.
+
+        For admin, agent, owner, viewer; a key with `conversations:read`.
+        """
+        return self._pages(
+            "show_conversation_timeline", Page[ConversationLine], ids={"id": id}, query={"limit": limit, "order": order}
+        )
+
+    def take_over_conversation(self, id: UUID) -> Conversation:
+        """Have a conversation: the bot is silent in it, and what it had queued is withdrawn.
+
+        For admin, agent, owner; a key with `conversations:write`.
+        """
+        return self._call("take_over_conversation", Conversation, ids={"id": id})
+
+    def hand_over_conversation(self, id: UUID, *, queue: str) -> Conversation:
+        """Give a conversation to the people of a queue: the bot is silent in it, and what it had queued is withdrawn.
+
+        For admin, agent, owner; a key with `conversations:write`.
+        """
+        return self._call("hand_over_conversation", Conversation, ids={"id": id}, body={"queue": queue})
+
+    def release_conversation(self, id: UUID) -> Conversation:
+        """Give a conversation back to the bot, whose flow goes on where it was.
+
+        For admin, agent, owner; a key with `conversations:write`.
+        """
+        return self._call("release_conversation", Conversation, ids={"id": id})
+
+    def close_conversation(self, id: UUID) -> Conversation:
+        """Be done with a conversation: its flow ends, and the customer's next message begins anew.
+
+        For admin, agent, owner; a key with `conversations:write`.
+        """
+        return self._call("close_conversation", Conversation, ids={"id": id})
+
+    def send_message(
+        self,
+        *,
+        to: To,
+        content: Text
+        | Buttons
+        | Options
+        | CallToAction
+        | LocationRequest
+        | ContactRequest
+        | Form
+        | Media
+        | Location
+        | Contacts
+        | Reaction
+        | Template,
+        category: Literal["authentication", "marketing", "service", "utility"] | UnsetType = UNSET,
+        number_id: UUID | UnsetType | None = UNSET,
+        fallback: Fallback | UnsetType | None = UNSET,
+        not_before: dt.datetime | UnsetType | None = UNSET,
+        idempotency_key: str | None = None,
+    ) -> Message:
+        """Send a message of any content. A person's takes its conversation over: the bot is silent in it.
+
+        For admin, agent, owner; a key with `messages:send`.
+        """
+        return self._call(
+            "send_message",
+            Message,
+            body={
+                "to": to,
+                "content": content,
+                "category": category,
+                "number_id": number_id,
+                "fallback": fallback,
+                "not_before": not_before,
+            },
+            idempotency_key=idempotency_key,
+        )
+
+    def list_messages(
+        self,
+        *,
+        limit: int | UnsetType = UNSET,
+        conversation_id: UUID | UnsetType | None = UNSET,
+        campaign_id: UUID | UnsetType | None = UNSET,
+        state: Literal["failed", "in_doubt", "queued", "sending", "unknown", "withdrawn"] | UnsetType | None = UNSET,
+        since: dt.datetime | UnsetType | None = UNSET,
+    ) -> Pages[Message]:
+        """Messages of ours, the newest first.
+
+        For admin, agent, owner, viewer; a key with `messages:read`.
+        """
+        return self._pages(
+            "list_messages",
+            Page[Message],
+            query={"limit": limit, "conversation_id": conversation_id, "campaign_id": campaign_id, "state": state, "since": since},
+        )
+
+    def send_messages(self, *, messages: list[NewMessage], idempotency_key: str | None = None) -> SendResults:
+        """Send up to 1,000 messages, each by itself: what may not go says why, and keeps no other from going.
+
+        For admin, agent, owner; a key with `messages:send`.
+        """
+        return self._call("send_messages", SendResults, body={"messages": messages}, idempotency_key=idempotency_key)
+
+    def show_message(self, id: UUID) -> WholeMessage:
+        """A message, and each attempt to send it.
+
+        For admin, agent, owner, viewer; a key with `messages:read`.
+        """
+        return self._call("show_message", WholeMessage, ids={"id": id})
+
+    def withdraw_message(self, id: UUID) -> Message:
+        """Take back a message that has not gone.
+
+        For admin, agent, owner; a key with `messages:send`.
+        """
+        return self._call("withdraw_message", Message, ids={"id": id})
+
+    def show_event(self, id: UUID) -> StoredEvent:
+        """Something that came, as it is kept, and what became of it.
+
+        For admin, agent, owner, viewer; a key with `conversations:read`.
+        """
+        return self._call("show_event", StoredEvent, ids={"id": id})
+
+    def keep_file(self, content: Content, *, filename: str | UnsetType | None = UNSET, content_type: str) -> KeptFile:
+        """Keep a file to be sent: the body is the file itself, the Content-Type its type.
+
+        For admin, agent, owner; a key with `media:write`.
+        """
+        return self._call("keep_file", KeptFile, query={"filename": filename}, content=content, content_type=content_type)
+
+    def list_files(self, *, limit: int | UnsetType = UNSET) -> Pages[KeptFile]:
+        """The files that can be sent, the newest first.
+
+        For admin, agent, owner, viewer; a key with `media:read`.
+        """
+        return self._pages("list_files", Page[KeptFile], query={"limit": limit})
+
+    def show_file(self, id: UUID) -> KeptFile:
+        """A file, without its bytes.
+
+        For admin, agent, owner, viewer; a key with `media:read`.
+        """
+        return self._call("show_file", KeptFile, ids={"id": id})
+
+    def drop_file(self, id: UUID) -> None:
+        """Have a file no more. Not while a message needs it that has not gone.
+
+        For admin, agent, owner; a key with `media:write`.
+        """
+        self._call("drop_file", type(None), ids={"id": id})
+
+    def give_file(self, id: UUID) -> bytes:
+        """The bytes of a file, as an attachment.
+
+        For admin, agent, owner, viewer; a key with `media:read`.
+        """
+        return self._call("give_file", bytes, ids={"id": id})
+
+    def list_dead_letters(self, *, limit: int | UnsetType = UNSET) -> Pages[DeadLetter]:
+        """Messages that failed and events that could not be answered, the newest first.
+
+        For admin, agent, owner, viewer; a key with `dead_letters:read`.
+        """
+        return self._pages("list_dead_letters", Page[DeadLetter], query={"limit": limit})
+
+    def replay_dead_letters(
+        self, *, ids: list[UUID], may_repeat: bool | UnsetType = UNSET, idempotency_key: str | None = None
+    ) -> LettersMoved:
+        """Have dead letters tried again; all checks apply to them once more.
+
+        For admin, agent, owner; a key with `dead_letters:write`.
+        """
+        return self._call(
+            "replay_dead_letters", LettersMoved, body={"ids": ids, "may_repeat": may_repeat}, idempotency_key=idempotency_key
+        )
+
+    def discard_dead_letters(self, *, ids: list[UUID], idempotency_key: str | None = None) -> LettersMoved:
+        """Let dead letters be: they keep their state, and are listed no more.
+
+        For admin, agent, owner; a key with `dead_letters:write`.
+        """
+        return self._call("discard_dead_letters", LettersMoved, body={"ids": ids}, idempotency_key=idempotency_key)
+
     def show_language(self) -> FlowLanguage:
         """What flows are written in: for people, and as a JSON Schema for editors.
 
@@ -1387,6 +2205,26 @@ class Client(Sync):
         For admin, owner; a key with `flows:write`.
         """
         return self._call("retire_flow", ShownFlow, ids={"id": id}, if_match=if_match)
+
+    def explain_message(self, id: UUID) -> Explanation:
+        """Why a message is as it is: what keeps it, or what refused it.
+
+        For admin, agent, owner, viewer; a key with `messages:read`.
+        """
+        return self._call("explain_message", Explanation, ids={"id": id})
+
+    def show_statistics(
+        self,
+        *,
+        since: dt.datetime | UnsetType | None = UNSET,
+        until: dt.datetime | UnsetType | None = UNSET,
+        by: Literal["day", "number"] | UnsetType = UNSET,
+    ) -> Statistics:
+        """How much happened, by day or by number: at most 31 days, and 200,000 messages, at once.
+
+        For admin, agent, owner, viewer; a key with `statistics:read`.
+        """
+        return self._call("show_statistics", Statistics, query={"since": since, "until": until, "by": by})
 
     def list_tenants(self, *, limit: int | UnsetType = UNSET) -> Pages[Business]:
         """The businesses on this installation.
@@ -1771,12 +2609,12 @@ class AsyncClient(Async):
             idempotency_key=idempotency_key,
         )
 
-    def show_timeline(self, id: UUID, *, limit: int | UnsetType = UNSET) -> AsyncPages[Said]:
+    def show_contact_timeline(self, id: UUID, *, limit: int | UnsetType = UNSET) -> AsyncPages[Said]:
         """All that somebody said and was told, on every number, the newest first.
 
         For admin, agent, owner, viewer; a key with `contacts:read`.
         """
-        return self._pages("show_timeline", Page[Said], ids={"id": id}, query={"limit": limit})
+        return self._pages("show_contact_timeline", Page[Said], ids={"id": id}, query={"limit": limit})
 
     async def export_contact(self, id: UUID, *, idempotency_key: str | None = None) -> Job:
         """Have all that is kept of somebody written into one JSON file, which the job then has.
@@ -1958,6 +2796,226 @@ class AsyncClient(Async):
         """
         return await self._call("resume_number", OwnNumber, ids={"id": id})
 
+    def list_conversations(
+        self,
+        *,
+        limit: int | UnsetType = UNSET,
+        state: Literal["closed", "open"] | UnsetType | None = UNSET,
+        owner: Literal["bot", "human"] | UnsetType | None = UNSET,
+        queue: str | UnsetType | None = UNSET,
+        number_id: UUID | UnsetType | None = UNSET,
+        contact_id: UUID | UnsetType | None = UNSET,
+    ) -> AsyncPages[Conversation]:
+        """The conversations, whoever wrote last first.
+
+        For admin, agent, owner, viewer; a key with `conversations:read`.
+        """
+        return self._pages(
+            "list_conversations",
+            Page[Conversation],
+            query={
+                "limit": limit,
+                "state": state,
+                "owner": owner,
+                "queue": queue,
+                "number_id": number_id,
+                "contact_id": contact_id,
+            },
+        )
+
+    async def show_conversation(self, id: UUID) -> WholeConversation:
+        """A conversation, and what was said last in it.
+
+        For admin, agent, owner, viewer; a key with `conversations:read`.
+        """
+        return await self._call("show_conversation", WholeConversation, ids={"id": id})
+
+    def show_conversation_timeline(
+        self, id: UUID, *, limit: int | UnsetType = UNSET, order: Literal["newest", "oldest"] | UnsetType = UNSET
+    ) -> AsyncPages[ConversationLine]:
+        """What was said in it: events in the order of arrival and messages as they were written, put together by time.
+
+        For admin, agent, owner, viewer; a key with `conversations:read`.
+        """
+        return self._pages(
+            "show_conversation_timeline", Page[ConversationLine], ids={"id": id}, query={"limit": limit, "order": order}
+        )
+
+    async def take_over_conversation(self, id: UUID) -> Conversation:
+        """Have a conversation: the bot is silent in it, and what it had queued is withdrawn.
+
+        For admin, agent, owner; a key with `conversations:write`.
+        """
+        return await self._call("take_over_conversation", Conversation, ids={"id": id})
+
+    async def hand_over_conversation(self, id: UUID, *, queue: str) -> Conversation:
+        """Give a conversation to the people of a queue: the bot is silent in it, and what it had queued is withdrawn.
+
+        For admin, agent, owner; a key with `conversations:write`.
+        """
+        return await self._call("hand_over_conversation", Conversation, ids={"id": id}, body={"queue": queue})
+
+    async def release_conversation(self, id: UUID) -> Conversation:
+        """Give a conversation back to the bot, whose flow goes on where it was.
+
+        For admin, agent, owner; a key with `conversations:write`.
+        """
+        return await self._call("release_conversation", Conversation, ids={"id": id})
+
+    async def close_conversation(self, id: UUID) -> Conversation:
+        """Be done with a conversation: its flow ends, and the customer's next message begins anew.
+
+        For admin, agent, owner; a key with `conversations:write`.
+        """
+        return await self._call("close_conversation", Conversation, ids={"id": id})
+
+    async def send_message(
+        self,
+        *,
+        to: To,
+        content: Text
+        | Buttons
+        | Options
+        | CallToAction
+        | LocationRequest
+        | ContactRequest
+        | Form
+        | Media
+        | Location
+        | Contacts
+        | Reaction
+        | Template,
+        category: Literal["authentication", "marketing", "service", "utility"] | UnsetType = UNSET,
+        number_id: UUID | UnsetType | None = UNSET,
+        fallback: Fallback | UnsetType | None = UNSET,
+        not_before: dt.datetime | UnsetType | None = UNSET,
+        idempotency_key: str | None = None,
+    ) -> Message:
+        """Send a message of any content. A person's takes its conversation over: the bot is silent in it.
+
+        For admin, agent, owner; a key with `messages:send`.
+        """
+        return await self._call(
+            "send_message",
+            Message,
+            body={
+                "to": to,
+                "content": content,
+                "category": category,
+                "number_id": number_id,
+                "fallback": fallback,
+                "not_before": not_before,
+            },
+            idempotency_key=idempotency_key,
+        )
+
+    def list_messages(
+        self,
+        *,
+        limit: int | UnsetType = UNSET,
+        conversation_id: UUID | UnsetType | None = UNSET,
+        campaign_id: UUID | UnsetType | None = UNSET,
+        state: Literal["failed", "in_doubt", "queued", "sending", "unknown", "withdrawn"] | UnsetType | None = UNSET,
+        since: dt.datetime | UnsetType | None = UNSET,
+    ) -> AsyncPages[Message]:
+        """Messages of ours, the newest first.
+
+        For admin, agent, owner, viewer; a key with `messages:read`.
+        """
+        return self._pages(
+            "list_messages",
+            Page[Message],
+            query={"limit": limit, "conversation_id": conversation_id, "campaign_id": campaign_id, "state": state, "since": since},
+        )
+
+    async def send_messages(self, *, messages: list[NewMessage], idempotency_key: str | None = None) -> SendResults:
+        """Send up to 1,000 messages, each by itself: what may not go says why, and keeps no other from going.
+
+        For admin, agent, owner; a key with `messages:send`.
+        """
+        return await self._call("send_messages", SendResults, body={"messages": messages}, idempotency_key=idempotency_key)
+
+    async def show_message(self, id: UUID) -> WholeMessage:
+        """A message, and each attempt to send it.
+
+        For admin, agent, owner, viewer; a key with `messages:read`.
+        """
+        return await self._call("show_message", WholeMessage, ids={"id": id})
+
+    async def withdraw_message(self, id: UUID) -> Message:
+        """Take back a message that has not gone.
+
+        For admin, agent, owner; a key with `messages:send`.
+        """
+        return await self._call("withdraw_message", Message, ids={"id": id})
+
+    async def show_event(self, id: UUID) -> StoredEvent:
+        """Something that came, as it is kept, and what became of it.
+
+        For admin, agent, owner, viewer; a key with `conversations:read`.
+        """
+        return await self._call("show_event", StoredEvent, ids={"id": id})
+
+    async def keep_file(self, content: Content, *, filename: str | UnsetType | None = UNSET, content_type: str) -> KeptFile:
+        """Keep a file to be sent: the body is the file itself, the Content-Type its type.
+
+        For admin, agent, owner; a key with `media:write`.
+        """
+        return await self._call("keep_file", KeptFile, query={"filename": filename}, content=content, content_type=content_type)
+
+    def list_files(self, *, limit: int | UnsetType = UNSET) -> AsyncPages[KeptFile]:
+        """The files that can be sent, the newest first.
+
+        For admin, agent, owner, viewer; a key with `media:read`.
+        """
+        return self._pages("list_files", Page[KeptFile], query={"limit": limit})
+
+    async def show_file(self, id: UUID) -> KeptFile:
+        """A file, without its bytes.
+
+        For admin, agent, owner, viewer; a key with `media:read`.
+        """
+        return await self._call("show_file", KeptFile, ids={"id": id})
+
+    async def drop_file(self, id: UUID) -> None:
+        """Have a file no more. Not while a message needs it that has not gone.
+
+        For admin, agent, owner; a key with `media:write`.
+        """
+        await self._call("drop_file", type(None), ids={"id": id})
+
+    async def give_file(self, id: UUID) -> bytes:
+        """The bytes of a file, as an attachment.
+
+        For admin, agent, owner, viewer; a key with `media:read`.
+        """
+        return await self._call("give_file", bytes, ids={"id": id})
+
+    def list_dead_letters(self, *, limit: int | UnsetType = UNSET) -> AsyncPages[DeadLetter]:
+        """Messages that failed and events that could not be answered, the newest first.
+
+        For admin, agent, owner, viewer; a key with `dead_letters:read`.
+        """
+        return self._pages("list_dead_letters", Page[DeadLetter], query={"limit": limit})
+
+    async def replay_dead_letters(
+        self, *, ids: list[UUID], may_repeat: bool | UnsetType = UNSET, idempotency_key: str | None = None
+    ) -> LettersMoved:
+        """Have dead letters tried again; all checks apply to them once more.
+
+        For admin, agent, owner; a key with `dead_letters:write`.
+        """
+        return await self._call(
+            "replay_dead_letters", LettersMoved, body={"ids": ids, "may_repeat": may_repeat}, idempotency_key=idempotency_key
+        )
+
+    async def discard_dead_letters(self, *, ids: list[UUID], idempotency_key: str | None = None) -> LettersMoved:
+        """Let dead letters be: they keep their state, and are listed no more.
+
+        For admin, agent, owner; a key with `dead_letters:write`.
+        """
+        return await self._call("discard_dead_letters", LettersMoved, body={"ids": ids}, idempotency_key=idempotency_key)
+
     async def show_language(self) -> FlowLanguage:
         """What flows are written in: for people, and as a JSON Schema for editors.
 
@@ -2110,6 +3168,26 @@ class AsyncClient(Async):
         For admin, owner; a key with `flows:write`.
         """
         return await self._call("retire_flow", ShownFlow, ids={"id": id}, if_match=if_match)
+
+    async def explain_message(self, id: UUID) -> Explanation:
+        """Why a message is as it is: what keeps it, or what refused it.
+
+        For admin, agent, owner, viewer; a key with `messages:read`.
+        """
+        return await self._call("explain_message", Explanation, ids={"id": id})
+
+    async def show_statistics(
+        self,
+        *,
+        since: dt.datetime | UnsetType | None = UNSET,
+        until: dt.datetime | UnsetType | None = UNSET,
+        by: Literal["day", "number"] | UnsetType = UNSET,
+    ) -> Statistics:
+        """How much happened, by day or by number: at most 31 days, and 200,000 messages, at once.
+
+        For admin, agent, owner, viewer; a key with `statistics:read`.
+        """
+        return await self._call("show_statistics", Statistics, query={"since": since, "until": until, "by": by})
 
     def list_tenants(self, *, limit: int | UnsetType = UNSET) -> AsyncPages[Business]:
         """The businesses on this installation.

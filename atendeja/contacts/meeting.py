@@ -210,10 +210,11 @@ async def readdress(tx: Tx, contact_id: UUID, now_known_as: Person) -> None:
     log.info("contact_readdressed" if moved else "contact_address_taken", contact_id=str(contact_id))
 
 
-async def release(tx: Tx, conversation_id: UUID) -> bool:
-    """Give a conversation back to the bot. False when it was the bot's already, or is not this tenant's."""
+async def release(tx: Tx, conversation_id: UUID, now: dt.datetime) -> bool:
+    """Give a conversation back to the bot, which goes on where it was. False when it was the bot's already, or is not this
+    tenant's."""
     row = await tx.one(CONVERSATION_CONTACT, id=conversation_id)
     if row is None:
         return False
     await tx.all(LOCK, ids=[row.contact_id])
-    return await tx.run(RELEASE, id=conversation_id) == 1
+    return await tx.run(RELEASE, id=conversation_id, now=now) == 1

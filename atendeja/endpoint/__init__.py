@@ -25,13 +25,14 @@ from atendeja.endpoint.idempotency import FORGET, KEEPS, answered, forget_about,
 from atendeja.endpoint.pages import Cursors, Listing, Page, tag
 from atendeja.endpoint.problems import SAFE, Fault, Problem, Trouble, not_found
 from atendeja.endpoint.reading import networks
-from atendeja.endpoint.serving import Api, answer_bug
+from atendeja.endpoint.serving import STREAMS, Api, answer_bug
 
 __all__ = [
     "FORGET",
     "KEEPS",
     "PEOPLE",
     "SAFE",
+    "STREAMS",
     "Access",
     "Api",
     "Call",

@@ -12,6 +12,7 @@ from msgspec import Meta, Struct
 from atendeja.endpoint.idempotency import Request
 from atendeja.endpoint.pages import Cursors, Listing, check_tag
 from atendeja.endpoint.problems import Problem
+from atendeja.endpoint.reading import MAX_BODY_BYTES, Stream
 
 R = TypeVar("R")
 B = TypeVar("B")
@@ -77,6 +78,8 @@ class Call(Generic[B]):
     if_match: str | None
     request: Request | None
     """It came with an Idempotency-Key: see `once`."""
+    sent: Stream | None
+    """Its body, where the endpoint reads that itself: see `stream`."""
     now: dt.datetime
     """When it was let in."""
 
@@ -93,6 +96,13 @@ class Call(Generic[B]):
         if self.by.role is None:
             raise TypeError("a key has no role")
         return self.by.role
+
+    @property
+    def stream(self) -> Stream:
+        """The body, of an endpoint that `streams`."""
+        if self.sent is None:
+            raise TypeError("the body has been read")
+        return self.sent
 
     @property
     def tenant_id(self) -> int:
@@ -150,6 +160,10 @@ class Endpoint(Generic[R]):
     """Of a fresh one with a scope: that a key, which can prove nothing, may do it all the same. It has to be said."""
     once: bool = field(kw_only=True, default=False)
     """Whether it takes an Idempotency-Key: then all that it changes goes through `once`."""
+    streams: bool = field(kw_only=True, default=False)
+    """Whether its body is no JSON but a file, of which the endpoint reads the bytes as they come (`Call.stream`)."""
+    most_bytes: int = field(kw_only=True, default=MAX_BODY_BYTES)
+    """Of its body."""
     says: str = field(kw_only=True)
     """What it does, in a line."""
 
@@ -160,7 +174,7 @@ class Endpoint(Generic[R]):
     @property
     def has_body(self) -> bool:
         """Whether what it takes is in the body, and not in the query string."""
-        return self.method not in ("GET", "DELETE")
+        return self.method not in ("GET", "DELETE") and not self.streams
 
     @property
     def names(self) -> list[str]:

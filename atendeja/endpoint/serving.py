@@ -28,7 +28,7 @@ from atendeja.endpoint.declaration import Access, Call, Caller, Endpoint, check_
 from atendeja.endpoint.pages import Cursors, tag
 from atendeja.endpoint.problems import SAFE, Problem, again, answer, not_found
 from atendeja.endpoint.rates import Rates
-from atendeja.endpoint.reading import check_head, networks, read_address, read_body, read_json, read_query
+from atendeja.endpoint.reading import Stream, check_encoding, check_head, networks, read_address, read_body, read_json, read_query
 from atendeja.errors import Refused, Unavailable
 
 log = structlog.get_logger(__name__)
@@ -38,6 +38,10 @@ AT_ONCE, MOST_WAITING = 4, 200
 """So many requests may be at the database, whose dozen connections webhooks and sending need too; so many wait for their turn."""
 ASKING_AT_ONCE = 4
 """So many may wait for others than the database."""
+STREAMS_AT_ONCE = 4
+"""So many bodies may be on their way to the disk."""
+STREAMS = "atendeja.streams"
+"""Set in the scope of a request whose body may take long, as long as it goes on coming."""
 OF_A_TENANT = 4
 """Times the rate of one caller may all of a business have."""
 STRANGERS_RATE = 20
@@ -84,6 +88,7 @@ class Api(Generic[R]):
         self.endpoints = list(endpoints)
         self.access, self.cursors = Access(self.endpoints), Cursors(secrets)
         self._turns, self._asking, self._waiting = asyncio.Semaphore(AT_ONCE), asyncio.Semaphore(ASKING_AT_ONCE), 0
+        self._streams = 0
         self._rates, self._tenants, self._strangers = Rates(rate), Rates(OF_A_TENANT * rate), Rates(STRANGERS_RATE)
 
     def slow_down(self, caller: Caller | None, place: str) -> None:
@@ -113,6 +118,18 @@ class Api(Generic[R]):
                 yield
         finally:
             self._waiting -= 1
+
+    @asynccontextmanager
+    async def streaming(self) -> AsyncIterator[None]:
+        """While a body goes to the disk, which may take minutes and keeps nobody from the database. Raises Problem when too many do
+        so already: a body does not wait."""
+        if self._streams >= STREAMS_AT_ONCE:
+            raise again("too many files at once")
+        self._streams += 1
+        try:
+            yield
+        finally:
+            self._streams -= 1
 
     def routes(self) -> list[BaseRoute]:
         """One a path, and one for every path under /v1 that is none."""
@@ -160,6 +177,7 @@ class _Visit(Generic[R]):
         self._endpoint: Endpoint[R] | None = None
         self._caller: Caller | None = None
         self._is_read = False
+        self._stream: Stream | None = None
         client = scope.get("client")
         self._address = read_address(client[0] if client else "", self._headers.getlist("x-forwarded-for"), api.proxies)
         self._place = networks(self._address)[0]
@@ -193,7 +211,7 @@ class _Visit(Generic[R]):
         ids = {name: _read_id(given_ids[name]) for name in endpoint.names if name not in endpoint.texts}
         texts = {name: _read_text(given_ids[name], pattern) for name, pattern in endpoint.texts.items()}
         body = await self._read(endpoint)
-        async with self._api.turn(asks=endpoint.asks):
+        async with self._api.streaming() if endpoint.streams else self._api.turn(asks=endpoint.asks):
             given = await endpoint.run(self._api.rt, self._call(endpoint, ids, texts, body))
         headers = SAFE | {"X-Request-Id": str(self._id)}
         if endpoint.gives is None:
@@ -226,13 +244,16 @@ class _Visit(Generic[R]):
     async def _read(self, endpoint: Endpoint[R]) -> Struct:
         kind = endpoint.takes or Empty
         query = QueryParams(self._scope["query_string"]).multi_items()
+        if endpoint.streams:
+            check_encoding(self._headers)
+            self._stream, self._scope[STREAMS] = Stream(self._receive, self._headers), True
         if not endpoint.has_body:
             return read_query(query, kind)
         read_query(query, Empty)
         if endpoint.takes is None and not self._brings_body():
             return Empty()
-        check_head(self._headers)
-        body = await read_body(self._receive)
+        check_head(self._headers, endpoint.most_bytes)
+        body = await read_body(self._receive, endpoint.most_bytes)
         self._is_read = True
         return read_json(body, kind)
 
@@ -249,6 +270,7 @@ class _Visit(Generic[R]):
             place=f"{endpoint.operation}/{self._caller.tenant_id if self._caller else ''}",
             if_match=self._headers.get("if-match"),
             request=self._read_request(endpoint, {**ids, **texts}, body),
+            sent=self._stream,
             now=self._api.rt.now(),
         )
 
@@ -264,7 +286,7 @@ class _Visit(Generic[R]):
     def _refuse(self, problem: Problem) -> Response:
         """The answer; a body that was not read, or not to its end, ends the connection."""
         response = answer(problem, self._id)
-        if self._brings_body() and not self._is_read:
+        if self._brings_body() and not (self._is_read or (self._stream is not None and self._stream.is_read)):
             response.headers["Connection"] = "close"
         return response
 

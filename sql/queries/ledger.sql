@@ -46,14 +46,14 @@ put AS (
         THEN r.attempt_id END AS claim_id
     FROM json_to_recordset(:messages::json)
       AS r (id uuid, number_id uuid, contact_id uuid, conversation_id uuid, source text, source_id uuid, source_no bigint, ordinal int, category text,
-            content jsonb, sha256 text, seq bigint, fallback jsonb, attempt_id uuid)
+            content jsonb, sha256 text, seq bigint, fallback jsonb, attempt_id uuid, not_before timestamptz)
 ), queued AS (
     INSERT INTO message (tenant_id, id, number_id, contact_id, conversation_id, source, source_id, source_no, ordinal, category, policy, content, content_sha256,
                          seq, fallback, state, attempt_no, not_before, created_at)
     SELECT :tenant_id, p.id, p.number_id, p.contact_id, p.conversation_id, p.source, p.source_id, p.source_no, p.ordinal, p.category,
            CASE WHEN p.category = 'service' THEN 'at_least_once' ELSE 'at_most_once' END, p.content, decode(p.sha256, 'base64'), p.seq, p.fallback,
            CASE WHEN p.claim_id IS NULL THEN 'queued' ELSE 'sending' END, CASE WHEN p.claim_id IS NULL THEN 0 ELSE 1 END,
-           :now::timestamptz, :now::timestamptz
+           coalesce(p.not_before, :now::timestamptz), :now::timestamptz
     FROM put p ORDER BY p.source, p.source_id, p.source_no, p.ordinal
     ON CONFLICT (tenant_id, source, source_id, source_no, ordinal) DO NOTHING
     RETURNING id

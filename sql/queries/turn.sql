@@ -90,3 +90,7 @@ SELECT id FROM claimed;
 -- The way out for a conversation whose turns crash: its next message opens a flow anew.
 UPDATE flow_session SET state = 'failed', due_at = NULL, ended_at = :now WHERE tenant_id = :tenant_id AND state IN ('active', 'waiting')
 AND conversation_id IN (SELECT id FROM conversation WHERE tenant_id = :tenant_id AND contact_id = :contact_id);
+
+-- name: end_session
+-- Somebody has closed the conversation, whose lock he holds: what the flow was at is over.
+UPDATE flow_session SET state = 'ended', due_at = NULL, ended_at = :now WHERE tenant_id = :tenant_id AND conversation_id = :conversation_id AND state IN ('active', 'waiting');

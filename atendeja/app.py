@@ -31,20 +31,23 @@ from atendeja import (
     docs,
     endpoint,
     flows,
+    installation,
     jobs,
     leases,
     metrics,
     migrate,
     notify,
+    numbers,
     openapi,
     privacy,
+    tenants,
 )
 from atendeja.cloud import Cloud
 from atendeja.config import Config
 from atendeja.db import Database
 from atendeja.endpoint import Api
 from atendeja.errors import Refused, Unavailable
-from atendeja.inbound import webhook
+from atendeja.inbound import deliveries, webhook
 from atendeja.inbound.intake import Intake
 from atendeja.queue import end, every, supervise
 from atendeja.runtime import KEEP_TIME_EVERY_S, Runtime, fresh_id
@@ -55,7 +58,18 @@ log = structlog.get_logger(__name__)
 
 Role = Literal["all", "web", "worker"]
 
-ENDPOINTS = [*accounts.ROUTES, *audit.ROUTES, *contacts.ROUTES, *privacy.ROUTES, *jobs.ROUTES, *flows.ROUTES]
+ENDPOINTS = [
+    *accounts.ROUTES,
+    *audit.ROUTES,
+    *contacts.ROUTES,
+    *privacy.ROUTES,
+    *jobs.ROUTES,
+    *tenants.ROUTES,
+    *numbers.ROUTES,
+    *flows.ROUTES,
+    *installation.ROUTES,
+    *deliveries.ROUTES,
+]
 """Everything under /v1."""
 
 STALE_BEAT_S = 15.0

@@ -84,7 +84,7 @@ def _who(endpoint: Endpoint[Any]) -> str:  # Any: as above
 
 
 def _parameters(endpoint: Endpoint[Any], schemas: Mapping[str, Json]) -> list[Json]:  # Any: as above
-    found = [_parameter(name, "path", {"type": "string", "format": "uuid"}, required=True) for name in endpoint.names]
+    found = [_parameter(name, "path", _id(endpoint.texts.get(name)), required=True) for name in endpoint.names]
     if endpoint.takes is not None and not endpoint.has_body:
         schema = schemas[_name(endpoint.takes)]
         found += [
@@ -102,6 +102,10 @@ def _parameters(endpoint: Endpoint[Any], schemas: Mapping[str, Json]) -> list[Js
         }
         found.append(_parameter("Idempotency-Key", "header", key, required=False))
     return found
+
+
+def _id(pattern: str | None) -> Json:
+    return {"type": "string", "format": "uuid"} if pattern is None else {"type": "string", "pattern": f"^{pattern}$"}
 
 
 def _parameter(name: str, where: str, schema: Json, *, required: bool) -> Json:
@@ -128,7 +132,8 @@ def _refusals(endpoint: Endpoint[Any]) -> dict[int, list[str]]:  # Any: as above
     """Status → the codes with which this endpoint may be refused."""
     found = {422: ["invalid"], 429: ["too_fast"], 503: ["unavailable", "closed"]}
     if endpoint.who is not None:
-        found |= {401: ["not_signed_in"], 403: ["forbidden", *(["sign_in_again"] if endpoint.fresh else [])]}
+        refused = {"tenant_suspended": _of_a_tenant(endpoint), "sign_in_again": endpoint.fresh is not False}
+        found |= {401: ["not_signed_in"], 403: ["forbidden", *(code for code, may_be in refused.items() if may_be)]}
     if endpoint.names:
         found[404] = ["not_found"]
     if endpoint.has_body:
@@ -142,6 +147,11 @@ def _refusals(endpoint: Endpoint[Any]) -> dict[int, list[str]]:  # Any: as above
     for code, status in endpoint.refuses.items():
         found[status] = [*found.get(status, []), code]
     return found
+
+
+def _of_a_tenant(endpoint: Endpoint[Any]) -> bool:  # Any: as above
+    """Whether it may be refused because a business is suspended."""
+    return not endpoint.when_suspended and (endpoint.who != frozenset({"operator"}) or endpoint.scope is not None)
 
 
 def _problem(status: int, codes: list[str]) -> Json:

@@ -17,6 +17,8 @@ from atendeja.runtime import Runtime
 from tests.office import Office
 
 DOCUMENT = openapi.document(app.ENDPOINTS)
+METAS = {"phone_number_id", "waba_id", "portfolio_id"}
+"""Ids of Meta's, which are digits."""
 OPERATIONS = {op["operationId"]: op for path in DOCUMENT["paths"].values() for op in path.values()}
 
 
@@ -57,7 +59,8 @@ def test_times_and_ids_say_what_they_are() -> None:
         for field, part in schema["properties"].items():
             kinds = [one.get("format") for one in part.get("anyOf", [part])]
             assert (field.endswith("_at") or field == "at") <= ("date-time" in kinds), (name, field)
-            assert (re.search(r"(^|[a-z]_)id$", field) is not None and field != "tenant_id") <= ("uuid" in kinds), (name, field)
+            is_id = re.search(r"(^|[a-z]_)id$", field) is not None and field != "tenant_id" and field not in METAS
+            assert is_id <= ("uuid" in kinds), (name, field)
 
 
 def test_no_secret_and_no_telephone_number_is_in_it() -> None:
@@ -117,21 +120,33 @@ QUERIES = ["", "?limit=1", "?limit=-1", "?cursor=%00", "?cursor=", "?x", "?limit
 
 
 IDS = [openapi.AN_ID, "x", "%00", "..%2f"]
+TEXTS = {"slug": "a", "place": "2026-03-04-1"}
+"""What may stand in a path that is no UUID."""
 
 
 @pytest.mark.parametrize("endpoint", [e for e in app.ENDPOINTS if e.operation != "logout"], ids=lambda e: e.operation)
 async def test_whatever_is_sent_gets_an_answer_that_is_described(endpoint: Endpoint[Runtime], office: Office) -> None:
     """S12, S44: no 5xx and nothing undocumented, of every odd value in every place, query and id."""
-    boss = await office.sign_in("ana@a.example", "owner", office.world.a)
+    of_operators = endpoint.who == frozenset({"operator"})
+    if of_operators:
+        boss = await office.sign_in("ana@a.example", is_operator=True)
+    else:
+        boss = await office.sign_in("ana@a.example", "owner", office.world.a)
     headers = {"Authorization": f"Bearer {boss}", "Content-Type": "application/json"}
+    usual = next((TEXTS[name] for name in endpoint.texts), IDS[0])
     described, fields = OPERATIONS[endpoint.operation], example_of(OPERATIONS[endpoint.operation])
     bodies = [fields, *ODD, *({**fields, name: odd} for name in [*fields, "strange"] for odd in ODD)]
-    sent = [(body, "", IDS[0]) for body in bodies if endpoint.has_body]
-    for body, query, id_ in [*sent, *((fields, query, IDS[0]) for query in QUERIES), *((fields, "", id_) for id_ in IDS)]:
+    sent = [(body, "", usual) for body in bodies if endpoint.has_body]
+    for body, query, id_ in [*sent, *((fields, query, usual) for query in QUERIES), *((fields, "", id_) for id_ in IDS)]:
         content = json.dumps(body) if endpoint.has_body else None
-        path = endpoint.path.replace("{id}", id_) + query
+        path = re.sub(r"{\w+}", id_, endpoint.path) + query
         answer = await office.http.request(endpoint.method, path, content=content, headers=headers)
-        assert answer.status_code < 500 and str(answer.status_code) in described["responses"], (path, content, answer.text)
+        is_away = endpoint.asks and answer.status_code == 503  # the Cloud API, which is nowhere here
+        assert (answer.status_code < 500 or is_away) and str(answer.status_code) in described["responses"], (
+            path,
+            content,
+            answer.text,
+        )
 
 
 def example_of(operation: dict[str, Any]) -> dict[str, Any]:  # Any: JSON

@@ -26,6 +26,7 @@ DEFINERS = {
     "due_messages": "atendeja_sweep",
     "unsettled_messages": "atendeja_sweep",
     "known_orphans": "atendeja_sweep",
+    "work_waiting": "atendeja_sweep",
     "memberships_of": "atendeja_sweep",
     "waiting_jobs": "atendeja_sweep",
     "erase_records": "atendeja_owner",

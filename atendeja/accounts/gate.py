@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from uuid import UUID
 
+from atendeja import tenants
 from atendeja.accounts import keys, people, tokens
 from atendeja.accounts.tokens import Claims
 from atendeja.endpoint import Caller
@@ -50,10 +51,11 @@ class Gate:
         asked_at = self._rt.monotonic()
         async with self._rt.db.tenant(claims.tenant) as tx:
             standing = await people.load_standing(tx, claims.sid, self._rt.now())
+            is_suspended = await tenants.is_suspended(tx)
         role = people.role(standing, claims.sub, claims.tenant)
         caller = None
         if standing is not None and role is not None:
-            caller = Caller(claims.tenant, role, claims.sub, claims.sid, proved_at=standing.proved_at)
+            caller = Caller(claims.tenant, role, claims.sub, claims.sid, proved_at=standing.proved_at, is_suspended=is_suspended)
         self._memory.put(claims.sid, caller, asked_at + KEEP_S)
         return caller
 
@@ -67,9 +69,10 @@ class Gate:
             return None
         async with self._rt.db.tenant(route.tenant_id) as tx:
             key = await keys.use(tx, route.key_id, now)
+            is_suspended = await tenants.is_suspended(tx)
         if key is None:
             return None
-        caller = Caller(route.tenant_id, key_id=key.id, scopes=frozenset(key.scopes))
+        caller = Caller(route.tenant_id, key_id=key.id, scopes=frozenset(key.scopes), is_suspended=is_suspended)
         left_s = KEEP_S if key.expires_at is None else min(KEEP_S, (key.expires_at - now).total_seconds())
         self._memory.put(sha256, caller, asked_at + left_s)
         return caller

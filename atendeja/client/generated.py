@@ -12,6 +12,28 @@ from atendeja.client.drive import Async, AsyncPages, Pages, Sync
 from atendeja.client.exchange import Operation, Page
 
 
+class AddedNumber(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    number: OwnNumber
+    verification: Verification
+
+
+class Business(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A business on this installation."""
+
+    tenant_id: int
+    slug: str
+    """Its short name, in paths and commands."""
+    name: str
+    timezone: str
+    language: Literal["en", "es", "pt-BR"]
+    created_at: dt.datetime
+    suspended_at: dt.datetime | None
+    suspended_for: str | None
+    """Why it neither sends nor may use the API."""
+    etag: str | None = None
+    """For `if_match`, when it was shown by itself: what has been seen."""
+
+
 class Change(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Something that was changed. Neither a user nor a key: by a command on the machine itself."""
 
@@ -33,6 +55,17 @@ class Change(Struct, frozen=True, kw_only=True, omit_defaults=True):
     address: str | None
     """From where."""
     request_id: UUID | None
+
+
+class Check(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One thing that was looked at."""
+
+    name: Literal["account", "display_number", "number", "quality", "status", "subscription"]
+    ok: bool
+    line: str
+    """What was found."""
+    hint: str | None = None
+    """What to do about it."""
 
 
 class CheckedFlow(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -98,6 +131,21 @@ class ContactSummary(Struct, frozen=True, kw_only=True, omit_defaults=True):
     tags: list[str]
     fields: Any
     created_at: dt.datetime
+
+
+class Delivery(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A webhook as it came. `stored`: it waits to be read; `quarantined`: it could not be."""
+
+    place: str
+    """What it is named by: its day and number."""
+    received_at: dt.datetime
+    state: Literal["digested", "quarantined", "stored"]
+    reason: str | None
+    """Why it could not be read."""
+    digested_at: dt.datetime | None
+    size: int
+    """Of the body, in bytes."""
+    unrouted: list[Nobodys]
 
 
 class Evidence(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -216,6 +264,44 @@ class FlowVersion(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """When it last began to answer."""
 
 
+class Health(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Whether a number sends, and what keeps it."""
+
+    sends: bool
+    reasons: list[str]
+    """Why it does not, or not all."""
+    queued: int
+    """Messages that wait; 10000: as many or more."""
+    due_at: dt.datetime | None
+    """Since when the first of them could go."""
+    sending: int
+    """On the wire, or in doubt."""
+    has_sender: bool
+    """Whether a process sends for it now; one begins when something is to be sent."""
+
+
+class Installation(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How this installation is."""
+
+    version: str
+    migration: int
+    """The newest of its database."""
+    postgresql: str
+    tenants: int
+    suspended: int
+    """Of the tenants."""
+    hold: SendingHold | None
+    """None while sending goes on."""
+    waiting: Waiting
+    quarantined: int
+    """Deliveries that could not be read."""
+    unrouted: int
+    """Deliveries with something that nobody owns."""
+    senders: int
+    """Numbers that have a sender now."""
+    leases: list[Lease]
+
+
 class Invited(Struct, frozen=True, kw_only=True, omit_defaults=True):
     user: User
     token: str
@@ -262,6 +348,24 @@ class Key(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """To the minute."""
 
 
+class Lease(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Who alone does a thing now."""
+
+    name: str
+    """`digest:0` and `digest:1` read webhooks, `door:…` takes them."""
+    holder: UUID
+    """The process's STATE_DIR."""
+    boot: UUID
+    """This run of it."""
+    until_at: dt.datetime
+
+
+class MadeBusiness(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    tenant: Business
+    owner: Invited | None
+    """None when nobody was to be invited."""
+
+
 class MadeKey(Struct, frozen=True, kw_only=True, omit_defaults=True):
     key: Key
     secret: str
@@ -283,9 +387,68 @@ class Me(Struct, frozen=True, kw_only=True, omit_defaults=True):
     recovery_codes_left: int
 
 
+class Nobodys(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Part of a delivery that became nothing."""
+
+    position: int
+    """Which in the delivery, from 0."""
+    reason: str
+    """`unknown_number`, `unknown_account`, or `broken:` and why."""
+    phone_number_id: str | None
+    """Meta's."""
+    waba_id: str | None
+    """Meta's."""
+    hint: str
+    """What to do."""
+
+
+class OwnNumber(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A number of this business, without its token."""
+
+    id: UUID
+    phone_number_id: str
+    """Meta's id."""
+    waba_id: str
+    """Meta's id."""
+    portfolio_id: str
+    """Meta's id."""
+    display_number: str
+    rate: int
+    """Messages a second, in and out."""
+    rate_chosen: bool
+    """Whether somebody chose the rate; else it follows Meta's."""
+    stopped: Stop | None
+    marketing_stopped: Stop | None
+    """Marketing waits, replies go on."""
+    paused: Pause | None
+    """By somebody of this business."""
+    quality: str | None
+    """As Meta said when it was last asked."""
+    verified_name: str | None
+    checked_at: dt.datetime | None
+    """When Meta was last asked."""
+    created_at: dt.datetime
+    etag: str | None = None
+    """For `if_match`, when it was shown by itself: what has been seen."""
+
+
+class Pause(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    since_at: dt.datetime
+    reason: str
+
+
 class Recovery(Struct, frozen=True, kw_only=True, omit_defaults=True):
     recovery_codes: list[str]
     """Each once instead of a code, when the app is lost. They are shown this once."""
+
+
+class Resumed(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    tenants: list[Settled]
+
+
+class Retried(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    deliveries: int
+    """How many are read again."""
 
 
 class Said(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -311,6 +474,44 @@ class Seed(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """To be typed."""
     uri: str
     """To be shown as a QR code."""
+
+
+class SendingHold(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Nobody sends: the database has lost commits."""
+
+    number: int
+    """Of this hold: `resume_sending` wants it."""
+    since_at: dt.datetime
+    line: str
+    """What it means, and what to do."""
+
+
+class Settings(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a business sets for itself."""
+
+    name: str
+    timezone: str
+    language: Literal["en", "es", "pt-BR"]
+    messages_kept_days: int | None
+    """Of what was sent; null: for ever."""
+    events_kept_days: int | None
+    """Of what customers wrote and what flows did; null: for ever."""
+    media_kept_days: int | None
+    """Of files; null: for ever."""
+    etag: str | None = None
+    """For `if_match`, when it was shown by itself: what has been seen."""
+
+
+class Settled(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Of one business: what may have gone out already when the hold began."""
+
+    tenant: str
+    unfinished: int
+    """Messages that may have gone out already."""
+    given_up: int
+    """Those of them that became `unknown` and are not sent again."""
+    erased_again: int
+    """People who had been erased before and are again, by a job."""
 
 
 class ShownFlow(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -399,6 +600,15 @@ class Standing(Struct, frozen=True, kw_only=True, omit_defaults=True):
     at: dt.datetime
 
 
+class Stop(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """WhatsApp has refused it: one message is tried at `until_at`, and goes on when it is taken."""
+
+    code: int
+    """Meta's."""
+    meaning: str
+    until_at: dt.datetime | None
+
+
 class Talk(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A conversation of a contact, which is on one number."""
 
@@ -457,6 +667,40 @@ class User(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """For `if_match`, when it was shown by itself: what has been seen."""
 
 
+class Verification(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What Meta says of a number."""
+
+    ok: bool
+    """Whether all of it is as it should be."""
+    checks: list[Check]
+    verified_name: str | None
+    quality: str | None
+    """GREEN, YELLOW, RED or UNKNOWN."""
+
+
+class Waiting(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What waits at each stage, of all businesses together."""
+
+    deliveries: int
+    """Webhooks to be read."""
+    oldest_at: dt.datetime | None
+    """When the oldest of them came."""
+    contacts: int
+    """People to be answered now."""
+    messages: int
+    """Messages to be sent now, also those of numbers and businesses that must not."""
+    in_doubt: int
+    """Messages on the wire, or of which nobody knows whether they went out."""
+    jobs: int
+    jobs_failed: int
+
+
+class WholeDelivery(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    delivery: Delivery
+    body: str
+    """As it came; what is no UTF-8 is written as \\xNN."""
+
+
 OPERATIONS = {
     one.name: one
     for one in [
@@ -493,6 +737,16 @@ OPERATIONS = {
         Operation("cancel_job", "POST", "/v1/jobs/{id}/cancel"),
         Operation("retry_job", "POST", "/v1/jobs/{id}/retry"),
         Operation("download_file", "GET", "/v1/jobs/{id}/file"),
+        Operation("show_settings", "GET", "/v1/settings"),
+        Operation("change_settings", "PATCH", "/v1/settings"),
+        Operation("list_numbers", "GET", "/v1/numbers"),
+        Operation("add_number", "POST", "/v1/numbers", once=True),
+        Operation("show_number", "GET", "/v1/numbers/{id}"),
+        Operation("change_number", "PATCH", "/v1/numbers/{id}"),
+        Operation("show_number_health", "GET", "/v1/numbers/{id}/health"),
+        Operation("verify_number", "POST", "/v1/numbers/{id}/verify"),
+        Operation("pause_number", "POST", "/v1/numbers/{id}/pause"),
+        Operation("resume_number", "POST", "/v1/numbers/{id}/resume"),
         Operation("show_language", "GET", "/v1/flows/language"),
         Operation("list_examples", "GET", "/v1/flows/examples"),
         Operation("check_flow", "POST", "/v1/flows/check"),
@@ -509,6 +763,16 @@ OPERATIONS = {
         Operation("drop_draft", "DELETE", "/v1/flows/{id}/draft"),
         Operation("publish_flow", "POST", "/v1/flows/{id}/publish", once=True),
         Operation("retire_flow", "POST", "/v1/flows/{id}/retire"),
+        Operation("list_tenants", "GET", "/v1/tenants"),
+        Operation("make_tenant", "POST", "/v1/tenants", once=True),
+        Operation("show_tenant", "GET", "/v1/tenants/{slug}"),
+        Operation("change_tenant", "PATCH", "/v1/tenants/{slug}"),
+        Operation("show_installation", "GET", "/v1/installation"),
+        Operation("resume_sending", "POST", "/v1/installation/resume-sending"),
+        Operation("list_deliveries", "GET", "/v1/deliveries"),
+        Operation("retry_deliveries", "POST", "/v1/deliveries/retry"),
+        Operation("show_delivery", "GET", "/v1/deliveries/{place}"),
+        Operation("retry_delivery", "POST", "/v1/deliveries/{place}/retry"),
     ]
 }
 
@@ -842,6 +1106,137 @@ class Client(Sync):
         """
         return self._call("download_file", bytes, ids={"id": id})
 
+    def show_settings(self) -> Settings:
+        """What this business sets for itself.
+
+        For admin, agent, owner, viewer; a key with `settings:read`.
+        """
+        return self._call("show_settings", Settings)
+
+    def change_settings(
+        self,
+        *,
+        name: str | UnsetType = UNSET,
+        timezone: str | UnsetType = UNSET,
+        language: Literal["en", "es", "pt-BR"] | UnsetType = UNSET,
+        messages_kept_days: int | UnsetType | None = UNSET,
+        events_kept_days: int | UnsetType | None = UNSET,
+        media_kept_days: int | UnsetType | None = UNSET,
+        if_match: str | None = None,
+    ) -> Settings:
+        """Change what this business sets for itself. It holds from the answer on.
+
+        For admin, owner; a key with `settings:write`.
+        """
+        return self._call(
+            "change_settings",
+            Settings,
+            body={
+                "name": name,
+                "timezone": timezone,
+                "language": language,
+                "messages_kept_days": messages_kept_days,
+                "events_kept_days": events_kept_days,
+                "media_kept_days": media_kept_days,
+            },
+            if_match=if_match,
+        )
+
+    def list_numbers(self, *, limit: int | UnsetType = UNSET) -> Pages[OwnNumber]:
+        """The WhatsApp numbers of this business.
+
+        For admin, agent, owner, viewer; a key with `numbers:read`.
+        """
+        return self._pages("list_numbers", Page[OwnNumber], query={"limit": limit})
+
+    def add_number(
+        self,
+        *,
+        phone_number_id: str,
+        waba_id: str,
+        portfolio_id: str,
+        display_number: str,
+        token: str,
+        rate: int | UnsetType | None = UNSET,
+        coexistence: bool | UnsetType = UNSET,
+        idempotency_key: str | None = None,
+    ) -> AddedNumber:
+        """Add a number, which Meta is asked about first. Its token is kept sealed and never shown.
+
+        For admin, owner; a key with `numbers:write`.
+        """
+        return self._call(
+            "add_number",
+            AddedNumber,
+            body={
+                "phone_number_id": phone_number_id,
+                "waba_id": waba_id,
+                "portfolio_id": portfolio_id,
+                "display_number": display_number,
+                "token": token,
+                "rate": rate,
+                "coexistence": coexistence,
+            },
+            idempotency_key=idempotency_key,
+        )
+
+    def show_number(self, id: UUID) -> OwnNumber:
+        """A number.
+
+        For admin, agent, owner, viewer; a key with `numbers:read`.
+        """
+        return self._call("show_number", OwnNumber, ids={"id": id})
+
+    def change_number(
+        self,
+        id: UUID,
+        *,
+        display_number: str | UnsetType = UNSET,
+        token: str | UnsetType = UNSET,
+        rate: int | UnsetType | None = UNSET,
+        coexistence: bool | UnsetType = UNSET,
+        if_match: str | None = None,
+    ) -> OwnNumber:
+        """Change a number's display, rate or token. A new token is checked with Meta, taken up at once, and ends a stop.
+
+        For admin, owner; a key with `numbers:write`.
+        """
+        return self._call(
+            "change_number",
+            OwnNumber,
+            ids={"id": id},
+            body={"display_number": display_number, "token": token, "rate": rate, "coexistence": coexistence},
+            if_match=if_match,
+        )
+
+    def show_number_health(self, id: UUID) -> Health:
+        """Whether a number sends, what keeps it, and how much waits.
+
+        For admin, agent, owner, viewer; a key with `numbers:read`.
+        """
+        return self._call("show_number_health", Health, ids={"id": id})
+
+    def verify_number(self, id: UUID) -> Verification:
+        """Ask Meta whether it sees the number as we do.
+
+        For admin, owner; a key with `numbers:write`.
+        """
+        return self._call("verify_number", Verification, ids={"id": id})
+
+    def pause_number(self, id: UUID, *, reason: str) -> OwnNumber:
+        """Have a number send nothing, from now on and in every process. What is queued waits.
+
+        For admin, owner; a key with `numbers:write`.
+        """
+        return self._call("pause_number", OwnNumber, ids={"id": id}, body={"reason": reason})
+
+    def resume_number(self, id: UUID) -> OwnNumber:
+        """Have a paused number send again.
+
+        For admin, owner; a key with `numbers:write`.
+        """
+        return self._call("resume_number", OwnNumber, ids={"id": id})
+
     def show_language(self) -> FlowLanguage:
         """What flows are written in: for people, and as a JSON Schema for editors.
 
@@ -992,6 +1387,113 @@ class Client(Sync):
         For admin, owner; a key with `flows:write`.
         """
         return self._call("retire_flow", ShownFlow, ids={"id": id}, if_match=if_match)
+
+    def list_tenants(self, *, limit: int | UnsetType = UNSET) -> Pages[Business]:
+        """The businesses on this installation.
+
+        For operator; no key.
+        """
+        return self._pages("list_tenants", Page[Business], query={"limit": limit})
+
+    def make_tenant(
+        self,
+        *,
+        slug: str,
+        name: str,
+        timezone: str | UnsetType = UNSET,
+        language: Literal["en", "es", "pt-BR"] | UnsetType = UNSET,
+        owner: str | UnsetType | None = UNSET,
+        idempotency_key: str | None = None,
+    ) -> MadeBusiness:
+        """Make a business, and invite its first owner. The one-time token is shown this once.
+
+        For operator; no key. A person must have proved within the last ten minutes who he is, by `login` or `confirm`.
+        """
+        return self._call(
+            "make_tenant",
+            MadeBusiness,
+            body={"slug": slug, "name": name, "timezone": timezone, "language": language, "owner": owner},
+            idempotency_key=idempotency_key,
+        )
+
+    def show_tenant(self, slug: str) -> Business:
+        """A business.
+
+        For operator; no key.
+        """
+        return self._call("show_tenant", Business, ids={"slug": slug})
+
+    def change_tenant(
+        self,
+        slug: str,
+        *,
+        name: str | UnsetType = UNSET,
+        timezone: str | UnsetType = UNSET,
+        language: Literal["en", "es", "pt-BR"] | UnsetType = UNSET,
+        suspended_for: str | UnsetType | None = UNSET,
+        if_match: str | None = None,
+    ) -> Business:
+        """Change a business, suspend it, or let it go on. While it is suspended it sends nothing and its people and keys
+        are refused; what its customers write is kept.
+
+        For operator; no key. For some changes a person must have proved within the last ten minutes who he is, by
+        `login` or `confirm`.
+        """
+        return self._call(
+            "change_tenant",
+            Business,
+            ids={"slug": slug},
+            body={"name": name, "timezone": timezone, "language": language, "suspended_for": suspended_for},
+            if_match=if_match,
+        )
+
+    def show_installation(self) -> Installation:
+        """How this installation is: what waits where, who does what, whether sending is held.
+
+        For operator; no key.
+        """
+        return self._call("show_installation", Installation)
+
+    def resume_sending(self, *, hold: int, send_queued: bool | UnsetType = UNSET) -> Resumed:
+        """Go on sending after the database was found to have lost commits. What may have gone out is not sent again.
+
+        For operator; no key. A person must have proved within the last ten minutes who he is, by `login` or `confirm`.
+        """
+        return self._call("resume_sending", Resumed, body={"hold": hold, "send_queued": send_queued})
+
+    def list_deliveries(
+        self,
+        *,
+        limit: int | UnsetType = UNSET,
+        state: Literal["digested", "quarantined", "stored", "unrouted"] | UnsetType | None = UNSET,
+        since: dt.datetime | UnsetType | None = UNSET,
+    ) -> Pages[Delivery]:
+        """Webhooks as they came, the newest first, without their bodies.
+
+        For operator; no key.
+        """
+        return self._pages("list_deliveries", Page[Delivery], query={"limit": limit, "state": state, "since": since})
+
+    def retry_deliveries(self, *, phone_number_id: str) -> Retried:
+        """Have everything read again that came for a number before anybody owned it. Nothing takes effect twice.
+
+        For operator; no key.
+        """
+        return self._call("retry_deliveries", Retried, body={"phone_number_id": phone_number_id})
+
+    def show_delivery(self, place: str) -> WholeDelivery:
+        """A webhook with its body. People's words may be in it: who looks is written down.
+
+        For operator; no key. A person must have proved within the last ten minutes who he is, by `login` or `confirm`.
+        """
+        return self._call("show_delivery", WholeDelivery, ids={"place": place})
+
+    def retry_delivery(self, place: str) -> Delivery:
+        """Have a webhook read again of which something could not be. Nothing takes effect twice.
+
+        For operator; no key.
+        """
+        return self._call("retry_delivery", Delivery, ids={"place": place})
 
 
 class AsyncClient(Async):
@@ -1325,6 +1827,137 @@ class AsyncClient(Async):
         """
         return await self._call("download_file", bytes, ids={"id": id})
 
+    async def show_settings(self) -> Settings:
+        """What this business sets for itself.
+
+        For admin, agent, owner, viewer; a key with `settings:read`.
+        """
+        return await self._call("show_settings", Settings)
+
+    async def change_settings(
+        self,
+        *,
+        name: str | UnsetType = UNSET,
+        timezone: str | UnsetType = UNSET,
+        language: Literal["en", "es", "pt-BR"] | UnsetType = UNSET,
+        messages_kept_days: int | UnsetType | None = UNSET,
+        events_kept_days: int | UnsetType | None = UNSET,
+        media_kept_days: int | UnsetType | None = UNSET,
+        if_match: str | None = None,
+    ) -> Settings:
+        """Change what this business sets for itself. It holds from the answer on.
+
+        For admin, owner; a key with `settings:write`.
+        """
+        return await self._call(
+            "change_settings",
+            Settings,
+            body={
+                "name": name,
+                "timezone": timezone,
+                "language": language,
+                "messages_kept_days": messages_kept_days,
+                "events_kept_days": events_kept_days,
+                "media_kept_days": media_kept_days,
+            },
+            if_match=if_match,
+        )
+
+    def list_numbers(self, *, limit: int | UnsetType = UNSET) -> AsyncPages[OwnNumber]:
+        """The WhatsApp numbers of this business.
+
+        For admin, agent, owner, viewer; a key with `numbers:read`.
+        """
+        return self._pages("list_numbers", Page[OwnNumber], query={"limit": limit})
+
+    async def add_number(
+        self,
+        *,
+        phone_number_id: str,
+        waba_id: str,
+        portfolio_id: str,
+        display_number: str,
+        token: str,
+        rate: int | UnsetType | None = UNSET,
+        coexistence: bool | UnsetType = UNSET,
+        idempotency_key: str | None = None,
+    ) -> AddedNumber:
+        """Add a number, which Meta is asked about first. Its token is kept sealed and never shown.
+
+        For admin, owner; a key with `numbers:write`.
+        """
+        return await self._call(
+            "add_number",
+            AddedNumber,
+            body={
+                "phone_number_id": phone_number_id,
+                "waba_id": waba_id,
+                "portfolio_id": portfolio_id,
+                "display_number": display_number,
+                "token": token,
+                "rate": rate,
+                "coexistence": coexistence,
+            },
+            idempotency_key=idempotency_key,
+        )
+
+    async def show_number(self, id: UUID) -> OwnNumber:
+        """A number.
+
+        For admin, agent, owner, viewer; a key with `numbers:read`.
+        """
+        return await self._call("show_number", OwnNumber, ids={"id": id})
+
+    async def change_number(
+        self,
+        id: UUID,
+        *,
+        display_number: str | UnsetType = UNSET,
+        token: str | UnsetType = UNSET,
+        rate: int | UnsetType | None = UNSET,
+        coexistence: bool | UnsetType = UNSET,
+        if_match: str | None = None,
+    ) -> OwnNumber:
+        """Change a number's display, rate or token. A new token is checked with Meta, taken up at once, and ends a stop.
+
+        For admin, owner; a key with `numbers:write`.
+        """
+        return await self._call(
+            "change_number",
+            OwnNumber,
+            ids={"id": id},
+            body={"display_number": display_number, "token": token, "rate": rate, "coexistence": coexistence},
+            if_match=if_match,
+        )
+
+    async def show_number_health(self, id: UUID) -> Health:
+        """Whether a number sends, what keeps it, and how much waits.
+
+        For admin, agent, owner, viewer; a key with `numbers:read`.
+        """
+        return await self._call("show_number_health", Health, ids={"id": id})
+
+    async def verify_number(self, id: UUID) -> Verification:
+        """Ask Meta whether it sees the number as we do.
+
+        For admin, owner; a key with `numbers:write`.
+        """
+        return await self._call("verify_number", Verification, ids={"id": id})
+
+    async def pause_number(self, id: UUID, *, reason: str) -> OwnNumber:
+        """Have a number send nothing, from now on and in every process. What is queued waits.
+
+        For admin, owner; a key with `numbers:write`.
+        """
+        return await self._call("pause_number", OwnNumber, ids={"id": id}, body={"reason": reason})
+
+    async def resume_number(self, id: UUID) -> OwnNumber:
+        """Have a paused number send again.
+
+        For admin, owner; a key with `numbers:write`.
+        """
+        return await self._call("resume_number", OwnNumber, ids={"id": id})
+
     async def show_language(self) -> FlowLanguage:
         """What flows are written in: for people, and as a JSON Schema for editors.
 
@@ -1477,3 +2110,110 @@ class AsyncClient(Async):
         For admin, owner; a key with `flows:write`.
         """
         return await self._call("retire_flow", ShownFlow, ids={"id": id}, if_match=if_match)
+
+    def list_tenants(self, *, limit: int | UnsetType = UNSET) -> AsyncPages[Business]:
+        """The businesses on this installation.
+
+        For operator; no key.
+        """
+        return self._pages("list_tenants", Page[Business], query={"limit": limit})
+
+    async def make_tenant(
+        self,
+        *,
+        slug: str,
+        name: str,
+        timezone: str | UnsetType = UNSET,
+        language: Literal["en", "es", "pt-BR"] | UnsetType = UNSET,
+        owner: str | UnsetType | None = UNSET,
+        idempotency_key: str | None = None,
+    ) -> MadeBusiness:
+        """Make a business, and invite its first owner. The one-time token is shown this once.
+
+        For operator; no key. A person must have proved within the last ten minutes who he is, by `login` or `confirm`.
+        """
+        return await self._call(
+            "make_tenant",
+            MadeBusiness,
+            body={"slug": slug, "name": name, "timezone": timezone, "language": language, "owner": owner},
+            idempotency_key=idempotency_key,
+        )
+
+    async def show_tenant(self, slug: str) -> Business:
+        """A business.
+
+        For operator; no key.
+        """
+        return await self._call("show_tenant", Business, ids={"slug": slug})
+
+    async def change_tenant(
+        self,
+        slug: str,
+        *,
+        name: str | UnsetType = UNSET,
+        timezone: str | UnsetType = UNSET,
+        language: Literal["en", "es", "pt-BR"] | UnsetType = UNSET,
+        suspended_for: str | UnsetType | None = UNSET,
+        if_match: str | None = None,
+    ) -> Business:
+        """Change a business, suspend it, or let it go on. While it is suspended it sends nothing and its people and keys
+        are refused; what its customers write is kept.
+
+        For operator; no key. For some changes a person must have proved within the last ten minutes who he is, by
+        `login` or `confirm`.
+        """
+        return await self._call(
+            "change_tenant",
+            Business,
+            ids={"slug": slug},
+            body={"name": name, "timezone": timezone, "language": language, "suspended_for": suspended_for},
+            if_match=if_match,
+        )
+
+    async def show_installation(self) -> Installation:
+        """How this installation is: what waits where, who does what, whether sending is held.
+
+        For operator; no key.
+        """
+        return await self._call("show_installation", Installation)
+
+    async def resume_sending(self, *, hold: int, send_queued: bool | UnsetType = UNSET) -> Resumed:
+        """Go on sending after the database was found to have lost commits. What may have gone out is not sent again.
+
+        For operator; no key. A person must have proved within the last ten minutes who he is, by `login` or `confirm`.
+        """
+        return await self._call("resume_sending", Resumed, body={"hold": hold, "send_queued": send_queued})
+
+    def list_deliveries(
+        self,
+        *,
+        limit: int | UnsetType = UNSET,
+        state: Literal["digested", "quarantined", "stored", "unrouted"] | UnsetType | None = UNSET,
+        since: dt.datetime | UnsetType | None = UNSET,
+    ) -> AsyncPages[Delivery]:
+        """Webhooks as they came, the newest first, without their bodies.
+
+        For operator; no key.
+        """
+        return self._pages("list_deliveries", Page[Delivery], query={"limit": limit, "state": state, "since": since})
+
+    async def retry_deliveries(self, *, phone_number_id: str) -> Retried:
+        """Have everything read again that came for a number before anybody owned it. Nothing takes effect twice.
+
+        For operator; no key.
+        """
+        return await self._call("retry_deliveries", Retried, body={"phone_number_id": phone_number_id})
+
+    async def show_delivery(self, place: str) -> WholeDelivery:
+        """A webhook with its body. People's words may be in it: who looks is written down.
+
+        For operator; no key. A person must have proved within the last ten minutes who he is, by `login` or `confirm`.
+        """
+        return await self._call("show_delivery", WholeDelivery, ids={"place": place})
+
+    async def retry_delivery(self, place: str) -> Delivery:
+        """Have a webhook read again of which something could not be. Nothing takes effect twice.
+
+        For operator; no key.
+        """
+        return await self._call("retry_delivery", Delivery, ids={"place": place})

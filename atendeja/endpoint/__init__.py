@@ -21,7 +21,7 @@ may · serving: the routes.
 
 from atendeja.endpoint.declaration import PEOPLE, Access, Call, Caller, Endpoint, Instant, Role, Scope
 from atendeja.endpoint.files import File
-from atendeja.endpoint.idempotency import FORGET, KEEPS, forget_about, once
+from atendeja.endpoint.idempotency import FORGET, KEEPS, answered, forget_about, once
 from atendeja.endpoint.pages import Cursors, Listing, Page, tag
 from atendeja.endpoint.problems import SAFE, Fault, Problem, Trouble, not_found
 from atendeja.endpoint.reading import networks
@@ -48,6 +48,7 @@ __all__ = [
     "Scope",
     "Trouble",
     "answer_bug",
+    "answered",
     "forget_about",
     "networks",
     "not_found",

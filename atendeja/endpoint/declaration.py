@@ -46,6 +46,8 @@ class Caller(Struct, frozen=True):
     """When this sign-in last proved who it is, by the password and the second factor where there is one."""
     key_id: UUID | None = None
     scopes: frozenset[Scope] = frozenset()
+    is_suspended: bool = False
+    """His business is, by an operator."""
 
     @property
     def id(self) -> UUID | None:
@@ -62,7 +64,9 @@ class Call(Generic[B]):
     caller: Caller | None
     """None where anybody may ask: `by` is for all the others."""
     ids: Mapping[str, UUID]
-    """Those in the path."""
+    """The UUIDs in the path."""
+    texts: Mapping[str, str]
+    """What else is named in the path, as it is written there."""
     request_id: UUID
     address: str
     """From where."""
@@ -117,7 +121,7 @@ class Call(Generic[B]):
 class Endpoint(Generic[R]):
     method: Method
     path: str
-    """Names in braces are ids: `/v1/users/{id}`."""
+    """Names in braces are ids: `/v1/users/{id}`. Each is a UUID, unless `texts` has it."""
     operation: str
     """OpenAPI's operationId, and the log's word."""
     run: Callable[[R, Call[Any]], Awaitable[object]]  # Any: each takes a body of its own, which `takes` names
@@ -133,6 +137,12 @@ class Endpoint(Generic[R]):
     """The codes of its own that it may refuse with (`Refused`) → status."""
     is_tagged: bool = field(kw_only=True, default=False)
     """Whether what it gives comes with an ETag."""
+    texts: Mapping[str, str] = field(kw_only=True, default_factory=dict)
+    """Names in the path that are no UUIDs → the pattern of all that may stand there; anything else is not found."""
+    asks: bool = field(kw_only=True, default=False)
+    """Whether it waits for others than the database, whose places it must not keep meanwhile."""
+    when_suspended: bool = field(kw_only=True, default=False)
+    """Whether it is done also for who is of a suspended business."""
     fresh: bool | Literal["sometimes"] = field(kw_only=True, default=False)
     """Whether the person must have proved within FRESH who he is, so that a token or a screen that was left is not enough;
     `sometimes` when the endpoint itself sees whether (`Call.check_fresh`)."""
@@ -154,7 +164,7 @@ class Endpoint(Generic[R]):
 
     @property
     def names(self) -> list[str]:
-        """Of the ids in the path."""
+        """Of all ids in the path."""
         return re.findall(r"{(\w+)}", self.path)
 
 

@@ -103,6 +103,9 @@ BODIES: dict[str, dict[str, object]] = {
 FRESH = {
     "enrol_totp": True,
     "make_key": True,
+    "export_contact": True,
+    "erase_contact": True,
+    "download_file": True,
     "invite_user": "sometimes",
     "change_user": "sometimes",
     "make_tenant": True,

@@ -135,6 +135,9 @@ TEMPLATE = {"type": "template", "name": "pronto", "language": "pt_BR"}
 FRESH = {
     "enrol_totp": True,
     "make_key": True,
+    "export_contact": True,
+    "erase_contact": True,
+    "download_file": True,
     "invite_user": "sometimes",
     "change_user": "sometimes",
     "make_tenant": True,

@@ -1658,14 +1658,16 @@ class Client(Sync):
     def export_contact(self, id: UUID, *, idempotency_key: str | None = None) -> Job:
         """Have all that is kept of somebody written into one JSON file, which the job then has.
 
-        For admin, owner; a key with `contacts:export`.
+        For admin, owner; a key with `contacts:export`. A person must have proved within the last ten minutes who he is,
+        by `login` or `confirm`.
         """
         return self._call("export_contact", Job, ids={"id": id}, idempotency_key=idempotency_key)
 
     def erase_contact(self, id: UUID, *, idempotency_key: str | None = None) -> Job:
         """Forget somebody, everywhere. It cannot be taken back once it runs. What he refused stays so, under a hash.
 
-        For admin, owner; a key with `contacts:erase`.
+        For admin, owner; a key with `contacts:erase`. A person must have proved within the last ten minutes who he is,
+        by `login` or `confirm`.
         """
         return self._call("erase_contact", Job, ids={"id": id}, idempotency_key=idempotency_key)
 
@@ -1700,7 +1702,8 @@ class Client(Sync):
     def download_file(self, id: UUID) -> bytes:
         """The file that an export made, for seven days.
 
-        For admin, owner; a key with `contacts:export`.
+        For admin, owner; a key with `contacts:export`. A person must have proved within the last ten minutes who he is,
+        by `login` or `confirm`.
         """
         return self._call("download_file", bytes, ids={"id": id})
 
@@ -2619,14 +2622,16 @@ class AsyncClient(Async):
     async def export_contact(self, id: UUID, *, idempotency_key: str | None = None) -> Job:
         """Have all that is kept of somebody written into one JSON file, which the job then has.
 
-        For admin, owner; a key with `contacts:export`.
+        For admin, owner; a key with `contacts:export`. A person must have proved within the last ten minutes who he is,
+        by `login` or `confirm`.
         """
         return await self._call("export_contact", Job, ids={"id": id}, idempotency_key=idempotency_key)
 
     async def erase_contact(self, id: UUID, *, idempotency_key: str | None = None) -> Job:
         """Forget somebody, everywhere. It cannot be taken back once it runs. What he refused stays so, under a hash.
 
-        For admin, owner; a key with `contacts:erase`.
+        For admin, owner; a key with `contacts:erase`. A person must have proved within the last ten minutes who he is,
+        by `login` or `confirm`.
         """
         return await self._call("erase_contact", Job, ids={"id": id}, idempotency_key=idempotency_key)
 
@@ -2661,7 +2666,8 @@ class AsyncClient(Async):
     async def download_file(self, id: UUID) -> bytes:
         """The file that an export made, for seven days.
 
-        For admin, owner; a key with `contacts:export`.
+        For admin, owner; a key with `contacts:export`. A person must have proved within the last ten minutes who he is,
+        by `login` or `confirm`.
         """
         return await self._call("download_file", bytes, ids={"id": id})
 

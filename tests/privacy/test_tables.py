@@ -32,9 +32,13 @@ PLAIN = {
     "membership": {"role"},
     "message": {"category", "policy", "pricing", "reason", "source", "state"},
     "migration": {"checksum", "name"},
+<<<<<<< HEAD
     "number": {
         *("display_number", "paused_for", "phone_number_id", "portfolio_id", "quality", "token", "verified_name", "waba_id"),
     },
+=======
+    "number": {"display_number", "paused_for", "phone_number_id", "portfolio_id", "quality", "token", "verified_name", "waba_id"},
+>>>>>>> guards
     "number_route": {"kind", "meta_id", "portfolio_id"},
     "one_time_token": {"grants_role", "sha256"},
     "recovery_code": {"sha256"},

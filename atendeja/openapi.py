@@ -47,7 +47,9 @@ def document(endpoints: Sequence[Endpoint[Any]]) -> Json:  # Any: whatever they 
     queries = {_name(e.takes) for e in endpoints if e.takes is not None and not e.has_body}
     paths: Json = {}
     for endpoint in endpoints:
-        paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint, schemas)
+        operation = paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint, schemas)
+        if endpoint.status == 201 and (links := _links(endpoint, endpoints, schemas)):
+            operation["responses"]["201"]["links"] = links
     bearer = {"type": "http", "scheme": "bearer", "description": "An access token, or an API key."}
     return {
         "openapi": "3.1.0",
@@ -128,6 +130,21 @@ def _responses(endpoint: Endpoint[Any], schemas: Mapping[str, Json]) -> Json:  #
     for status, codes in sorted(_refusals(endpoint).items()):
         found[str(status)] = _problem(status, codes)
     return found
+
+
+def _links(made: Endpoint[Any], endpoints: Sequence[Endpoint[Any]], schemas: Mapping[str, Json]) -> Json:  # Any: as above
+    """What can be done with what was made, by its id."""
+    place = _id_place(schemas[_name(made.gives)], schemas)
+    of_it = [e for e in endpoints if e.names == ["id"] and e.path.startswith(f"{made.path}/{{id}}")]
+    return {e.operation: {"operationId": e.operation, "parameters": {"id": f"$response.body#{place}"}} for e in of_it if place}
+
+
+def _id_place(schema: Json, schemas: Mapping[str, Json]) -> str | None:
+    """Where in such an answer the id of what was made is: its own, or that of its first part with one."""
+    if "id" in schema["properties"]:
+        return "/id"
+    parts = {name: schemas.get(part.get("$ref", "").removeprefix(REF), {}) for name, part in schema["properties"].items()}
+    return next((f"/{name}/id" for name, part in parts.items() if "id" in part.get("properties", {})), None)
 
 
 def _refusals(endpoint: Endpoint[Any]) -> dict[int, list[str]]:  # Any: as above

@@ -22,7 +22,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from atendeja import accounts, audit, connections, db, endpoint, leases, metrics, migrate, notify, openapi
+from atendeja import accounts, audit, connections, db, endpoint, events, leases, metrics, migrate, notify, openapi
 from atendeja.cloud import Cloud
 from atendeja.config import Config
 from atendeja.db import Database
@@ -39,7 +39,7 @@ log = structlog.get_logger(__name__)
 
 Role = Literal["all", "web", "worker"]
 
-ENDPOINTS = [*accounts.ROUTES, *audit.ROUTES]
+ENDPOINTS = [*accounts.ROUTES, *audit.ROUTES, *events.ROUTES]
 """Everything under /v1."""
 
 STALE_BEAT_S = 15.0
@@ -152,6 +152,8 @@ def build(rt: Runtime, role: Role, extra: list[BaseRoute] | None = None) -> Star
         watching.start()
         clock = _keep(rt, "clock", lambda: every(KEEP_TIME_EVERY_S, rt.keep_time, rt.stopping), rt.stopping)
         flushing = _keep(rt, "intake", intake.run, intake.closing)
+        audience = _keep(rt, "audience", lambda: rt.feed.audience.keep(rt.stopping), rt.stopping)
+        listening = _keep(rt, "listen", lambda: _listen(rt), rt.stopping) if worker is None else None  # as every worker does
         door = None if role == "worker" else _keep(rt, "door", lambda: _hold_door(rt), rt.stopping)
         if rt.guard.hold is not None:
             notify.tell_hold(rt.meter, rt.guard.hold)
@@ -174,8 +176,9 @@ def build(rt: Runtime, role: Role, extra: list[BaseRoute] | None = None) -> Star
             await rt.grant(flushing)
             if worker is not None:
                 await worker.stop()
-            if door is not None:
-                door.cancel()
+            for task in (audience, listening, door):
+                if task is not None:
+                    task.cancel()
             watching.stop()
             log.info("stopped")
 
@@ -193,6 +196,11 @@ def api(rt: Runtime) -> Api[Runtime]:
 def _keep(rt: Runtime, name: str, run: Callable[[], Coroutine[object, object, None]], until: asyncio.Event) -> asyncio.Task[None]:
     watched = supervise(name, run, until, lambda loop: rt.meter.count("loops_ended", label=loop))
     return asyncio.get_running_loop().create_task(watched, name=name)
+
+
+async def _listen(rt: Runtime) -> None:
+    """Hear what others tell: streams live on it."""
+    await rt.broadcast.listen(rt.config.listen_url.reveal(), rt.bells.hear)
 
 
 async def _hold_door(rt: Runtime) -> None:

@@ -7,8 +7,10 @@ from uuid import UUID
 import structlog
 from msgspec import Struct
 
+from atendeja import feed
 from atendeja.db import Nothing, Tx, query
 from atendeja.errors import Refused
+from atendeja.feed.shapes import Published
 from atendeja.flow import check, document, engine
 from atendeja.flow.engine import Program
 from atendeja.flow.model import Flow
@@ -97,6 +99,7 @@ async def publish(
     )
     await tx.run(RETIRE, flow_id=row.id, keep_id=version_id)
     await tx.run(POINT, flow_id=row.id, version_id=version_id)
+    await feed.add(tx, new_id, now, [Published(version_id, flow.key, n, number_id)])
     return Publication(n, sha256, new=True)
 
 

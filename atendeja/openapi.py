@@ -16,6 +16,7 @@ from starlette.routing import Route
 
 from atendeja import __version__
 from atendeja.endpoint import SAFE, Endpoint, Listing, Trouble
+from atendeja.endpoint.streaming import MEDIA_TYPE
 
 Json = dict[str, Any]  # Any: a document
 
@@ -32,7 +33,7 @@ thing find out. Times are UTC. A field that is not known is refused."""
 
 def document(endpoints: Sequence[Endpoint[Any]]) -> Json:  # Any: whatever they run on
     """The whole document."""
-    used = dict.fromkeys([Trouble, *(kind for e in endpoints for kind in (e.takes, e.gives) if kind is not None)])
+    used = dict.fromkeys([Trouble, *(kind for e in endpoints for kind in (e.takes, e.gives, *e.tells) if kind is not None)])
     _, made = msgspec.json.schema_components(used, ref_template=REF + "{name}")
     schemas: dict[str, Json] = msgspec.json.decode(msgspec.json.encode(made))  # tuples are lists
     queries = {_name(e.takes) for e in endpoints if e.takes is not None and not e.has_body}
@@ -80,6 +81,9 @@ def _parameters(endpoint: Endpoint[Any], schemas: Mapping[str, Json]) -> list[Js
         found += [
             _parameter(name, "query", part, required=name in schema["required"]) for name, part in schema["properties"].items()
         ]
+    if endpoint.tells:
+        place = {"type": "string", "description": "The `id` of the event that you had last: go on behind it."}
+        found.append(_parameter("Last-Event-ID", "header", place, required=False))
     if endpoint.is_tagged and endpoint.has_body:
         tag = {"type": "string", "description": "The `ETag` of what you saw."}
         found.append(_parameter("If-Match", "header", tag, required=False))
@@ -91,8 +95,11 @@ def _parameter(name: str, where: str, schema: Json, *, required: bool) -> Json:
 
 
 def _responses(endpoint: Endpoint[Any], schemas: Mapping[str, Json]) -> Json:  # Any: as above
-    if endpoint.gives is None:
-        found: Json = {"204": {"description": "Done."}}
+    found: Json
+    if endpoint.tells:
+        found = {"200": {"description": "Told as it happens.", "content": {MEDIA_TYPE: _events(endpoint, schemas)}}}
+    elif endpoint.gives is None:
+        found = {"204": {"description": "Done."}}
     else:
         content = {"application/json": _content(endpoint.gives, schemas)}
         found = {str(endpoint.status): {"description": "Done.", "content": content}}
@@ -101,6 +108,15 @@ def _responses(endpoint: Endpoint[Any], schemas: Mapping[str, Json]) -> Json:  #
     for status, codes in sorted(_refusals(endpoint).items()):
         found[str(status)] = _problem(status, codes)
     return found
+
+
+def _events(endpoint: Endpoint[Any], schemas: Mapping[str, Json]) -> Json:  # Any: as above
+    """Server-sent events, for which OpenAPI has no words of its own: text, and beside it what the data of each may be."""
+    kinds = {str(kind.__struct_config__.tag): {"$ref": REF + _name(kind)} for kind in endpoint.tells}
+    (first, ref), *_ = kinds.items()
+    shown = f"id: 7\nevent: {first}\ndata: {msgspec.json.encode(example(ref, schemas)).decode()}\n\n"
+    says = "Server-sent events. `event` is the type, `data` JSON: see `x-events`."
+    return {"schema": {"type": "string", "description": says, "x-events": kinds}, "example": shown}
 
 
 def _refusals(endpoint: Endpoint[Any]) -> dict[int, list[str]]:  # Any: as above

@@ -9,7 +9,7 @@ import structlog
 from msgspec import Struct
 from procrastinate import App
 
-from atendeja import broadcast, guard, leases, ledger, queue, reconcile, tenants
+from atendeja import broadcast, events, guard, leases, ledger, queue, reconcile, tenants
 from atendeja.db import Tx, query
 from atendeja.errors import Unavailable
 from atendeja.inbound import intake
@@ -172,6 +172,7 @@ class Worker:
             {
                 "rescue_stalled_jobs": ("* * * * *", lambda timestamp: self._rescue(app)),
                 "keep_delivery_days": ("7 * * * *", lambda timestamp: self._keep_days()),
+                "drop_old_events": ("27 * * * *", lambda timestamp: events.drop_old(self._rt)),
                 "drop_old_orphans": ("17 3 * * *", lambda timestamp: self._drop_orphans()),
             },
             lambda: self._beat("jobs"),

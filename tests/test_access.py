@@ -27,9 +27,12 @@ MAY: dict[str, set[str] | None] = {
     "make_key": HEADS,
     "drop_key": HEADS,
     "list_changes": HEADS | {"key"},
+    "stream_events": EVERYBODY - {"operator"} | {"key"},
 }
 """None: anybody at all. `key`: one with every scope there is."""
 BODIES = {"change_user": {"role": "viewer"}}
+QUERIES = {"stream_events": "?types=x"}
+"""Who is let in gets a 422, and not an answer without an end."""
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 
 
@@ -87,6 +90,7 @@ def expected(endpoint: Endpoint[Runtime], who: str) -> tuple[int, str] | None:
 
 async def ask(office: Office, endpoint: Endpoint[Runtime], theirs: dict[str, str], bearer: str) -> httpx.Response:
     path = endpoint.path.replace("{id}", theirs[endpoint.path]) if endpoint.names else endpoint.path
+    path += QUERIES.get(endpoint.operation, "")
     headers = {"Authorization": f"Bearer {bearer}"} if bearer else {}
     takes_body = endpoint.method not in ("GET", "DELETE") and endpoint.takes is not None
     body = BODIES.get(endpoint.operation, {}) if takes_body else None

@@ -26,6 +26,8 @@ DEFINERS = {
     "unsettled_messages": "atendeja_sweep",
     "known_orphans": "atendeja_sweep",
     "memberships_of": "atendeja_sweep",
+    "feed_audience": "atendeja_sweep",
+    "feed_heads": "atendeja_sweep",
     "keep_delivery_days": "atendeja_owner",
     "drop_delivery_days": "atendeja_owner",
 }

@@ -34,15 +34,16 @@ class Gate:
     def __init__(self, rt: Runtime) -> None:
         self._rt, self._memory = rt, Memory(rt.monotonic)
 
-    async def __call__(self, bearer: str) -> Caller | None:
-        """Who shows this access token or key; None for nobody. Raises what a database raises that is away."""
+    async def __call__(self, bearer: str, *, fresh: bool = False) -> Caller | None:
+        """Who shows this access token or key; None for nobody. `fresh` for who he is now. Raises what a database raises that is
+        away."""
         if bearer.startswith("atj_"):
-            return await self._program(tokens.digest(bearer))
+            return await self._program(tokens.digest(bearer), fresh=fresh)
         claims = tokens.read(self._rt.config.jwt_keys, bearer, self._rt.now().timestamp())
-        return None if claims is None else await self._person(claims)
+        return None if claims is None else await self._person(claims, fresh=fresh)
 
-    async def _person(self, claims: Claims) -> Caller | None:
-        if (found := self._memory.get(claims.sid)) is not None:
+    async def _person(self, claims: Claims, *, fresh: bool) -> Caller | None:
+        if not fresh and (found := self._memory.get(claims.sid)) is not None:
             return found[1]
         asked_at = self._rt.monotonic()
         async with self._rt.db.tenant(claims.tenant) as tx:
@@ -52,8 +53,8 @@ class Gate:
         self._memory.put(claims.sid, caller, asked_at + KEEP_S)
         return caller
 
-    async def _program(self, sha256: bytes) -> Caller | None:
-        if (found := self._memory.get(sha256)) is not None:
+    async def _program(self, sha256: bytes, *, fresh: bool) -> Caller | None:
+        if not fresh and (found := self._memory.get(sha256)) is not None:
             return found[1]
         asked_at, now = self._rt.monotonic(), self._rt.now()
         async with self._rt.db.session() as session:

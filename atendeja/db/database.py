@@ -88,8 +88,9 @@ class Database:
     async def _transaction(self, begin: str, tenant_id: int | None, by: str) -> AsyncIterator[Tx]:
         async with self.connection() as connection:
             await connection.execute(begin)
+            tx = Tx(connection, tenant_id)
             try:
-                yield Tx(connection, tenant_id)
+                yield tx
                 failpoints.reach("commit.before", about=(by,))
                 await connection.execute("COMMIT")
             except (TimeoutError, asyncio.CancelledError):
@@ -98,6 +99,7 @@ class Database:
                 await _abandon(connection)
                 raise
             failpoints.reach("commit.after", about=(by,))
+            tx.committed()
 
     async def transact(self, tenant_id: int | None, work: Callable[[Tx], Awaitable[T]], *, durable: bool = True) -> T:
         """Run `work` in a transaction; a transient error repeats it whole, at most 3 tries. Raises Unavailable after the last.

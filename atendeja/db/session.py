@@ -64,6 +64,16 @@ class Tx(Session):
     def __init__(self, connection: asyncpg.Connection, tenant_id: int | None) -> None:
         super().__init__(connection, {} if tenant_id is None else {"tenant_id": tenant_id})
         self._tenant_id = tenant_id
+        self._then: list[Callable[[], None]] = []
+
+    def after_commit(self, call: Callable[[], None]) -> None:
+        """Have this called when the COMMIT is done, and never when it is not."""
+        self._then.append(call)
+
+    def committed(self) -> None:
+        """It is done."""
+        for call in self._then:
+            call()
 
     @property
     def tenant_id(self) -> int:

@@ -15,7 +15,7 @@ Refused: a web framework's own validation and OpenAPI (msgspec has both the type
 being imported.
 
 problems: errors as they are answered · reading: bodies and queries · pages: lists cut in pieces, tags of what is edited ·
-declaration: endpoints and who may · serving: the routes.
+declaration: endpoints and who may · streaming: answers without an end · serving: the routes.
 """
 
 from atendeja.endpoint.declaration import PEOPLE, Access, Call, Caller, Endpoint, Instant, Role, Scope

@@ -59,6 +59,8 @@ class Call(Generic[B]):
     place: str
     """Of this list, for its cursors."""
     if_match: str | None
+    last_event_id: str | None = None
+    """Where a client was in a stream that it comes back to."""
 
     @property
     def by(self) -> Caller:
@@ -113,6 +115,8 @@ class Endpoint(Generic[R]):
     """The codes of its own that it may refuse with (`Refused`) → status."""
     is_tagged: bool = field(kw_only=True, default=False)
     """Whether what it gives comes with an ETag."""
+    tells: tuple[type[Struct], ...] = field(kw_only=True, default=())
+    """What happens in the stream of an endpoint that returns one (`streaming.Source`) instead of what it gives."""
     says: str = field(kw_only=True)
     """What it does, in a line."""
 

@@ -25,6 +25,7 @@ from atendeja.endpoint.declaration import Access, Call, Caller, Endpoint
 from atendeja.endpoint.pages import Cursors, tag
 from atendeja.endpoint.problems import SAFE, Problem, again, answer, not_found
 from atendeja.endpoint.reading import check_head, read_address, read_body, read_json, read_query
+from atendeja.endpoint.streaming import Live, Source, Watch
 from atendeja.errors import Refused, Unavailable
 
 log = structlog.get_logger(__name__)
@@ -45,8 +46,13 @@ class Host(Protocol):
 
 
 R = TypeVar("R", bound=Host)
-Gate = Callable[[str], Awaitable[Caller | None]]
-"""Who shows this bearer; None for nobody we know."""
+
+
+class Gate(Protocol):
+    """Who shows this bearer; None for nobody we know."""
+
+    def __call__(self, bearer: str, *, fresh: bool = False) -> Awaitable[Caller | None]:
+        """`fresh` for what is true now, and not a moment ago."""
 
 
 class Empty(Struct, frozen=True, forbid_unknown_fields=True):
@@ -69,6 +75,16 @@ class Api(Generic[R]):
         self.endpoints = list(endpoints)
         self.access, self.cursors = Access(self.endpoints), Cursors(secrets)
         self._turns, self._waiting = asyncio.Semaphore(AT_ONCE), 0
+        self.watch = Watch(self._may_still)
+
+    async def _may_still(self, bearer: str, operation: str) -> bool:
+        """Whether who shows this may do what he did. Raises Unavailable."""
+        try:
+            async with self.turn():
+                caller = await self.gate(bearer, fresh=True)
+        except (Problem, *TRANSIENT) as error:
+            raise Unavailable("it cannot be asked now") from error
+        return caller is not None and any(self.access.allows(caller, e) for e in self.endpoints if e.operation == operation)
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
@@ -123,6 +139,7 @@ class _Visit(Generic[R]):
         self._headers = Headers(scope=scope)
         self._endpoint: Endpoint[R] | None = None
         self._caller: Caller | None = None
+        self._bearer = ""
         self._is_read = False
 
     async def serve(self, methods: dict[str, Endpoint[R]]) -> Response:
@@ -153,18 +170,25 @@ class _Visit(Generic[R]):
         async with self._api.turn():
             given = await endpoint.run(self._api.rt, self._call(endpoint, ids, body))
         headers = SAFE | {"X-Request-Id": str(self._id)}
+        if endpoint.tells:
+            return self._stream(endpoint, given, headers)
         if endpoint.gives is None:
             return Response(None, 204, headers)
         if endpoint.is_tagged:
             headers["ETag"] = tag(given)
         return Response(msgspec.json.encode(given), endpoint.status, headers, media_type="application/json")
 
+    def _stream(self, endpoint: Endpoint[R], source: Any, headers: dict[str, str]) -> Response:  # Any: a Source, as `tells` says
+        told: Source = source
+        return Live(told, headers, self._api.watch.add(self._bearer, endpoint.operation, told))
+
     async def _let_in(self, endpoint: Endpoint[R]) -> None:
         given = self._headers.getlist("authorization")
         scheme, _, bearer = given[0].partition(" ") if len(given) == 1 else ("", "", "")
         if scheme.lower() == "bearer" and 0 < len(bearer) <= MOST_TOKEN_CHARS:
+            self._bearer = bearer.strip()
             async with self._api.turn():
-                self._caller = await self._api.gate(bearer.strip())
+                self._caller = await self._api.gate(self._bearer)
         if self._caller is None:
             raise Problem(401, "not_signed_in", "sign in, or show a key, as Authorization: Bearer")
         if not self._api.access.allows(self._caller, endpoint):
@@ -195,6 +219,7 @@ class _Visit(Generic[R]):
             cursors=self._api.cursors,
             place=f"{endpoint.operation}/{self._caller.tenant_id if self._caller else ''}",
             if_match=self._headers.get("if-match"),
+            last_event_id=self._headers.get("last-event-id"),
         )
 
     def _brings_body(self) -> bool:

@@ -190,7 +190,7 @@ def build(rt: Runtime, role: Role, extra: list[BaseRoute] | None = None) -> Star
 def api(rt: Runtime) -> Api[Runtime]:
     """What is under /v1. Closed without JWT_SECRET: there is no default secret."""
     closed = None if rt.config.jwt_keys else accounts.CLOSED
-    return Api(rt, ENDPOINTS, accounts.Gate(rt), rt.config.secret_keys, rt.config.proxies, closed)
+    return Api(rt, ENDPOINTS, accounts.Gate(rt), rt.config.secret_keys, rt.config.proxies, closed, rt.config.api_rate)
 
 
 def _keep(rt: Runtime, name: str, run: Callable[[], Coroutine[object, object, None]], until: asyncio.Event) -> asyncio.Task[None]:

@@ -116,6 +116,10 @@ class Config(Struct, frozen=True, kw_only=True, dict=True):
     """Addresses and networks, comma-separated, of reverse proxies whose X-Forwarded-For is believed. Default: this machine and
     private networks; where strangers connect from such a one, name the proxy alone."""
 
+    api_rate: Annotated[int, Meta(ge=1, le=100_000)] = 100
+    """Requests a second that one person, API key or stranger's address may make of the API; twice as many at once, and a business
+    four times as many. Default 100."""
+
     state_dir: Path = Path("state")
     """Directory of what a process remembers over a restart: its id, and how far it has seen the database (`guard`: keep it over a
     restore). Default ./state."""

@@ -16,6 +16,7 @@ from starlette.routing import Route
 
 from atendeja import __version__
 from atendeja.endpoint import SAFE, Endpoint, Listing, Trouble
+from atendeja.endpoint.idempotency import MOST_CHARS
 from atendeja.endpoint.streaming import MEDIA_TYPE
 
 Json = dict[str, Any]  # Any: a document
@@ -28,7 +29,10 @@ DESCRIPTION = """Everything a business needs of its server, as JSON.
 
 Errors are `application/problem+json` (RFC 9457): decide by `code`, which never changes its meaning. Lists come in pages: give
 `next_cursor` back as `cursor` until there is none. What has an `ETag` may be changed with `If-Match`, so that two who edit one
-thing find out. Times are UTC. A field that is not known is refused."""
+thing find out. Times are UTC. A field that is not known is refused.
+
+A request with an `Idempotency-Key` may be sent again for a day: it takes effect once, and is answered alike. Who asks too fast is
+answered 429 with `Retry-After`."""
 
 
 def document(endpoints: Sequence[Endpoint[Any]]) -> Json:  # Any: whatever they run on
@@ -87,6 +91,14 @@ def _parameters(endpoint: Endpoint[Any], schemas: Mapping[str, Json]) -> list[Js
     if endpoint.is_tagged and endpoint.has_body:
         tag = {"type": "string", "description": "The `ETag` of what you saw."}
         found.append(_parameter("If-Match", "header", tag, required=False))
+    if endpoint.once:
+        key = {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": MOST_CHARS,
+            "description": "Chosen by you for this one thing to be done.",
+        }
+        found.append(_parameter("Idempotency-Key", "header", key, required=False))
     return found
 
 
@@ -121,7 +133,7 @@ def _events(endpoint: Endpoint[Any], schemas: Mapping[str, Json]) -> Json:  # An
 
 def _refusals(endpoint: Endpoint[Any]) -> dict[int, list[str]]:  # Any: as above
     """Status → the codes with which this endpoint may be refused."""
-    found = {422: ["invalid"], 503: ["unavailable", "closed"]}
+    found = {422: ["invalid"], 429: ["too_fast"], 503: ["unavailable", "closed"]}
     if endpoint.who is not None:
         found |= {401: ["not_signed_in"], 403: ["forbidden"]}
     if endpoint.names:
@@ -132,6 +144,8 @@ def _refusals(endpoint: Endpoint[Any]) -> dict[int, list[str]]:  # Any: as above
         found[400] = ["bad_cursor"]
     if endpoint.is_tagged and endpoint.has_body:
         found[412] = ["changed_meanwhile"]
+    if endpoint.once:
+        found[422] += ["bad_key", "key_reused"]
     for code, status in endpoint.refuses.items():
         found[status] = [*found.get(status, []), code]
     return found

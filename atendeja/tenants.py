@@ -10,6 +10,8 @@ from atendeja import vault
 from atendeja.db import Session, Tx, query
 from atendeja.errors import Refused
 
+INSTALLATION = 0
+"""What stands for a tenant where something is the installation's own."""
 LANGUAGES = ("pt-BR", "en", "es")
 
 

@@ -9,8 +9,8 @@ import structlog
 from msgspec import Struct
 from procrastinate import App
 
-from atendeja import broadcast, events, guard, leases, ledger, queue, reconcile, tenants
-from atendeja.db import Tx, query
+from atendeja import broadcast, endpoint, events, guard, leases, ledger, queue, reconcile, tenants
+from atendeja.db import Nothing, Query, Tx, query
 from atendeja.errors import Unavailable
 from atendeja.inbound import intake
 from atendeja.inbound.digest import Digester
@@ -173,7 +173,8 @@ class Worker:
                 "rescue_stalled_jobs": ("* * * * *", lambda timestamp: self._rescue(app)),
                 "keep_delivery_days": ("7 * * * *", lambda timestamp: self._keep_days()),
                 "drop_old_events": ("27 * * * *", lambda timestamp: events.drop_old(self._rt)),
-                "drop_old_orphans": ("17 3 * * *", lambda timestamp: self._drop_orphans()),
+                "drop_old_orphans": ("17 3 * * *", lambda timestamp: self._drop(ledger.DROP_ORPHANS, ORPHANS_KEPT)),
+                "forget_idempotency_keys": ("37 * * * *", lambda timestamp: self._drop(endpoint.FORGET, endpoint.KEEPS)),
             },
             lambda: self._beat("jobs"),
         )
@@ -205,13 +206,14 @@ class Worker:
         if dropped is not None and dropped.dropped:
             log.info("delivery_days_dropped", days=dropped.dropped)
 
-    async def _drop_orphans(self) -> None:
-        before = self._rt.now() - ORPHANS_KEPT
+    async def _drop(self, statement: Query[Nothing], kept: dt.timedelta) -> None:
+        """Drop what is older, in each tenant and of the installation itself."""
+        before = self._rt.now() - kept
         async with self._rt.db.session() as session:
             everyone = await session.all(tenants.EVERYONE)
-        for tenant in everyone:
+        for tenant_id in [tenants.INSTALLATION, *(tenant.id for tenant in everyone)]:
 
             async def work(tx: Tx) -> int:
-                return await tx.run(ledger.DROP_ORPHANS, before=before)
+                return await tx.run(statement, before=before)
 
-            await self._rt.db.transact(tenant.id, work)
+            await self._rt.db.transact(tenant_id, work)

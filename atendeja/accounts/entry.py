@@ -18,12 +18,13 @@ from msgspec.structs import replace
 from atendeja import audit, tenants, vault
 from atendeja.accounts import keys, passwords, people, throttle, tokens
 from atendeja.accounts.passwords import HASHING, Password
-from atendeja.accounts.people import INSTALLATION, Account, Email
+from atendeja.accounts.people import Account, Email
 from atendeja.audit import Actor
 from atendeja.db import Nothing, Tx, query
-from atendeja.endpoint import PEOPLE, Call, Endpoint, Role
+from atendeja.endpoint import PEOPLE, Call, Endpoint, Role, networks
 from atendeja.errors import Refused
 from atendeja.runtime import Runtime
+from atendeja.tenants import INSTALLATION
 
 log = structlog.get_logger(__name__)
 
@@ -171,7 +172,7 @@ async def _begin(rt: Runtime, account: Account, tenant_id: int, address: str) ->
         await tx.run(FORGET, account_id=account_id, before=now - KEPT, unusual_before=now - throttle.USUAL)
         await tx.run(
             BEGIN, id=sign_in_id, account_id=account_id, of_tenant=tenant_id, address=address,
-            network=throttle.networks(address)[0], now=now, expires_at=now + REST,
+            network=networks(address)[0], now=now, expires_at=now + REST,
         )  # fmt: skip
         await tx.run(PUT_REFRESH, sha256=tokens.digest(refresh), sign_in_id=sign_in_id, expires_at=now + REST)
         if (pair := await _write(rt, tx, account_id, tenant_id, sign_in_id, refresh)) is None:

@@ -13,7 +13,7 @@ from atendeja import audit
 from atendeja.accounts import tokens
 from atendeja.audit import Actor
 from atendeja.db import Nothing, Tx, query
-from atendeja.endpoint import Call, Endpoint, Instant, Listing, Page, Problem, Role, not_found
+from atendeja.endpoint import Call, Endpoint, Instant, Listing, Page, Problem, Role, not_found, once
 from atendeja.errors import Refused
 from atendeja.runtime import Runtime
 
@@ -94,7 +94,8 @@ async def make_key(rt: Runtime, call: Call[NewKey]) -> MadeKey:
     if (why := problems(new, call.access.grantable(call.role), now)) is not None:
         raise Refused("key_refused", why)
     key_id, by = rt.new_id(), call.by.account_id
-    async with rt.db.tenant(call.tenant_id) as tx:
+
+    async def work(tx: Tx) -> MadeKey:
         if not await tx.run(HOLD_ROLE, account_id=by, roles=sorted(MAKERS)):
             raise Problem(403, "forbidden", "you may not do this any more")
         await tx.run(
@@ -105,7 +106,9 @@ async def make_key(rt: Runtime, call: Call[NewKey]) -> MadeKey:
         key = await tx.one(KEY, id=key_id)
         assert key is not None
         await audit.add(tx, rt.new_id(), now, audit.actor(call), "key_made", key_id, after=_tell(key))
-    return MadeKey(key, secret)
+        return MadeKey(key, secret)
+
+    return await once(rt, call, work)
 
 
 async def drop_key(rt: Runtime, call: Call[Struct]) -> None:
@@ -142,7 +145,7 @@ async def use(tx: Tx, key_id: UUID, now: dt.datetime) -> Key | None:
 ROUTES: list[Endpoint[Runtime]] = [
     Endpoint("GET", "/v1/keys", "list_keys", list_keys, who=MAKERS, takes=Listing, gives=Page[Key],
              says="The keys of this business, without their secrets."),
-    Endpoint("POST", "/v1/keys", "make_key", make_key, who=MAKERS, takes=NewKey, gives=MadeKey, status=201,
+    Endpoint("POST", "/v1/keys", "make_key", make_key, who=MAKERS, takes=NewKey, gives=MadeKey, status=201, once=True,
              refuses={"key_refused": 422}, says="Make a key for a program. Its secret is shown this once."),
     Endpoint("DELETE", "/v1/keys/{id}", "drop_key", drop_key, who=MAKERS, says="Have a key hold no more."),
 ]  # fmt: skip

@@ -12,8 +12,8 @@ from atendeja import audit
 from atendeja.accounts import keys, people, tokens
 from atendeja.accounts.opening import DROP_PASSES, put_pass
 from atendeja.accounts.people import Email
-from atendeja.db import Nothing, query
-from atendeja.endpoint import Call, Endpoint, Instant, Listing, Page, Role, not_found
+from atendeja.db import Nothing, Tx, query
+from atendeja.endpoint import Call, Endpoint, Instant, Listing, Page, Role, not_found, once
 from atendeja.errors import Refused
 from atendeja.runtime import Runtime
 
@@ -129,7 +129,8 @@ async def invite(rt: Runtime, call: Call[NewUser]) -> Invited:
     Says the same of somebody who has an account for another business: only he can take the invitation up.
     """
     now, token = rt.now(), tokens.opaque("ato", rt.secret())
-    async with rt.db.tenant(call.tenant_id) as tx:
+
+    async def work(tx: Tx) -> Invited:
         account = await people.ensure(tx, call.body.email, rt.new_id(), now)
         before = next((m for m in await tx.all(LOCK, id=account.id) if m.id == account.id), None)
         check_rank(call.role, call.body.role, *([before.role] if before else []))
@@ -139,8 +140,10 @@ async def invite(rt: Runtime, call: Call[NewUser]) -> Invited:
         after = {"email": account.email, "role": call.body.role}
         await audit.add(tx, rt.new_id(), now, audit.actor(call), "user_invited", account.id, after=after)
         member = await tx.one(MEMBER, id=account.id)
-    assert member is not None
-    return Invited(show(member), token, now + HOLDS)
+        assert member is not None
+        return Invited(show(member), token, now + HOLDS)
+
+    return await once(rt, call, work)
 
 
 async def change_user(rt: Runtime, call: Call[UserChange]) -> User:
@@ -174,7 +177,7 @@ _OWNERS: frozenset[Role] = frozenset({"owner", "admin"})
 ROUTES: list[Endpoint[Runtime]] = [
     Endpoint("GET", "/v1/users", "list_users", list_users, who=_OWNERS, scope="users:read", takes=Listing, gives=Page[User],
              says="The people of this business."),
-    Endpoint("POST", "/v1/users", "invite_user", invite, who=_OWNERS, takes=NewUser, gives=Invited, status=201,
+    Endpoint("POST", "/v1/users", "invite_user", invite, who=_OWNERS, takes=NewUser, gives=Invited, status=201, once=True,
              refuses={"above_you": 403, "user_exists": 409}, says="Invite somebody, or again who has not come."),
     Endpoint("GET", "/v1/users/{id}", "show_user", show_user, who=_OWNERS, scope="users:read", gives=User, is_tagged=True,
              says="One of the people of this business."),

@@ -9,9 +9,7 @@ from msgspec import Meta, Struct
 from atendeja.db import Nothing, Session, Tx, query
 from atendeja.endpoint import Role
 from atendeja.errors import Refused
-
-INSTALLATION = 0
-"""In the place of a tenant's id: the installation itself, where operators sign in."""
+from atendeja.tenants import INSTALLATION
 
 EMAIL_PATTERN = r"^[!-?A-~]{1,64}@[!-?A-~]{1,190}$"
 Email = Annotated[str, Meta(pattern=EMAIL_PATTERN, description="Case does not matter.", examples=["ana@oficina.example"])]

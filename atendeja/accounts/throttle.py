@@ -13,14 +13,13 @@ import datetime as dt
 import hashlib
 import math
 from collections.abc import Iterable
-from ipaddress import IPv6Address, IPv6Network, ip_address
 from uuid import UUID
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from atendeja.db import LostRace, Nothing, Session, Tx, columns, query
-from atendeja.endpoint import Problem
+from atendeja.endpoint import Problem, networks
 
 USUAL = dt.timedelta(days=30)
 """How long a network from which an account has signed in is one of its usual ones."""
@@ -65,19 +64,6 @@ MEET = query("accounts.meet_throttles", Nothing)
 LOCK = query("accounts.lock_throttles", Throttle)
 SAVE = query("accounts.save_throttles", Nothing)
 FORGET_OLD = query("accounts.forget_throttles", Nothing)
-
-
-def networks(address: str) -> list[str]:
-    """What counts as one place: an IPv4 address; of an IPv6 address the /64, which a customer gets at least, and the /48."""
-    try:
-        found = ip_address(address)
-    except ValueError:
-        return [address]
-    if not isinstance(found, IPv6Address):
-        return [str(found)]
-    if found.ipv4_mapped is not None:
-        return [str(found.ipv4_mapped)]
-    return [str(IPv6Network((int(found), bits), strict=False)) for bits in (64, 48)]
 
 
 def keys(email: str, address: str, *, is_usual: bool) -> list[str]:

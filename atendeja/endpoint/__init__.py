@@ -15,15 +15,20 @@ Refused: a web framework's own validation and OpenAPI (msgspec has both the type
 being imported.
 
 problems: errors as they are answered · reading: bodies and queries · pages: lists cut in pieces, tags of what is edited ·
-declaration: endpoints and who may · streaming: answers without an end · serving: the routes.
+idempotency: what comes twice · rates: how fast somebody may ask · declaration: endpoints and who may · streaming: answers without
+an end · serving: the routes.
 """
 
 from atendeja.endpoint.declaration import PEOPLE, Access, Call, Caller, Endpoint, Instant, Role, Scope
+from atendeja.endpoint.idempotency import FORGET, KEEPS, once
 from atendeja.endpoint.pages import Cursors, Listing, Page, tag
 from atendeja.endpoint.problems import SAFE, Problem, Trouble, not_found
+from atendeja.endpoint.reading import networks
 from atendeja.endpoint.serving import Api, answer_bug
 
 __all__ = [
+    "FORGET",
+    "KEEPS",
     "PEOPLE",
     "SAFE",
     "Access",
@@ -40,6 +45,8 @@ __all__ = [
     "Scope",
     "Trouble",
     "answer_bug",
+    "networks",
     "not_found",
+    "once",
     "tag",
 ]

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from msgspec import Meta, Struct
 
+from atendeja.endpoint.idempotency import Request
 from atendeja.endpoint.pages import Cursors, Listing, check_tag
 
 R = TypeVar("R")
@@ -40,6 +41,11 @@ class Caller(Struct, frozen=True):
     key_id: UUID | None = None
     scopes: frozenset[Scope] = frozenset()
 
+    @property
+    def id(self) -> UUID | None:
+        """Of the person or the key."""
+        return self.account_id or self.key_id
+
 
 @dataclass(frozen=True, kw_only=True)
 class Call(Generic[B]):
@@ -61,6 +67,8 @@ class Call(Generic[B]):
     if_match: str | None
     last_event_id: str | None = None
     """Where a client was in a stream that it comes back to."""
+    request: Request | None
+    """It came with an Idempotency-Key: see `once`."""
 
     @property
     def by(self) -> Caller:
@@ -117,6 +125,8 @@ class Endpoint(Generic[R]):
     """Whether what it gives comes with an ETag."""
     tells: tuple[type[Struct], ...] = field(kw_only=True, default=())
     """What happens in the stream of an endpoint that returns one (`streaming.Source`) instead of what it gives."""
+    once: bool = field(kw_only=True, default=False)
+    """Whether it takes an Idempotency-Key: then all that it changes goes through `once`."""
     says: str = field(kw_only=True)
     """What it does, in a line."""
 

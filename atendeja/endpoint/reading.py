@@ -6,7 +6,7 @@ that the stack holds: those are looked for here. The usual body is searched for 
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import TypeVar
 
 import msgspec
@@ -41,6 +41,19 @@ def read_address(peer: str, forwarded: Sequence[str], proxies: Sequence[IPv4Netw
     while hops and _is_in(found, proxies) and _is_address(hops[-1]):
         found = _plain(hops.pop())
     return found
+
+
+def networks(address: str) -> list[str]:
+    """What counts as one place: an IPv4 address; of an IPv6 address the /64, which a customer gets at least, and the /48."""
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return [address]
+    if not isinstance(found, IPv6Address):
+        return [str(found)]
+    if found.ipv4_mapped is not None:
+        return [str(found.ipv4_mapped)]
+    return [str(IPv6Network((int(found), bits), strict=False)) for bits in (64, 48)]
 
 
 def _plain(text: str) -> str:

@@ -1,7 +1,7 @@
 """The routes of the declared endpoints: each request let in, read, run and answered in the same order.
 
-Path (404), method (405), who (401), may he (403), body (400, 413, 415, 422), the endpoint itself. A stranger's body is not read
-where one has to be known. Nothing here allows another origin: browsers keep other sites' pages out.
+Path (404), method (405), who (401), how fast (429), may he (403), body (400, 413, 415, 422), the endpoint itself. A stranger's body
+is not read where one has to be known. Nothing here allows another origin: browsers keep other sites' pages out.
 """
 
 import asyncio
@@ -21,10 +21,12 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
 from atendeja.db import TRANSIENT, describe
+from atendeja.endpoint import idempotency
 from atendeja.endpoint.declaration import Access, Call, Caller, Endpoint
 from atendeja.endpoint.pages import Cursors, tag
 from atendeja.endpoint.problems import SAFE, Problem, again, answer, not_found
-from atendeja.endpoint.reading import check_head, read_address, read_body, read_json, read_query
+from atendeja.endpoint.rates import Rates
+from atendeja.endpoint.reading import check_head, networks, read_address, read_body, read_json, read_query
 from atendeja.endpoint.streaming import Live, Source, Watch
 from atendeja.errors import Refused, Unavailable
 
@@ -33,11 +35,15 @@ log = structlog.get_logger(__name__)
 ROOT = "/v1"
 AT_ONCE, MOST_WAITING = 4, 200
 """So many requests may be at the database, whose dozen connections webhooks and sending need too; so many wait for their turn."""
+OF_A_TENANT = 4
+"""Times the rate of one caller may all of a business have."""
+STRANGERS_RATE = 20
+"""A second and place: bearers that nobody knows. Each is looked for in the database; beyond it nobody from there is let in."""
 MOST_TOKEN_CHARS = 4096
 _REQUEST_ID = "atendeja.request_id"
 
 
-class Host(Protocol):
+class Host(idempotency.Host, Protocol):
     """What the endpoints run on."""
 
     def new_id(self) -> UUID: ...
@@ -60,7 +66,8 @@ class Empty(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Api(Generic[R]):
-    """The endpoints on what they run on. With `closed`, the reason, everything is answered 503."""
+    """The endpoints on what they run on. With `closed`, the reason, everything is answered 503. `rate`: requests a second of one
+    caller, or of one place where anybody may ask; twice as many at once."""
 
     def __init__(
         self,
@@ -70,11 +77,13 @@ class Api(Generic[R]):
         secrets: list[bytes],
         proxies: Sequence[IPv4Network | IPv6Network] = (),
         closed: str | None = None,
+        rate: float = 100,
     ) -> None:
-        self.rt, self.gate, self.proxies, self.closed = rt, gate, proxies, closed
+        self.rt, self.gate, self.secrets, self.proxies, self.closed = rt, gate, secrets, proxies, closed
         self.endpoints = list(endpoints)
         self.access, self.cursors = Access(self.endpoints), Cursors(secrets)
         self._turns, self._waiting = asyncio.Semaphore(AT_ONCE), 0
+        self._rates, self._tenants, self._strangers = Rates(rate), Rates(OF_A_TENANT * rate), Rates(STRANGERS_RATE)
         self.watch = Watch(self._may_still)
 
     async def _may_still(self, bearer: str, operation: str) -> bool:
@@ -85,6 +94,21 @@ class Api(Generic[R]):
         except (Problem, *TRANSIENT) as error:
             raise Unavailable("it cannot be asked now") from error
         return caller is not None and any(self.access.allows(caller, e) for e in self.endpoints if e.operation == operation)
+
+    def slow_down(self, caller: Caller | None, place: str) -> None:
+        """Count a request. Raises Problem 429 when the caller, his business, or a place without a caller asks too fast."""
+        now = self.rt.monotonic()
+        counted = [(self._rates, place if caller is None else caller.id), *([(self._tenants, caller.tenant_id)] if caller else [])]
+        _check_rates([(rates, who) for rates, who in counted], now)
+        for rates, who in counted:
+            rates.take(who, now)
+
+    def check_stranger(self, place: str) -> None:
+        """Raises Problem 429 when too many bearers came from there that nobody knows."""
+        _check_rates([(self._strangers, place)], self.rt.monotonic())
+
+    def count_stranger(self, place: str) -> None:
+        self._strangers.take(place, self.rt.monotonic())
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
@@ -110,6 +134,11 @@ class Api(Generic[R]):
             Route(ROOT, nowhere),
             Route(f"{ROOT}/{{rest:path}}", nowhere),
         ]
+
+
+def _check_rates(counted: list[tuple[Rates, object]], now: float) -> None:
+    if (wait_s := max(rates.wait_s(who, now) for rates, who in counted)) > 0:
+        raise Problem(429, "too_fast", f"too many requests: try again in {wait_s} s", headers={"Retry-After": str(wait_s)})
 
 
 class _Path(Generic[R]):
@@ -141,6 +170,9 @@ class _Visit(Generic[R]):
         self._caller: Caller | None = None
         self._bearer = ""
         self._is_read = False
+        client = scope.get("client")
+        self._address = read_address(client[0] if client else "", self._headers.getlist("x-forwarded-for"), api.proxies)
+        self._place = networks(self._address)[0]
 
     async def serve(self, methods: dict[str, Endpoint[R]]) -> Response:
         try:
@@ -163,7 +195,9 @@ class _Visit(Generic[R]):
         self._endpoint = endpoint
         if self._api.closed is not None:
             raise Problem(503, "closed", self._api.closed)
-        if endpoint.who is not None:
+        if endpoint.who is None:
+            self._api.slow_down(None, self._place)
+        else:
             await self._let_in(endpoint)
         ids = {name: _read_id(self._scope["path_params"][name]) for name in endpoint.names}
         body = await self._read(endpoint)
@@ -187,10 +221,14 @@ class _Visit(Generic[R]):
         scheme, _, bearer = given[0].partition(" ") if len(given) == 1 else ("", "", "")
         if scheme.lower() == "bearer" and 0 < len(bearer) <= MOST_TOKEN_CHARS:
             self._bearer = bearer.strip()
+            self._api.check_stranger(self._place)
             async with self._api.turn():
                 self._caller = await self._api.gate(self._bearer)
+            if self._caller is None:
+                self._api.count_stranger(self._place)
         if self._caller is None:
             raise Problem(401, "not_signed_in", "sign in, or show a key, as Authorization: Bearer")
+        self._api.slow_down(self._caller, self._place)
         if not self._api.access.allows(self._caller, endpoint):
             raise Problem(403, "forbidden", "you may not do this")
 
@@ -208,19 +246,25 @@ class _Visit(Generic[R]):
         return read_json(body, kind)
 
     def _call(self, endpoint: Endpoint[R], ids: dict[str, UUID], body: Struct) -> Call[Struct]:
-        client = self._scope.get("client")
         return Call(
             body=body,
             caller=self._caller,
             ids=ids,
             request_id=self._id,
-            address=read_address(client[0] if client else "", self._headers.getlist("x-forwarded-for"), self._api.proxies),
+            address=self._address,
             access=self._api.access,
             cursors=self._api.cursors,
             place=f"{endpoint.operation}/{self._caller.tenant_id if self._caller else ''}",
             if_match=self._headers.get("if-match"),
             last_event_id=self._headers.get("last-event-id"),
+            request=self._read_request(endpoint, ids, body),
         )
+
+    def _read_request(self, endpoint: Endpoint[R], ids: dict[str, UUID], body: Struct) -> idempotency.Request | None:
+        if not endpoint.once or self._caller is None:
+            return None
+        key = self._headers.get("idempotency-key")
+        return idempotency.read(key, self._caller.id, endpoint.operation, ids, body, self._api.secrets)
 
     def _brings_body(self) -> bool:
         return "transfer-encoding" in self._headers or self._headers.get("content-length", "0") != "0"

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from atendeja import app
+from atendeja import app, endpoint
 from atendeja.accounts import throttle
 from atendeja.accounts.throttle import Throttle
 from atendeja.config import Config
@@ -95,7 +95,7 @@ def test_a_try_that_is_counted_again_is_one_and_does_not_wait_for_itself() -> No
      ("2001:0DB8:0001:0002::FFFF", ["2001:db8:1:2::/64", "2001:db8:1::/48"])],
 )  # fmt: skip
 def test_an_address_is_counted_by_what_one_customer_has_of_them(address: str, networks: list[str]) -> None:
-    assert throttle.networks(address) == networks
+    assert endpoint.networks(address) == networks
 
 
 def test_who_has_many_ipv6_networks_gets_few_tries_more() -> None:

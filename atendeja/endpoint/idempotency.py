@@ -1,0 +1,100 @@
+"""`Idempotency-Key`: a request that comes twice takes effect once, and is answered twice alike.
+
+The key is claimed in the very transaction that makes the change, and the answer is kept in it: there are both or neither, whatever
+is killed. A second request with the key waits for the first and gets its answer; the same key with another request is refused. What
+was refused is not kept: it changed nothing, and may do better the next time. Answers are kept sealed: some show a secret.
+"""
+
+import datetime as dt
+import hashlib
+from collections.abc import Awaitable, Callable
+from typing import Protocol, TypeVar, cast
+from uuid import UUID
+
+import msgspec
+from msgspec import Raw, Struct
+
+from atendeja import vault
+from atendeja.db import Database, Nothing, Tx, query
+from atendeja.endpoint.problems import Problem
+
+T = TypeVar("T")
+
+KEEPS = dt.timedelta(days=1)
+MOST_CHARS = 255
+
+
+class Kept(Struct, frozen=True):
+    request_sha256: bytes
+    answer: bytes
+
+
+CLAIM = query("endpoint.claim_key", Nothing)
+KEEP = query("endpoint.keep_answer", Nothing)
+KEPT = query("endpoint.kept_answer", Kept)
+FORGET = query("endpoint.forget_keys", Nothing)
+"""Those of before a time: of one tenant."""
+
+
+class Request(Struct, frozen=True):
+    """A request as its key knows it."""
+
+    caller_id: UUID
+    key: str
+    sha256: bytes
+    keys: list[bytes]
+    """Seal and open the answer: the first seals, all open."""
+
+
+class Host(Protocol):
+    db: Database
+
+    def now(self) -> dt.datetime: ...
+    def nonce(self) -> bytes: ...
+
+
+class Asked(Protocol):
+    """What of a call is needed here."""
+
+    @property
+    def tenant_id(self) -> int: ...
+    @property
+    def request(self) -> Request | None: ...
+
+
+def read(
+    header: str | None, caller_id: UUID | None, operation: str, ids: object, body: object, keys: list[bytes]
+) -> Request | None:
+    """The request under its key; None without one. Raises Problem 422 for one that cannot be a key."""
+    if header is None or caller_id is None:
+        return None
+    if not 1 <= len(header) <= MOST_CHARS or not header.isascii() or not header.isprintable():
+        raise Problem(422, "bad_key", f"an Idempotency-Key has 1 to {MOST_CHARS} printable ASCII characters")
+    digest = hashlib.sha256(msgspec.json.encode([operation, ids, body])).digest()
+    return Request(caller_id, header, digest, [vault.derive(key, "answers") for key in keys])
+
+
+async def once(rt: Host, call: Asked, work: Callable[[Tx], Awaitable[T]]) -> T:
+    """Run `work` in the one transaction of this request, or give what it gave when its key came before.
+
+    `work` is what changes anything, all of it; it is repeated whole when the database was away for a moment, and then with a key it
+    has no effect beyond its first that was kept. Raises Problem 422 for a key that was another request's.
+    """
+    request = call.request
+    if request is None:
+        return await rt.db.transact(call.tenant_id, work)
+    what = {"caller_id": request.caller_id, "key": request.key}
+    where = vault.place(call.tenant_id, "idempotency_key", "answer", f"{request.caller_id}/{request.key}")
+
+    async def claimed(tx: Tx) -> T:
+        if await tx.run(CLAIM, request_sha256=request.sha256, now=rt.now(), **what):
+            given = await work(tx)
+            await tx.run(KEEP, answer=vault.seal(request.keys[0], msgspec.json.encode(given), where, rt.nonce()), **what)
+            return given
+        kept = await tx.one(KEPT, **what)
+        assert kept is not None
+        if kept.request_sha256 != request.sha256:
+            raise Problem(422, "key_reused", "this Idempotency-Key was another request's: take a new one for each thing to be done")
+        return cast("T", Raw(vault.unseal(request.keys, kept.answer, where)))
+
+    return await rt.db.transact(call.tenant_id, claimed)

@@ -1,0 +1,13 @@
+-- name: claim_key
+-- Waits for whoever is at the same key, and touches no row when he has come to an end.
+INSERT INTO idempotency_key (tenant_id, caller_id, key, request_sha256, answer, created_at)
+VALUES (:tenant_id, :caller_id, :key, :request_sha256, '', :now) ON CONFLICT DO NOTHING;
+
+-- name: keep_answer
+UPDATE idempotency_key SET answer = :answer WHERE tenant_id = :tenant_id AND caller_id = :caller_id AND key = :key;
+
+-- name: kept_answer
+SELECT request_sha256, answer FROM idempotency_key WHERE tenant_id = :tenant_id AND caller_id = :caller_id AND key = :key;
+
+-- name: forget_keys
+DELETE FROM idempotency_key WHERE tenant_id = :tenant_id AND created_at < :before;

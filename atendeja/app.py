@@ -22,7 +22,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from atendeja import accounts, audit, connections, db, endpoint, events, leases, metrics, migrate, notify, openapi
+from atendeja import accounts, audit, connections, db, endpoint, events, leases, metrics, migrate, notify, openapi, webhooks
 from atendeja.cloud import Cloud
 from atendeja.config import Config
 from atendeja.db import Database
@@ -39,7 +39,7 @@ log = structlog.get_logger(__name__)
 
 Role = Literal["all", "web", "worker"]
 
-ENDPOINTS = [*accounts.ROUTES, *audit.ROUTES, *events.ROUTES]
+ENDPOINTS = [*accounts.ROUTES, *audit.ROUTES, *events.ROUTES, *webhooks.ROUTES]
 """Everything under /v1."""
 
 STALE_BEAT_S = 15.0
@@ -119,6 +119,7 @@ async def open_runtime(config: Config) -> AsyncIterator[Runtime]:
         yield rt
     finally:
         await cloud.close()
+        await rt.outside.close()
         await database.close()
         os.close(who.descriptor)
 

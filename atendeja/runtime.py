@@ -25,11 +25,12 @@ from atendeja.broadcast import Broadcast
 from atendeja.cloud import Cloud
 from atendeja.config import Config
 from atendeja.db import Database, query
-from atendeja.feed import Feed
+from atendeja.feed import WORD, Feed
 from atendeja.gathering import Gathering
 from atendeja.guard import Guard
 from atendeja.ids import uuid7
 from atendeja.leases import Identity, Leases
+from atendeja.outside import Outside
 from atendeja.queue import Bell
 
 KEEP_TIME_EVERY_S = 30.0
@@ -120,6 +121,7 @@ class Bells:
         self.statuses = Bell(lambda: tell("statuses"))
         self.turn = Bell(lambda: tell("turn"))
         self.send = Bell(lambda: tell("send"))
+        self.webhooks = Bell()
         self.numbers: dict[UUID, Bell] = {}
         """Also of those whose sender is known to be in another process."""
         self.heard: Counter[UUID] = Counter()
@@ -216,6 +218,7 @@ class Runtime:
     monotonic: Callable[[], float] = time.monotonic
     guard: Guard = field(init=False)
     feed: Feed = field(init=False)
+    outside: Outside = field(init=False)
     dice: random.Random = field(default_factory=lambda: random.Random(secrets.randbits(128)))  # noqa: S311  (ids and jitter; secrets come from `secrets`)
 
     def __post_init__(self) -> None:
@@ -224,13 +227,20 @@ class Runtime:
         self.bells = Bells(self.broadcast.tell)
         self.guard = Guard(self.config.state_dir)
         self.feed = Feed(self, lambda: self.monotonic(), self.broadcast.tell)
-        self.bells.hear_else = self.feed.hear
+        self.outside = Outside(self.config.outside_trusted)
+        self.bells.hear_else = self._hear
 
     def stop(self) -> None:
         """The order to stop: nothing new is begun, what is in flight has SHUTDOWN_GRACE_S in all; a second order ends that."""
         self.stop_by = self.monotonic() + (0 if self.stopping.is_set() else self.config.shutdown_grace_s)
         self.stopping.set()
         self.feed.hub.end()
+
+    def _hear(self, what: str, about: str) -> None:
+        """A word that is not of a stage or a number."""
+        self.feed.hear(what, about)
+        if what in (WORD, ""):
+            self.bells.webhooks.hear()
 
     async def grant(self, task: asyncio.Task[None]) -> None:
         """After `stop`: wait for what is in flight while its time lasts, then cancel it. Does not wait for that."""

@@ -28,9 +28,18 @@ MAY: dict[str, set[str] | None] = {
     "drop_key": HEADS,
     "list_changes": HEADS | {"key"},
     "stream_events": EVERYBODY - {"operator"} | {"key"},
+    "list_webhooks": HEADS | {"key"},
+    "make_webhook": HEADS | {"key"},
+    "show_webhook": HEADS | {"key"},
+    "change_webhook": HEADS | {"key"},
+    "drop_webhook": HEADS | {"key"},
+    "rotate_webhook_secret": HEADS | {"key"},
+    "test_webhook": HEADS | {"key"},
+    "list_webhook_deliveries": HEADS | {"key"},
+    "replay_webhook": HEADS | {"key"},
 }
 """None: anybody at all. `key`: one with every scope there is."""
-BODIES = {"change_user": {"role": "viewer"}}
+BODIES: dict[str, object] = {"change_user": {"role": "viewer"}, "replay_webhook": {"since": "2026-03-04T12:30:00Z"}}
 QUERIES = {"stream_events": "?types=x"}
 """Who is let in gets a 422, and not an answer without an end."""
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
@@ -51,11 +60,13 @@ async def things_of_b(office: Office) -> tuple[str, dict[str, str]]:
     boss = await office.sign_in("owner@b.example", "owner", office.world.b)
     key = (await office.post("/keys", {"name": "b", "scopes": ["users:read"]}, boss)).json()["key"]["id"]
     user = (await office.post("/users", {"email": "other@b.example", "role": "agent"}, boss)).json()["user"]["id"]
-    return boss, {"/v1/users/{id}": user, "/v1/keys/{id}": key}
+    hook = (await office.post("/webhooks", {"url": "https://b.example/hook"}, boss)).json()["webhook"]["id"]
+    hooks = {f"/v1/webhooks/{{id}}{rest}": hook for rest in ("", "/secret", "/test", "/deliveries", "/replay")}
+    return boss, {"/v1/users/{id}": user, "/v1/keys/{id}": key, **hooks}
 
 
 async def snapshot(office: Office, boss: str) -> list[object]:
-    return [(await office.get(path, boss)).json() for path in ("/users", "/keys", "/audit")]
+    return [(await office.get(path, boss)).json() for path in ("/users", "/keys", "/audit", "/webhooks")]
 
 
 def test_every_endpoint_is_in_the_table_once() -> None:

@@ -28,6 +28,7 @@ DEFINERS = {
     "memberships_of": "atendeja_sweep",
     "feed_audience": "atendeja_sweep",
     "feed_heads": "atendeja_sweep",
+    "due_webhooks": "atendeja_sweep",
     "keep_delivery_days": "atendeja_owner",
     "drop_delivery_days": "atendeja_owner",
 }

@@ -67,6 +67,8 @@ WALKS = {
     "numbers.stop_marketing": "a tenant has a handful of numbers",
     "outbound.stop_templates_of": "a tenant has a handful of numbers",
     "reporting.waits": "a tenant has a handful of numbers",
+    "webhooks.count": "a business has some webhooks",
+    "webhooks.everyone": "a business has some webhooks",
     "ledger.doubt": "an index of what is on the wire or in doubt",
     "ledger.doubt_number": "an index of what is on the wire or in doubt, at a change of hands",
     "ledger.drop_orphans": "retention, once a day",

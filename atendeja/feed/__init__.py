@@ -61,6 +61,10 @@ class Feed:
         await add(tx, self._rt.new_id, self._rt.now(), data, moved)
         tx.after_commit(partial(self._say, f"{WORD}:{tx.tenant_id}"))
 
+    def wake(self) -> None:
+        """Wake whoever tells webhooks, wherever he is: there is something due."""
+        self._say(WORD)
+
     def say_audience(self) -> None:
         """Somebody else listens, or does no longer: every process is to know."""
         self.audience.hear()

@@ -262,7 +262,10 @@ def serving(rt: Runtime, cluster: server.Server, database: str, tmp_path: Path, 
     @asynccontextmanager
     async def start() -> AsyncIterator[tuple[process.Child, httpx.AsyncClient, dict[int, str]]]:
         made = await world.found(rt.db, rt.config.secret_keys)
-        dsns, more = (cluster.dsn(database), cluster.dsn(database, "postgres")), {"JWT_SECRET": JWT, "MIGRATE": "off", "API_RATE": "10000"}
+        dsns, more = (
+            (cluster.dsn(database), cluster.dsn(database, "postgres")),
+            {"JWT_SECRET": JWT, "MIGRATE": "off", "API_RATE": "10000"},
+        )
         limits = httpx.Limits(max_connections=None)
         async with (
             process.serving(*dsns, tmp_path / "child", log_dir, role="web", more=more) as child,

@@ -49,6 +49,7 @@ def document(endpoints: Sequence[Endpoint[Any]]) -> Json:  # Any: whatever they 
         "openapi": "3.1.0",
         "info": {"title": "AtendeJá", "version": __version__, "description": DESCRIPTION},
         "paths": paths,
+        "webhooks": {name: {"post": _told(name, ref, schemas)} for e in endpoints for name, ref in _kinds(e).items()},
         "components": {
             "schemas": {name: schema for name, schema in schemas.items() if name not in queries},
             "securitySchemes": {"bearer": bearer},
@@ -122,9 +123,29 @@ def _responses(endpoint: Endpoint[Any], schemas: Mapping[str, Json]) -> Json:  #
     return found
 
 
+def _kinds(endpoint: Endpoint[Any]) -> dict[str, Json]:  # Any: as above
+    """Type → its schema, of what is told."""
+    return {str(kind.__struct_config__.tag): {"$ref": REF + _name(kind)} for kind in endpoint.tells}
+
+
+def _told(name: str, ref: Json, schemas: Mapping[str, Json]) -> Json:
+    """What a stream tells is told to webhooks too, signed as Standard Webhooks say."""
+    content = {"application/json": {"schema": ref, "example": example(ref, schemas)}}
+    headers = [
+        _parameter(f"webhook-{part}", "header", {"type": "string"}, required=True) for part in ("id", "timestamp", "signature")
+    ]
+    return {
+        "summary": f"`{name}`, to those who want it.",
+        "security": [],
+        "parameters": headers,
+        "requestBody": {"required": True, "content": content},
+        "responses": {"2XX": {"description": "Taken. Anything else is tried again; 410 ends it."}},
+    }
+
+
 def _events(endpoint: Endpoint[Any], schemas: Mapping[str, Json]) -> Json:  # Any: as above
     """Server-sent events, for which OpenAPI has no words of its own: text, and beside it what the data of each may be."""
-    kinds = {str(kind.__struct_config__.tag): {"$ref": REF + _name(kind)} for kind in endpoint.tells}
+    kinds = _kinds(endpoint)
     (first, ref), *_ = kinds.items()
     shown = f"id: 7\nevent: {first}\ndata: {msgspec.json.encode(example(ref, schemas)).decode()}\n\n"
     says = "Server-sent events. `event` is the type, `data` JSON: see `x-events`."

@@ -14,6 +14,7 @@ import msgspec
 import pytest
 
 from atendeja import app, feed
+from atendeja.accounts.gate import KEEP_S
 from atendeja.config import Config, Secret
 from atendeja.db import Tx
 from atendeja.endpoint import streaming
@@ -64,8 +65,8 @@ class Listener:
         return await asyncio.wait_for(anext(self._pieces), SOON_S)
 
     async def ended(self) -> None:
-        """Until the stream ends; whatever comes before does not matter."""
-        async with asyncio.timeout(SOON_S):
+        """Until the stream ends, and not because what the gate remembers is old by then; whatever comes before does not matter."""
+        async with asyncio.timeout(KEEP_S - 1.5):
             async for _ in self._pieces:
                 pass
 

@@ -22,13 +22,34 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from atendeja import accounts, audit, connections, db, endpoint, events, leases, metrics, migrate, notify, openapi, webhooks
+from atendeja import (
+    accounts,
+    audit,
+    connections,
+    contacts,
+    db,
+    docs,
+    endpoint,
+    events,
+    flows,
+    installation,
+    jobs,
+    leases,
+    metrics,
+    migrate,
+    notify,
+    numbers,
+    openapi,
+    privacy,
+    tenants,
+    webhooks,
+)
 from atendeja.cloud import Cloud
 from atendeja.config import Config
 from atendeja.db import Database
 from atendeja.endpoint import Api
 from atendeja.errors import Refused, Unavailable
-from atendeja.inbound import webhook
+from atendeja.inbound import deliveries, webhook
 from atendeja.inbound.intake import Intake
 from atendeja.queue import end, every, supervise
 from atendeja.runtime import KEEP_TIME_EVERY_S, Runtime, fresh_id
@@ -39,7 +60,20 @@ log = structlog.get_logger(__name__)
 
 Role = Literal["all", "web", "worker"]
 
-ENDPOINTS = [*accounts.ROUTES, *audit.ROUTES, *events.ROUTES, *webhooks.ROUTES]
+ENDPOINTS = [
+    *accounts.ROUTES,
+    *audit.ROUTES,
+    *contacts.ROUTES,
+    *privacy.ROUTES,
+    *jobs.ROUTES,
+    *events.ROUTES,
+    *webhooks.ROUTES,
+    *tenants.ROUTES,
+    *numbers.ROUTES,
+    *flows.ROUTES,
+    *installation.ROUTES,
+    *deliveries.ROUTES,
+]
 """Everything under /v1."""
 
 STALE_BEAT_S = 15.0
@@ -118,6 +152,7 @@ async def open_runtime(config: Config) -> AsyncIterator[Runtime]:
         database.greet = lambda session: rt.guard.meet(session, rt.now())
         yield rt
     finally:
+        await rt.trials.close()
         await cloud.close()
         await rt.outside.close()
         await database.close()
@@ -183,7 +218,7 @@ def build(rt: Runtime, role: Role, extra: list[BaseRoute] | None = None) -> Star
             watching.stop()
             log.info("stopped")
 
-    doors = [*webhook.routes(rt, intake), *api(rt).routes(), *openapi.routes(ENDPOINTS)] if role != "worker" else []
+    doors = [*webhook.routes(rt, intake), *api(rt).routes(), *openapi.routes(ENDPOINTS), *docs.routes()] if role != "worker" else []
     routes: list[BaseRoute] = [*doors, *health_routes(rt), *metrics.routes(rt), *(extra or [])]
     return Starlette(routes=routes, lifespan=lifespan, exception_handlers={Exception: endpoint.answer_bug})
 

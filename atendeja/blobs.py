@@ -2,7 +2,8 @@
 
 A file's name is made of our own numbers and its content, so that no name from outside ever becomes a path, the same bytes are kept
 once a tenant, and a file is never changed once it is there. It is whole or not there: written beside, synced, renamed, and the
-directory synced. What a kill leaves is a file that nobody refers to, or a `new-…` beside the others: harmless, found by no one.
+directory synced. What a kill leaves is a file that nobody refers to, or a `new-…` beside the others: harmless, found by no one. The
+file of a job is another thing: it lies under `archives` by the job's id, and goes.
 """
 
 import asyncio
@@ -10,8 +11,10 @@ import hashlib
 import os
 import re
 import tempfile
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Protocol
+from uuid import UUID
 
 from msgspec import Struct
 
@@ -71,6 +74,45 @@ class Blobs:
                 f"the file cannot be kept under {self._root}: {error.strerror or error}; is MEDIA_DIR ours, with room left?"
             ) from error
         return blob
+
+    def archive(self, tenant_id: int, job_id: UUID) -> Path:
+        """Where the file of a job lies: beside the others, by its job, so that who wants it gone finds it."""
+        return self._root / f"{tenant_id:d}" / "archives" / str(job_id)
+
+    async def write_archive(self, tenant_id: int, job_id: UUID, parts: AsyncIterator[bytes]) -> Blob:
+        """Write the file of a job, anew when there was one. Raises Unavailable when it cannot be written."""
+        path = self.archive(tenant_id, job_id)
+        try:
+            return await _write_all(path, parts)
+        except OSError as error:
+            raise Unavailable(f"the file cannot be written under {self._root}: {error.strerror or error}") from error
+
+    async def drop_archive(self, tenant_id: int, job_id: UUID) -> None:
+        """Have the file of a job be no more, nor what a death left of it."""
+        path = self.archive(tenant_id, job_id)
+        for one in (path, _unfinished(path)):
+            await asyncio.to_thread(one.unlink, missing_ok=True)
+
+
+def _unfinished(path: Path) -> Path:
+    return path.with_suffix(".new")
+
+
+async def _write_all(path: Path, parts: AsyncIterator[bytes]) -> Blob:
+    digest, size = hashlib.sha256(), 0
+    await asyncio.to_thread(_make, path.parent)
+    target = await asyncio.to_thread(os.open, _unfinished(path), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        async for part in parts:
+            digest.update(part)
+            size += len(part)
+            await asyncio.to_thread(_write, target, part)
+        await asyncio.to_thread(os.fsync, target)
+    finally:
+        await asyncio.to_thread(os.close, target)
+    await asyncio.to_thread(_unfinished(path).replace, path)
+    await asyncio.to_thread(_sync, path.parent)
+    return Blob(digest.hexdigest(), size)
 
 
 def _copy(source: Readable, fd: int, most_bytes: int) -> Blob:

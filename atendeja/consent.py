@@ -8,7 +8,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from atendeja.db import Nothing, Tx, columns, query
-from atendeja.feed.shapes import Data, Declared
+from atendeja.feed.shapes import ConsentDeclared, Data
 
 MARKETING = "marketing"
 
@@ -20,7 +20,7 @@ class Entry(Struct, frozen=True):
     contact_id: UUID
     purpose: str
     state: Literal["in", "out"]
-    source: Literal["word", "flow", "whatsapp", "admin", "merge"]
+    source: Literal["word", "flow", "whatsapp", "admin", "merge", "tombstone"]
     evidence: dict[str, object]
     arrival: int | None
     """None for what no delivery brought (a timer): it draws its own place."""
@@ -46,7 +46,7 @@ async def put(tx: Tx, entries: Sequence[Entry]) -> None:
 
 def tell(entries: Sequence[Entry]) -> list[Data]:
     """These as whoever listens is told."""
-    return [Declared(e.contact_id, e.purpose, e.state, e.source) for e in entries]
+    return [ConsentDeclared(e.contact_id, e.purpose, e.state, e.source) for e in entries]
 
 
 async def load(tx: Tx, contact_ids: Sequence[UUID]) -> dict[tuple[UUID, str], str]:

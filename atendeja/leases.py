@@ -105,6 +105,10 @@ class Leases:
         """Renew it no more."""
         self._until.pop(name, None)
 
+    async def give_back(self, session: Session, name: str) -> None:
+        """Give this one back, so that another process may go on at once."""
+        await self.release(session, self._until.keys() - {name})
+
     async def release(self, session: Session, kept: Collection[str] = ()) -> None:
         """Give all but these back, so that another process goes on at once."""
         self._until = {name: until for name, until in self._until.items() if name in kept}

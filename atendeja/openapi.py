@@ -15,15 +15,17 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from atendeja import __version__
-from atendeja.endpoint import SAFE, Endpoint, Listing, Trouble
+from atendeja.endpoint import SAFE, Endpoint, File, Listing, Trouble
+from atendeja.endpoint.files import BYTES
 from atendeja.endpoint.idempotency import MOST_CHARS
+from atendeja.endpoint.problems import Fault
 from atendeja.endpoint.streaming import MEDIA_TYPE
 
 Json = dict[str, Any]  # Any: a document
 
 REF = "#/components/schemas/"
 AN_ID = "01980000-0000-7000-8000-000000000000"
-FORMATS = {"uuid": AN_ID, "date-time": "2026-03-04T12:30:00Z"}
+FORMATS = {"uuid": AN_ID, "date-time": "2026-03-04T12:30:00Z", "date": "2026-03-04", "time": "12:30:00"}
 KINDS = {"string": "text", "integer": 1, "number": 1.0, "boolean": False, "null": None}
 DESCRIPTION = """Everything a business needs of its server, as JSON.
 
@@ -35,9 +37,12 @@ A request with an `Idempotency-Key` may be sent again for a day: it takes effect
 answered 429 with `Retry-After`."""
 
 
+_PROVED = "proved within the last ten minutes who he is, by `login` or `confirm`"
+
+
 def document(endpoints: Sequence[Endpoint[Any]]) -> Json:  # Any: whatever they run on
     """The whole document."""
-    used = dict.fromkeys([Trouble, *(kind for e in endpoints for kind in (e.takes, e.gives, *e.tells) if kind is not None)])
+    used = dict.fromkeys([Trouble, *(kind for e in endpoints for kind in (e.takes, e.gives, *e.tells) if kind not in (None, File))])
     _, made = msgspec.json.schema_components(used, ref_template=REF + "{name}")
     schemas: dict[str, Json] = msgspec.json.decode(msgspec.json.encode(made))  # tuples are lists
     queries = {_name(e.takes) for e in endpoints if e.takes is not None and not e.has_body}
@@ -76,11 +81,12 @@ def _who(endpoint: Endpoint[Any]) -> str:  # Any: as above
     if endpoint.who is None:
         return "Anybody may ask."
     key = f"a key with `{endpoint.scope}`" if endpoint.scope else "no key"
-    return f"For {', '.join(sorted(endpoint.who))}; {key}."
+    proved = {False: "", True: f" A person must have {_PROVED}.", "sometimes": f" For some changes a person must have {_PROVED}."}
+    return f"For {', '.join(sorted(endpoint.who))}; {key}.{proved[endpoint.fresh]}"
 
 
 def _parameters(endpoint: Endpoint[Any], schemas: Mapping[str, Json]) -> list[Json]:  # Any: as above
-    found = [_parameter(name, "path", {"type": "string", "format": "uuid"}, required=True) for name in endpoint.names]
+    found = [_parameter(name, "path", _id(endpoint.texts.get(name)), required=True) for name in endpoint.names]
     if endpoint.takes is not None and not endpoint.has_body:
         schema = schemas[_name(endpoint.takes)]
         found += [
@@ -103,6 +109,10 @@ def _parameters(endpoint: Endpoint[Any], schemas: Mapping[str, Json]) -> list[Js
     return found
 
 
+def _id(pattern: str | None) -> Json:
+    return {"type": "string", "format": "uuid"} if pattern is None else {"type": "string", "pattern": f"^{pattern}$"}
+
+
 def _parameter(name: str, where: str, schema: Json, *, required: bool) -> Json:
     return {"name": name, "in": where, "required": required, "schema": schema}
 
@@ -113,6 +123,9 @@ def _responses(endpoint: Endpoint[Any], schemas: Mapping[str, Json]) -> Json:  #
         found = {"200": {"description": "Told as it happens.", "content": {MEDIA_TYPE: _events(endpoint, schemas)}}}
     elif endpoint.gives is None:
         found = {"204": {"description": "Done."}}
+    elif endpoint.gives is File:
+        content = {BYTES: {"schema": {"type": "string", "format": "binary"}}}
+        found = {"200": {"description": "The bytes, or those that `Range` asks for.", "content": content}}
     else:
         content = {"application/json": _content(endpoint.gives, schemas)}
         found = {str(endpoint.status): {"description": "Done.", "content": content}}
@@ -156,13 +169,14 @@ def _refusals(endpoint: Endpoint[Any]) -> dict[int, list[str]]:  # Any: as above
     """Status → the codes with which this endpoint may be refused."""
     found = {422: ["invalid"], 429: ["too_fast"], 503: ["unavailable", "closed"]}
     if endpoint.who is not None:
-        found |= {401: ["not_signed_in"], 403: ["forbidden"]}
+        refused = {"tenant_suspended": _of_a_tenant(endpoint), "sign_in_again": endpoint.fresh is not False}
+        found |= {401: ["not_signed_in"], 403: ["forbidden", *(code for code, may_be in refused.items() if may_be)]}
     if endpoint.names:
         found[404] = ["not_found"]
     if endpoint.has_body:
         found |= {400: ["malformed", "too_deep"], 413: ["too_large"], 415: ["not_json", "compressed"]}
-    elif endpoint.takes is not None and issubclass(endpoint.takes, Listing):
-        found[400] = ["bad_cursor"]
+    if endpoint.takes is not None and issubclass(endpoint.takes, Listing):
+        found[400] = [*found.get(400, []), "bad_cursor"]
     if endpoint.is_tagged and endpoint.has_body:
         found[412] = ["changed_meanwhile"]
     if endpoint.once:
@@ -172,9 +186,14 @@ def _refusals(endpoint: Endpoint[Any]) -> dict[int, list[str]]:  # Any: as above
     return found
 
 
+def _of_a_tenant(endpoint: Endpoint[Any]) -> bool:  # Any: as above
+    """Whether it may be refused because a business is suspended."""
+    return not endpoint.when_suspended and (endpoint.who != frozenset({"operator"}) or endpoint.scope is not None)
+
+
 def _problem(status: int, codes: list[str]) -> Json:
     title = HTTPStatus(status).phrase
-    examples = {code: {"value": msgspec.to_builtins(Trouble(status, title, code, "…", UUID(AN_ID)))} for code in codes}
+    examples = {code: {"value": _trouble(status, title, code)} for code in codes}
     content = {"application/problem+json": {"schema": {"$ref": f"{REF}Trouble"}, "examples": examples}}
     headers: Json = {}
     if status in (429, 503):
@@ -183,6 +202,12 @@ def _problem(status: int, codes: list[str]) -> Json:
         headers["WWW-Authenticate"] = {"schema": {"type": "string"}}
     told = {"description": f"{title}: {', '.join(f'`{code}`' for code in codes)}", "content": content}
     return told | ({"headers": headers} if headers else {})
+
+
+def _trouble(status: int, title: str, code: str) -> Json:
+    faults = (Fault("$.email", "Object missing required field `email`"),) if code == "invalid" else ()
+    trouble = Trouble(status, title, code, "the request does not fit" if faults else "…", UUID(AN_ID), errors=faults)
+    return dict(msgspec.json.decode(msgspec.json.encode(trouble)))
 
 
 def _content(kind: Any, schemas: Mapping[str, Json]) -> Json:  # Any: a struct, or one of a generic one
@@ -195,20 +220,22 @@ def _name(kind: Any) -> str:  # Any: as above
     return str(ref["$ref"]).removeprefix(REF)
 
 
-def example(schema: Json, schemas: Mapping[str, Json]) -> object:
-    """A value that a schema allows: its own example, else the simplest one."""
+def example(schema: Json, schemas: Mapping[str, Json], within: tuple[str, ...] = ()) -> object:
+    """A value that a schema allows: its own example, else the simplest one. What holds its like is shown without, where it may."""
     if "$ref" in schema:
-        return example(schemas[schema["$ref"].removeprefix(REF)], schemas)
+        return example(schemas[schema["$ref"].removeprefix(REF)], schemas, (*within, schema["$ref"]))
     if "examples" in schema:
         return schema["examples"][0]
     if "enum" in schema:
         return schema["enum"][0]
     if "anyOf" in schema:
-        return example(schema["anyOf"][0], schemas)
+        return example(next((one for one in schema["anyOf"] if one.get("$ref") not in within), schema["anyOf"][0]), schemas, within)
     if schema.get("type") == "object":
-        return {name: example(part, schemas) for name, part in schema.get("properties", {}).items()}
+        return {name: example(part, schemas, within) for name, part in schema.get("properties", {}).items()}
     if schema.get("type") == "array":
-        return [example(schema["items"], schemas)]
+        if "prefixItems" in schema:
+            return [example(one, schemas, within) for one in schema["prefixItems"]]
+        return [] if schema["items"].get("$ref") in within else [example(schema["items"], schemas, within)]
     return FORMATS.get(schema.get("format", ""), KINDS[schema["type"]])
 
 

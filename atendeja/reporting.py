@@ -94,6 +94,8 @@ class Waits(Struct, frozen=True):
 
     id: UUID
     held_at: dt.datetime | None
+    suspended_for: str | None
+    paused_for: str | None
     stopped_until: dt.datetime | None
     stopped_code: int | None
     marketing_until: dt.datetime | None
@@ -244,6 +246,10 @@ def _waiting(m: MessageRow, w: Waits | None, now: dt.datetime) -> Iterator[str]:
         return
     if w.held_at is not None:
         yield f"nobody sends since {_at(w.held_at)}: see `atendeja resume-sending`"
+    if w.suspended_for is not None:
+        yield f"an operator has suspended the business: {w.suspended_for}"
+    if w.paused_for is not None:
+        yield f"somebody has paused the number: {w.paused_for}"
     if w.stopped_code is not None and w.stopped_until is not None:
         yield f"the number is stopped by code {w.stopped_code}, and tried again at {_at(w.stopped_until)}"
     if m.category == "marketing" and w.marketing_code is not None and w.marketing_until is not None:

@@ -32,6 +32,7 @@ from atendeja.ids import uuid7
 from atendeja.leases import Identity, Leases
 from atendeja.outside import Outside
 from atendeja.queue import Bell
+from atendeja.trial import Trials
 
 KEEP_TIME_EVERY_S = 30.0
 TRIP_S = 0.5
@@ -219,6 +220,7 @@ class Runtime:
     guard: Guard = field(init=False)
     feed: Feed = field(init=False)
     outside: Outside = field(init=False)
+    trials: Trials = field(default_factory=Trials)
     dice: random.Random = field(default_factory=lambda: random.Random(secrets.randbits(128)))  # noqa: S311  (ids and jitter; secrets come from `secrets`)
 
     def __post_init__(self) -> None:

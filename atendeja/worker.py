@@ -9,7 +9,8 @@ import structlog
 from msgspec import Struct
 from procrastinate import App
 
-from atendeja import broadcast, endpoint, events, guard, leases, ledger, queue, reconcile, tenants, webhooks
+from atendeja import broadcast, endpoint, events, guard, jobs, leases, ledger, privacy, queue, reconcile, tenants, webhooks
+from atendeja.blobs import Blobs
 from atendeja.db import Nothing, Query, Tx, query
 from atendeja.errors import Unavailable
 from atendeja.inbound import intake
@@ -54,6 +55,7 @@ class Worker:
         self._turns = Turns(rt, self._senders)
         self._reconciler = reconcile.Reconciler(rt)
         self._courier = Courier(rt)
+        self._workshop = jobs.Workshop(rt, privacy.KINDS)
         self._told = rt.guard.hold is not None
         self._tasks: list[asyncio.Task[None]] = []
         self._drained = asyncio.Event()
@@ -173,8 +175,10 @@ class Worker:
         url = self._rt.config.listen_url.reveal()  # its worker lives on notifications
         app = queue.build_app(
             url,
-            {"wake": self._wake},
+            {"wake": self._wake, jobs.TASK: self._workshop.work},
             {
+                "sweep_jobs": ("* * * * *", lambda timestamp: self._workshop.sweep()),
+                "drop_files": ("47 * * * *", lambda timestamp: self._drop_files()),
                 "rescue_stalled_jobs": ("* * * * *", lambda timestamp: self._rescue(app)),
                 "keep_delivery_days": ("7 * * * *", lambda timestamp: self._keep_days()),
                 "drop_old_events": ("27 * * * *", lambda timestamp: events.drop_old(self._rt)),
@@ -211,6 +215,14 @@ class Worker:
             await session.run(leases.FORGET_DOORS)
         if dropped is not None and dropped.dropped:
             log.info("delivery_days_dropped", days=dropped.dropped)
+
+    async def _drop_files(self) -> None:
+        """Of jobs, whose time is over."""
+        blobs = Blobs(self._rt.config.media_path)
+        async with self._rt.db.session() as session:
+            everyone = await session.all(tenants.EVERYONE)
+        for tenant in everyone:
+            await jobs.drop_files(self._rt.db, blobs, tenant.id, self._rt.now())
 
     async def _drop(self, statement: Query[Nothing], kept: dt.timedelta) -> None:
         """Drop what is older, in each tenant and of the installation itself."""

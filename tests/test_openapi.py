@@ -12,11 +12,13 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from atendeja import app, openapi
-from atendeja.endpoint import Endpoint
+from atendeja.endpoint import Endpoint, File, Trouble
 from atendeja.runtime import Runtime
 from tests.office import Office
 
 DOCUMENT = openapi.document(app.ENDPOINTS)
+METAS = {"phone_number_id", "waba_id", "portfolio_id"}
+"""Ids of Meta's, which are digits."""
 OPERATIONS = {op["operationId"]: op for path in DOCUMENT["paths"].values() for op in path.values()}
 
 
@@ -25,6 +27,7 @@ def test_it_is_valid() -> None:
 
 
 async def test_every_route_under_v1_is_in_it(rt: Runtime) -> None:
+    """S29."""
     routes = [route for route in app.build(rt, "web").routes if isinstance(route, Route) and route.path.startswith("/v1/")]
     assert {route.path for route in routes} - {"/v1/{rest:path}"} == set(DOCUMENT["paths"])
     assert sorted(OPERATIONS) == sorted(e.operation for e in app.ENDPOINTS)
@@ -40,12 +43,14 @@ def test_every_body_has_an_example_that_fits(endpoint: Endpoint[Runtime]) -> Non
     assert operation["summary"] and operation["description"]
     if endpoint.has_body and endpoint.takes is not None:
         check(operation["requestBody"]["content"], endpoint.takes)
-    if endpoint.gives is not None:
+    if endpoint.gives not in (None, File):
         check(operation["responses"][str(endpoint.status)]["content"], endpoint.gives)
     for status, response in operation["responses"].items():
         if status >= "400":
             (content,) = response["content"].values()
             assert {shown["value"]["status"] for shown in content["examples"].values()} == {int(status)}
+            read = [msgspec.convert(shown["value"], Trouble) for shown in content["examples"].values()]
+            assert [trouble.code for trouble in read if trouble.errors] == (["invalid"] if status == "422" else [])
 
 
 def test_times_and_ids_say_what_they_are() -> None:
@@ -54,12 +59,13 @@ def test_times_and_ids_say_what_they_are() -> None:
         for field, part in schema["properties"].items():
             kinds = [one.get("format") for one in part.get("anyOf", [part])]
             assert (field.endswith("_at") or field == "at") <= ("date-time" in kinds), (name, field)
-            assert (re.search(r"(^|[a-z]_)id$", field) is not None and field != "tenant_id") <= ("uuid" in kinds), (name, field)
+            is_id = re.search(r"(^|[a-z]_)id$", field) is not None and field != "tenant_id" and field not in METAS
+            assert is_id <= ("uuid" in kinds), (name, field)
 
 
 def test_no_secret_and_no_telephone_number_is_in_it() -> None:
     """S42."""
-    text = msgspec.json.encode(DOCUMENT).decode().replace(openapi.AN_ID, "")
+    text = msgspec.json.encode(DOCUMENT).decode().replace(openapi.AN_ID, "").replace(str(2**53), "")
     assert not re.search(r"at[jro]_[\w-]{20}|\+?\d{10,}|eyJ", text)
 
 
@@ -114,6 +120,8 @@ QUERIES = ["", "?limit=1", "?limit=-1", "?cursor=%00", "?cursor=", "?x", "?limit
 
 
 IDS = [openapi.AN_ID, "x", "%00", "..%2f"]
+TEXTS = {"slug": "a", "place": "2026-03-04-1"}
+"""What may stand in a path that is no UUID."""
 
 
 @pytest.mark.parametrize(
@@ -121,16 +129,26 @@ IDS = [openapi.AN_ID, "x", "%00", "..%2f"]
 )
 async def test_whatever_is_sent_gets_an_answer_that_is_described(endpoint: Endpoint[Runtime], office: Office) -> None:
     """S12, S44: no 5xx and nothing undocumented, of every odd value in every place, query and id."""
-    boss = await office.sign_in("ana@a.example", "owner", office.world.a)
+    of_operators = endpoint.who == frozenset({"operator"})
+    if of_operators:
+        boss = await office.sign_in("ana@a.example", is_operator=True)
+    else:
+        boss = await office.sign_in("ana@a.example", "owner", office.world.a)
     headers = {"Authorization": f"Bearer {boss}", "Content-Type": "application/json"}
+    usual = next((TEXTS[name] for name in endpoint.texts), IDS[0])
     described, fields = OPERATIONS[endpoint.operation], example_of(OPERATIONS[endpoint.operation])
     bodies = [fields, *ODD, *({**fields, name: odd} for name in [*fields, "strange"] for odd in ODD)]
-    sent = [(body, "", IDS[0]) for body in bodies if endpoint.has_body]
-    for body, query, id_ in [*sent, *((fields, query, IDS[0]) for query in QUERIES), *((fields, "", id_) for id_ in IDS)]:
+    sent = [(body, "", usual) for body in bodies if endpoint.has_body]
+    for body, query, id_ in [*sent, *((fields, query, usual) for query in QUERIES), *((fields, "", id_) for id_ in IDS)]:
         content = json.dumps(body) if endpoint.has_body else None
-        path = endpoint.path.replace("{id}", id_) + query
+        path = re.sub(r"{\w+}", id_, endpoint.path) + query
         answer = await office.http.request(endpoint.method, path, content=content, headers=headers)
-        assert answer.status_code < 500 and str(answer.status_code) in described["responses"], (path, content, answer.text)
+        is_away = endpoint.asks and answer.status_code == 503  # the Cloud API, which is nowhere here
+        assert (answer.status_code < 500 or is_away) and str(answer.status_code) in described["responses"], (
+            path,
+            content,
+            answer.text,
+        )
 
 
 def example_of(operation: dict[str, Any]) -> dict[str, Any]:  # Any: JSON

@@ -11,7 +11,8 @@ from msgspec.structs import replace
 from atendeja import audit
 from atendeja.accounts import keys, people, tokens
 from atendeja.accounts.opening import DROP_PASSES, put_pass
-from atendeja.accounts.people import Email
+from atendeja.accounts.people import Account, Email
+from atendeja.audit import Actor
 from atendeja.db import Nothing, Tx, query
 from atendeja.endpoint import Call, Endpoint, Instant, Listing, Page, Role, not_found, once
 from atendeja.errors import Refused
@@ -134,16 +135,25 @@ async def invite(rt: Runtime, call: Call[NewUser]) -> Invited:
         account = await people.ensure(tx, call.body.email, rt.new_id(), now)
         before = next((m for m in await tx.all(LOCK, id=account.id) if m.id == account.id), None)
         check_rank(call.role, call.body.role, *([before.role] if before else []))
-        if await tx.one(INVITE, account_id=account.id, role=call.body.role, now=now) is None:
-            raise Refused("user_exists", "this person is in already")
-        await put_pass(tx, account, token, call.tenant_id, now, now + HOLDS, None)
-        after = {"email": account.email, "role": call.body.role}
-        await audit.add(tx, rt.new_id(), now, audit.actor(call), "user_invited", account.id, after=after)
-        member = await tx.one(MEMBER, id=account.id)
-        assert member is not None
-        return Invited(show(member), token, now + HOLDS)
+        if call.body.role == "owner":
+            call.check_fresh()
+        return await write_invitation(tx, account, call.body.role, token, rt.new_id(), now, audit.actor(call))
 
     return await once(rt, call, work)
+
+
+async def write_invitation(
+    tx: Tx, account: Account, role: MemberRole, token: str, line_id: UUID, now: dt.datetime, by: Actor
+) -> Invited:
+    """Have this one-time token let somebody into the transaction's tenant, with the password that he has or will choose. `line_id`:
+    of the line in the audit log. Raises Refused for who is in already."""
+    if await tx.one(INVITE, account_id=account.id, role=role, now=now) is None:
+        raise Refused("user_exists", "this person is in already")
+    await put_pass(tx, account, token, tx.tenant_id, now, now + HOLDS, None)
+    await audit.add(tx, line_id, now, by, "user_invited", account.id, after={"email": account.email, "role": role})
+    member = await tx.one(MEMBER, id=account.id)
+    assert member is not None
+    return Invited(show(member), token, now + HOLDS)
 
 
 async def change_user(rt: Runtime, call: Call[UserChange]) -> User:
@@ -160,6 +170,8 @@ async def change_user(rt: Runtime, call: Call[UserChange]) -> User:
         before, after = show(next(m for m in members if m.id == changed.id)), show(changed)
         call.check_tag(before)
         if before != after:
+            if "owner" in (before.role, after.role):
+                call.check_fresh()
             await tx.run(CHANGE, id=changed.id, role=changed.role, disabled_at=changed.disabled_at)
             if changed.joined_at is None and (RANKS[after.role] > RANKS[before.role] or changed.disabled_at is not None):
                 await tx.run(DROP_PASSES, account_id=changed.id, of_tenant=call.tenant_id, now=now)
@@ -177,11 +189,11 @@ _OWNERS: frozenset[Role] = frozenset({"owner", "admin"})
 ROUTES: list[Endpoint[Runtime]] = [
     Endpoint("GET", "/v1/users", "list_users", list_users, who=_OWNERS, scope="users:read", takes=Listing, gives=Page[User],
              says="The people of this business."),
-    Endpoint("POST", "/v1/users", "invite_user", invite, who=_OWNERS, takes=NewUser, gives=Invited, status=201, once=True,
-             refuses={"above_you": 403, "user_exists": 409}, says="Invite somebody, or again who has not come."),
+    Endpoint("POST", "/v1/users", "invite_user", invite, who=_OWNERS, fresh="sometimes", takes=NewUser, gives=Invited, status=201,
+             once=True, refuses={"above_you": 403, "user_exists": 409}, says="Invite somebody, or again who has not come."),
     Endpoint("GET", "/v1/users/{id}", "show_user", show_user, who=_OWNERS, scope="users:read", gives=User, is_tagged=True,
              says="One of the people of this business."),
-    Endpoint("PATCH", "/v1/users/{id}", "change_user", change_user, who=_OWNERS, takes=UserChange, gives=User, is_tagged=True,
-             refuses={"above_you": 403, "last_owner": 409},
+    Endpoint("PATCH", "/v1/users/{id}", "change_user", change_user, who=_OWNERS, fresh="sometimes", takes=UserChange, gives=User,
+             is_tagged=True, refuses={"above_you": 403, "last_owner": 409},
              says="Change somebody's role, put him out, or let him in again. Who may make keys no more loses those that he made."),
 ]  # fmt: skip

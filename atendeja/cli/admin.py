@@ -4,15 +4,15 @@ import asyncio
 import re
 import secrets
 import sys
-from collections.abc import Awaitable, Callable
 from typing import Annotated, Literal
 from uuid import UUID
 
 import structlog
 from cyclopts import App, Parameter
 
-from atendeja import accounts, broadcast, contacts, feed, guard, numbers, reporting, tenants
+from atendeja import accounts, audit, broadcast, contacts, feed, guard, numbers, reporting, tenants
 from atendeja.accounts import EMAIL_PATTERN, Opening, tokens
+from atendeja.accounts.opening import Switch
 from atendeja.cli.open import load_config, open_database
 from atendeja.cloud import Cloud
 from atendeja.config import Config
@@ -21,8 +21,7 @@ from atendeja.errors import Refused
 from atendeja.feed.shapes import Changed
 from atendeja.numbers import NewNumber
 from atendeja.runtime import fresh_id, number_word, utc_now
-from atendeja.tenants import Tenant
-from atendeja.wa import limits
+from atendeja.tenants import INSTALLATION, Tenant
 
 log = structlog.get_logger(__name__)
 
@@ -118,10 +117,7 @@ def add_number(
     """
     if token_stdin == (token is not None):
         raise Refused("token", "give the token with --token T or with --token-stdin, one of the two")
-    if coexistence and rate is not None and rate > limits.COEXISTENCE_RATE:
-        raise Refused("rate", f"a number in coexistence sends {limits.COEXISTENCE_RATE} messages a second at most")
-    if rate is None and coexistence:
-        rate = limits.COEXISTENCE_RATE
+    rate = numbers.choose_rate(rate, coexistence=coexistence)
     secret = sys.stdin.readline().strip() if token is None else token
     new = NewNumber(phone_number_id, waba_id, portfolio_id, display_number, secret, rate)
     return asyncio.run(_add_number(load_config(), tenant, new, verify=verify))
@@ -134,9 +130,8 @@ async def _add_number(settings: Config, slug: str, new: NewNumber, *, verify: bo
         tenant = await find_tenant(db, slug)
         if verify:
             await _verify(settings, new)
-        number_id = await db.transact(
-            tenant.id, lambda tx: numbers.add(tx, tenant, settings.secret_keys, new, fresh_id(), utc_now())
-        )
+        ids, keys = (fresh_id(), fresh_id()), settings.secret_keys
+        number_id = await db.transact(tenant.id, lambda tx: numbers.admit(tx, tenant, keys, new, ids, utc_now(), audit.COMMAND))
         async with db.session() as session:
             await broadcast.tell(session, [number_word(number_id)])
     print(f"number {new.display_number} is {number_id}; next: atendeja flow publish FILE --tenant {slug}")
@@ -146,10 +141,12 @@ async def _add_number(settings: Config, slug: str, new: NewNumber, *, verify: bo
 async def _verify(settings: Config, new: NewNumber) -> None:
     cloud = Cloud(settings.wa_api_base, settings.wa_api_version)
     try:
-        known = await cloud.fetch_number(new.phone_number_id, new.token)
+        found = await numbers.verify(cloud, new.token.strip(), new.phone_number_id, new.waba_id, new.display_number)
     finally:
         await cloud.close()
-    print(f"Meta knows it as {known.get('display_phone_number')} ({known.get('verified_name')})")
+    numbers.require(found)
+    for check in found.checks:
+        print(check.line if check.ok else f"{check.line}: {check.hint}")
 
 
 @number_app.command(name="list")
@@ -170,6 +167,7 @@ async def _list_numbers(settings: Config, slug: str) -> int:
     for n in found:
         stopped = f"  stopped by code {n.stopped_code}" if n.stopped_code is not None else ""
         stopped += f"  marketing stopped by code {n.marketing_code}" if n.marketing_code is not None else ""
+        stopped += f"  paused: {n.paused_for}" if n.paused_for is not None else ""
         ids = f"phone_number_id {n.phone_number_id}  WABA {n.waba_id}  portfolio {n.portfolio_id}"
         print(f"{n.id}  {n.display_number}  {ids}  {n.rate}/s{stopped}")
     if not found:
@@ -230,7 +228,7 @@ async def _create_admin(settings: Config, slug: str | None, opening: Opening) ->
     token = tokens.opaque("ato", secrets.token_bytes(32))
     ids = fresh_id(), fresh_id()
     async with open_database(settings) as db:
-        tenant_id = None if slug is None else (await find_tenant(db, slug)).id
+        tenant_id = INSTALLATION if slug is None else (await find_tenant(db, slug)).id
         account_id = await db.transact(tenant_id, lambda tx: accounts.appoint(tx, opening, token, ids, utc_now()))
     log.warning("user_appointed", account_id=account_id, tenant_id=tenant_id, role=opening.role, is_operator=opening.is_operator)
     print(f"one-time token, for a day: {token}")
@@ -247,7 +245,7 @@ def disable_admin(*, email: str) -> int:
     ----------
     email: the address of the account
     """
-    return asyncio.run(_switch(load_config(), email, lambda tx: accounts.disable(tx, email, utc_now()), "is out", "user_disabled"))
+    return asyncio.run(_switch(load_config(), email, accounts.disable, "is out", "user_disabled"))
 
 
 @admin_app.command(name="enable")
@@ -258,7 +256,7 @@ def enable_admin(*, email: str) -> int:
     ----------
     email: the address of the account
     """
-    return asyncio.run(_switch(load_config(), email, lambda tx: accounts.enable(tx, email), "may sign in again", "user_enabled"))
+    return asyncio.run(_switch(load_config(), email, accounts.enable, "may sign in again", "user_enabled"))
 
 
 @admin_app.command(name="demote")
@@ -269,12 +267,24 @@ def demote_admin(*, email: str) -> int:
     ----------
     email: the address of the account
     """
-    return asyncio.run(_switch(load_config(), email, lambda tx: accounts.demote(tx, email), "is no operator", "operator_demoted"))
+    return asyncio.run(_switch(load_config(), email, accounts.demote, "is no operator", "operator_demoted"))
 
 
-async def _switch(settings: Config, email: str, work: Callable[[Tx], Awaitable[UUID]], done: str, event: str) -> int:
+@admin_app.command(name="reset-totp")
+def reset_totp(*, email: str) -> int:
+    """Put away the second factor of somebody who has lost it, and end what he is signed in with.
+
+    Parameters
+    ----------
+    email: the address of the account
+    """
+    return asyncio.run(_switch(load_config(), email, accounts.reset_totp, "signs in without a code", "totp_reset"))
+
+
+async def _switch(settings: Config, email: str, work: Switch, done: str, event: str) -> int:
+    line_id = fresh_id()
     async with open_database(settings) as db:
-        account_id = await db.transact(None, work)
+        account_id = await db.transact(INSTALLATION, lambda tx: work(tx, email, line_id, utc_now()))
     log.warning(event, account_id=account_id)
     print(f"{email} {done}")
     return 0

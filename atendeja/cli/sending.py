@@ -1,12 +1,11 @@
 """`resume-sending`: what a person decides after the database has lost commits."""
 
 import asyncio
-from collections import Counter
 from collections.abc import Sequence
 
 from cyclopts import App
 
-from atendeja import guard, tenants
+from atendeja import guard, privacy, tenants
 from atendeja.cli.open import load_config, open_database
 from atendeja.cli.serving import Flag
 from atendeja.config import Config
@@ -14,6 +13,8 @@ from atendeja.db import Database
 from atendeja.errors import Refused
 from atendeja.guard import Hold
 from atendeja.outbound import restored
+from atendeja.outbound.restored import Settled
+from atendeja.runtime import fresh_id, utc_now
 from atendeja.tenants import Tenant
 
 WAIT_S = 30.0
@@ -48,12 +49,23 @@ async def _resume_sending(settings: Config, *, send_queued: bool) -> int:
         print(hold)
         await _wait_for_answers(db, hold, everyone, quickly=send_queued)
         for tenant in everyone:
-            await _settle(db, tenant, hold, send_queued=send_queued)
+            policies = restored.ONCE if send_queued else restored.ALL
+            _tell(await restored.settle(db, tenant, hold, policies), send_queued=send_queued)
+        await _forget_again(settings, db, everyone)
         async with db.session() as session:
             if not await guard.release(session, hold):
                 raise Refused("hold_changed", "another hold has begun meanwhile", hint="run this again")
     print("sending goes on; opt-outs and everything else that came in the lost part are lost too")
     return 0
+
+
+async def _forget_again(settings: Config, db: Database, everyone: Sequence[Tenant]) -> None:
+    """Those who were forgotten since the backup was made: what is sent from now on must not reach them."""
+    stones = await privacy.read(settings.state_dir / privacy.STONES)
+    for tenant in everyone:
+        again = await privacy.forget_again(db, tenant, settings.secret_keys, stones, utc_now(), fresh_id)
+        if again:
+            print(f"{tenant.slug}: {again} who had been erased before are erased again, by a job")
 
 
 async def _wait_for_answers(db: Database, hold: Hold, everyone: Sequence[Tenant], *, quickly: bool) -> None:
@@ -78,14 +90,9 @@ async def _wait_for_answers(db: Database, hold: Hold, everyone: Sequence[Tenant]
         await asyncio.sleep(LOOK_EVERY_S)
 
 
-async def _settle(db: Database, tenant: Tenant, hold: Hold, *, send_queued: bool) -> None:
-    """Decide what may have gone out already, and say how much it was."""
-    async with db.tenant(tenant.id) as tx:
-        counts = await restored.load_counts(tx, hold)
-    found = Counter[str]()
-    for count in counts:
-        found[count.state] += count.messages
-    given_up = await restored.give_up(db, tenant.id, hold, restored.ONCE if send_queued else restored.ALL)
-    states = ", ".join(f"{n} {state}" for state, n in sorted(found.items())) or "nothing"
-    goes = f"; {found.total() - given_up} will be sent" if send_queued else ""
-    print(f"{tenant.slug}: {states} that may have gone out already; {given_up} became unknown and are not sent{goes}")
+def _tell(settled: Settled, *, send_queued: bool) -> None:
+    states = ", ".join(f"{n} {state}" for state, n in sorted(settled.found.items())) or "nothing"
+    goes = f"; {settled.found.total() - settled.given_up} will be sent" if send_queued else ""
+    print(
+        f"{settled.tenant.slug}: {states} that may have gone out already; {settled.given_up} became unknown and are not sent{goes}"
+    )

@@ -91,6 +91,7 @@ class Database:
             tx = Tx(connection, tenant_id)
             try:
                 yield tx
+                await tx.end()
                 failpoints.reach("commit.before", about=(by,))
                 await connection.execute("COMMIT")
             except (TimeoutError, asyncio.CancelledError):

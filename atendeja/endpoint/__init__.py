@@ -14,15 +14,16 @@ what does not fit. Every error is a problem of RFC 9457 with a stable `code`; on
 Refused: a web framework's own validation and OpenAPI (msgspec has both the types and the schemas), and decorators that register by
 being imported.
 
-problems: errors as they are answered · reading: bodies and queries · pages: lists cut in pieces, tags of what is edited ·
-idempotency: what comes twice · rates: how fast somebody may ask · declaration: endpoints and who may · streaming: answers without
-an end · serving: the routes.
+problems: errors as they are answered · files: what is given and is no JSON · reading: bodies and queries · pages: lists cut in
+pieces, tags of what is edited · idempotency: what comes twice · rates: how fast somebody may ask · declaration: endpoints and who
+may · streaming: answers without an end · serving: the routes.
 """
 
 from atendeja.endpoint.declaration import PEOPLE, Access, Call, Caller, Endpoint, Instant, Role, Scope
-from atendeja.endpoint.idempotency import FORGET, KEEPS, once
+from atendeja.endpoint.files import File
+from atendeja.endpoint.idempotency import FORGET, KEEPS, answered, forget_about, once
 from atendeja.endpoint.pages import Cursors, Listing, Page, tag
-from atendeja.endpoint.problems import SAFE, Problem, Trouble, not_found
+from atendeja.endpoint.problems import SAFE, Fault, Problem, Trouble, not_found
 from atendeja.endpoint.reading import networks
 from atendeja.endpoint.serving import Api, answer_bug
 
@@ -37,6 +38,8 @@ __all__ = [
     "Caller",
     "Cursors",
     "Endpoint",
+    "Fault",
+    "File",
     "Instant",
     "Listing",
     "Page",
@@ -45,6 +48,8 @@ __all__ = [
     "Scope",
     "Trouble",
     "answer_bug",
+    "answered",
+    "forget_about",
     "networks",
     "not_found",
     "once",

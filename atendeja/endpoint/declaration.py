@@ -11,6 +11,7 @@ from msgspec import Meta, Struct
 
 from atendeja.endpoint.idempotency import Request
 from atendeja.endpoint.pages import Cursors, Listing, check_tag
+from atendeja.endpoint.problems import Problem
 
 R = TypeVar("R")
 B = TypeVar("B")
@@ -26,6 +27,9 @@ Scope = str
 Instant = Annotated[dt.datetime, Meta(tz=True)]
 """A time in what is taken and given: with its zone, as RFC 3339 has it."""
 
+FRESH = dt.timedelta(minutes=10)
+"""How long a proof of who somebody is counts for what is sensitive."""
+
 PEOPLE: frozenset[Role] = frozenset({"owner", "admin", "agent", "viewer", "operator"})
 """Every person who has signed in."""
 
@@ -38,8 +42,12 @@ class Caller(Struct, frozen=True):
     """A person's. A key has none: it has scopes."""
     account_id: UUID | None = None
     sign_in_id: UUID | None = None
+    proved_at: dt.datetime | None = None
+    """When this sign-in last proved who it is, by the password and the second factor where there is one."""
     key_id: UUID | None = None
     scopes: frozenset[Scope] = frozenset()
+    is_suspended: bool = False
+    """His business is, by an operator."""
 
     @property
     def id(self) -> UUID | None:
@@ -56,7 +64,9 @@ class Call(Generic[B]):
     caller: Caller | None
     """None where anybody may ask: `by` is for all the others."""
     ids: Mapping[str, UUID]
-    """Those in the path."""
+    """The UUIDs in the path."""
+    texts: Mapping[str, str]
+    """What else is named in the path, as it is written there."""
     request_id: UUID
     address: str
     """From where."""
@@ -69,6 +79,8 @@ class Call(Generic[B]):
     """Where a client was in a stream that it comes back to."""
     request: Request | None
     """It came with an Idempotency-Key: see `once`."""
+    now: dt.datetime
+    """When it was let in."""
 
     @property
     def by(self) -> Caller:
@@ -98,6 +110,10 @@ class Call(Generic[B]):
         items = found[: listing.limit]
         return items, self.cursors.write(self.place, after(items[-1])) if len(found) > len(items) else None
 
+    def check_fresh(self) -> None:
+        """Whether the person who asks has proved lately who he is; a key was let in by its scope. Raises Problem 403."""
+        check_fresh(self.by, self.now)
+
     def check_tag(self, current: object) -> None:
         """Whether the client has seen what is there now. Raises Problem 412."""
         check_tag(self.if_match, current)
@@ -107,7 +123,7 @@ class Call(Generic[B]):
 class Endpoint(Generic[R]):
     method: Method
     path: str
-    """Names in braces are ids: `/v1/users/{id}`."""
+    """Names in braces are ids: `/v1/users/{id}`. Each is a UUID, unless `texts` has it."""
     operation: str
     """OpenAPI's operationId, and the log's word."""
     run: Callable[[R, Call[Any]], Awaitable[object]]  # Any: each takes a body of its own, which `takes` names
@@ -117,18 +133,33 @@ class Endpoint(Generic[R]):
     """What a key needs; without one no key may."""
     takes: type[Struct] | None = field(kw_only=True, default=None)
     gives: Any = field(kw_only=True, default=None)  # Any: a struct, or one of a generic one
-    """None: 204 without a body."""
+    """None: 204 without a body. `File`: not JSON, but a file as it is."""
     status: Literal[200, 201] = field(kw_only=True, default=200)
     refuses: Mapping[str, int] = field(kw_only=True, default_factory=dict)
     """The codes of its own that it may refuse with (`Refused`) → status."""
     is_tagged: bool = field(kw_only=True, default=False)
     """Whether what it gives comes with an ETag."""
+    texts: Mapping[str, str] = field(kw_only=True, default_factory=dict)
+    """Names in the path that are no UUIDs → the pattern of all that may stand there; anything else is not found."""
+    asks: bool = field(kw_only=True, default=False)
+    """Whether it waits for others than the database, whose places it must not keep meanwhile."""
+    when_suspended: bool = field(kw_only=True, default=False)
+    """Whether it is done also for who is of a suspended business."""
+    fresh: bool | Literal["sometimes"] = field(kw_only=True, default=False)
+    """Whether the person must have proved within FRESH who he is, so that a token or a screen that was left is not enough;
+    `sometimes` when the endpoint itself sees whether (`Call.check_fresh`)."""
+    keys_too: bool = field(kw_only=True, default=False)
+    """Of a fresh one with a scope: that a key, which can prove nothing, may do it all the same. It has to be said."""
     tells: tuple[type[Struct], ...] = field(kw_only=True, default=())
     """What happens in the stream of an endpoint that returns one (`streaming.Source`) instead of what it gives."""
     once: bool = field(kw_only=True, default=False)
     """Whether it takes an Idempotency-Key: then all that it changes goes through `once`."""
     says: str = field(kw_only=True)
     """What it does, in a line."""
+
+    def __post_init__(self) -> None:
+        if self.keys_too != (self.fresh is not False and self.scope is not None):
+            raise TypeError(f"{self.operation}: say `keys_too` exactly if it is fresh and has a scope all the same")
 
     @property
     def has_body(self) -> bool:
@@ -137,8 +168,15 @@ class Endpoint(Generic[R]):
 
     @property
     def names(self) -> list[str]:
-        """Of the ids in the path."""
+        """Of all ids in the path."""
         return re.findall(r"{(\w+)}", self.path)
+
+
+def check_fresh(caller: Caller, now: dt.datetime) -> None:
+    """Whether this person has proved lately who he is. A key can prove nothing, and is not asked to. Raises Problem 403."""
+    if caller.role is not None and (caller.proved_at is None or now - caller.proved_at > FRESH):
+        hint = "POST /v1/auth/confirm with your password, and then this again"
+        raise Problem(403, "sign_in_again", f"this wants that you have proved within ten minutes who you are: {hint}")
 
 
 class Access:

@@ -7,7 +7,7 @@ was refused is not kept: it changed nothing, and may do better the next time. An
 
 import datetime as dt
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol, TypeVar, cast
 from uuid import UUID
 
@@ -34,6 +34,17 @@ KEEP = query("endpoint.keep_answer", Nothing)
 KEPT = query("endpoint.kept_answer", Kept)
 FORGET = query("endpoint.forget_keys", Nothing)
 """Those of before a time: of one tenant."""
+
+
+class Answer(Struct, frozen=True):
+    caller_id: UUID
+    key: str
+    answer: bytes
+
+
+ANSWERS = query("endpoint.answers", Answer)
+FORGET_KEY = query("endpoint.forget_key", Nothing)
+CHUNK = 200
 
 
 class Request(Struct, frozen=True):
@@ -74,6 +85,22 @@ def read(
     return Request(caller_id, header, digest, [vault.derive(key, "answers") for key in keys])
 
 
+async def answered(rt: Host, call: Asked, kind: type[T]) -> T | None:
+    """What this request was answered when its key came before: for who has to ask others before `once`, and might hear something
+    else now. Raises Problem as `once` does."""
+    if (request := call.request) is None:
+        return None
+    async with rt.db.tenant(call.tenant_id) as tx:
+        kept = await tx.one(KEPT, caller_id=request.caller_id, key=request.key)
+    return None if kept is None else msgspec.json.decode(_open(request, kept, call.tenant_id), type=kind)
+
+
+def _open(request: Request, kept: Kept, tenant_id: int) -> Raw:
+    if kept.request_sha256 != request.sha256:
+        raise Problem(422, "key_reused", "this Idempotency-Key was another request's: take a new one for each thing to be done")
+    return Raw(vault.unseal(request.keys, kept.answer, _place(tenant_id, request.caller_id, request.key)))
+
+
 async def once(rt: Host, call: Asked, work: Callable[[Tx], Awaitable[T]]) -> T:
     """Run `work` in the one transaction of this request, or give what it gave when its key came before.
 
@@ -84,7 +111,7 @@ async def once(rt: Host, call: Asked, work: Callable[[Tx], Awaitable[T]]) -> T:
     if request is None:
         return await rt.db.transact(call.tenant_id, work)
     what = {"caller_id": request.caller_id, "key": request.key}
-    where = vault.place(call.tenant_id, "idempotency_key", "answer", f"{request.caller_id}/{request.key}")
+    where = _place(call.tenant_id, request.caller_id, request.key)
 
     async def claimed(tx: Tx) -> T:
         if await tx.run(CLAIM, request_sha256=request.sha256, now=rt.now(), **what):
@@ -93,8 +120,26 @@ async def once(rt: Host, call: Asked, work: Callable[[Tx], Awaitable[T]]) -> T:
             return given
         kept = await tx.one(KEPT, **what)
         assert kept is not None
-        if kept.request_sha256 != request.sha256:
-            raise Problem(422, "key_reused", "this Idempotency-Key was another request's: take a new one for each thing to be done")
-        return cast("T", Raw(vault.unseal(request.keys, kept.answer, where)))
+        return cast("T", _open(request, kept, call.tenant_id))
 
     return await rt.db.transact(call.tenant_id, claimed)
+
+
+def _place(tenant_id: int, caller_id: UUID, key: str) -> bytes:
+    return vault.place(tenant_id, "idempotency_key", "answer", f"{caller_id}/{key}")
+
+
+async def forget_about(rt: Host, tenant_id: int, secrets: list[bytes], words: Sequence[str]) -> int:
+    """Forget the kept answers of a tenant in which one of these words is; how many they were. They are sealed: each is opened."""
+    keys, needles = [vault.derive(secret, "answers") for secret in secrets], [word.encode() for word in words]
+    after, forgotten = Answer(UUID(int=0), "", b""), 0
+    while True:
+        async with rt.db.tenant(tenant_id) as tx:
+            found = await tx.all(ANSWERS, after_caller=after.caller_id, after_key=after.key, most=CHUNK)
+            for one in found:
+                where = _place(tenant_id, one.caller_id, one.key)
+                if one.answer and any(needle in vault.unseal(keys, one.answer, where) for needle in needles):
+                    forgotten += await tx.run(FORGET_KEY, caller_id=one.caller_id, key=one.key)
+        if len(found) < CHUNK:
+            return forgotten
+        after = found[-1]

@@ -31,6 +31,7 @@ class Trouble(Struct, frozen=True, omit_defaults=True):
     code: Annotated[str, Meta(description="What to decide by: never changes its meaning.", examples=["invalid"])]
     detail: Annotated[str, Meta(description="A line for the person who reads it.", examples=["the request does not fit"])]
     request_id: Annotated[UUID, Meta(description="Under which the log has it.")]
+    existing_id: Annotated[UUID | None, Meta(description="Of what is there already, where that is why.")] = None
     errors: Annotated[tuple[Fault, ...], Meta(description="Which parts do not fit, where it is known.")] = ()
     type: Annotated[str, Meta(examples=["about:blank"])] = "about:blank"
 
@@ -39,10 +40,18 @@ class Problem(AtendejaError):
     """The answer that an endpoint gives instead of its own: `detail` is shown to the client."""
 
     def __init__(
-        self, status: int, code: str, detail: str, *, faults: tuple[Fault, ...] = (), headers: Mapping[str, str] | None = None
+        self,
+        status: int,
+        code: str,
+        detail: str,
+        *,
+        faults: tuple[Fault, ...] = (),
+        headers: Mapping[str, str] | None = None,
+        existing_id: UUID | None = None,
     ) -> None:
         super().__init__(detail)
         self.status, self.code, self.detail, self.faults, self.headers = status, code, detail, faults, dict(headers or {})
+        self.existing_id = existing_id
 
 
 def not_found() -> Problem:
@@ -57,7 +66,7 @@ def again(detail: str) -> Problem:
 
 def answer(problem: Problem, request_id: UUID) -> Response:
     title = HTTPStatus(problem.status).phrase
-    body = Trouble(problem.status, title, problem.code, problem.detail, request_id, problem.faults)
+    body = Trouble(problem.status, title, problem.code, problem.detail, request_id, problem.existing_id, problem.faults)
     headers = SAFE | {"X-Request-Id": str(request_id)} | problem.headers
     if problem.status == 401:
         headers["WWW-Authenticate"] = "Bearer"

@@ -1,11 +1,13 @@
 """The routes of the declared endpoints: each request let in, read, run and answered in the same order.
 
-Path (404), method (405), who (401), how fast (429), may he (403), body (400, 413, 415, 422), the endpoint itself. A stranger's body
-is not read where one has to be known. Nothing here allows another origin: browsers keep other sites' pages out.
+Path (404), method (405), who (401), how fast (429), may he, and his business, and has he proved lately who he is where that counts
+(403), body (400, 413, 415, 422), the endpoint itself. A stranger's body is not read where one has to be known. Nothing here allows
+another origin: browsers keep other sites' pages out.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+import re
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from ipaddress import IPv4Network, IPv6Network
 from typing import Any, Generic, Protocol, TypeVar
@@ -21,8 +23,8 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
 from atendeja.db import TRANSIENT, describe
-from atendeja.endpoint import idempotency
-from atendeja.endpoint.declaration import Access, Call, Caller, Endpoint
+from atendeja.endpoint import files, idempotency
+from atendeja.endpoint.declaration import Access, Call, Caller, Endpoint, check_fresh
 from atendeja.endpoint.pages import Cursors, tag
 from atendeja.endpoint.problems import SAFE, Problem, again, answer, not_found
 from atendeja.endpoint.rates import Rates
@@ -35,6 +37,8 @@ log = structlog.get_logger(__name__)
 ROOT = "/v1"
 AT_ONCE, MOST_WAITING = 4, 200
 """So many requests may be at the database, whose dozen connections webhooks and sending need too; so many wait for their turn."""
+ASKING_AT_ONCE = 4
+"""So many may wait for others than the database."""
 OF_A_TENANT = 4
 """Times the rate of one caller may all of a business have."""
 STRANGERS_RATE = 20
@@ -55,10 +59,8 @@ R = TypeVar("R", bound=Host)
 
 
 class Gate(Protocol):
-    """Who shows this bearer; None for nobody we know."""
-
-    def __call__(self, bearer: str, *, fresh: bool = False) -> Awaitable[Caller | None]:
-        """`fresh` for what is true now, and not a moment ago."""
+    async def __call__(self, bearer: str, *, anew: bool = False) -> Caller | None:
+        """Who shows this bearer; None for nobody we know. `anew`: as it is now, not as it was some seconds ago."""
 
 
 class Empty(Struct, frozen=True, forbid_unknown_fields=True):
@@ -82,7 +84,7 @@ class Api(Generic[R]):
         self.rt, self.gate, self.secrets, self.proxies, self.closed = rt, gate, secrets, proxies, closed
         self.endpoints = list(endpoints)
         self.access, self.cursors = Access(self.endpoints), Cursors(secrets)
-        self._turns, self._waiting = asyncio.Semaphore(AT_ONCE), 0
+        self._turns, self._asking, self._waiting = asyncio.Semaphore(AT_ONCE), asyncio.Semaphore(ASKING_AT_ONCE), 0
         self._rates, self._tenants, self._strangers = Rates(rate), Rates(OF_A_TENANT * rate), Rates(STRANGERS_RATE)
         self.watch = Watch(self._may_still)
 
@@ -90,7 +92,7 @@ class Api(Generic[R]):
         """Whether who shows this may do what he did. Raises Unavailable."""
         try:
             async with self.turn():
-                caller = await self.gate(bearer, fresh=True)
+                caller = await self.gate(bearer, anew=True)
         except (Problem, *TRANSIENT) as error:
             raise Unavailable("it cannot be asked now") from error
         return caller is not None and any(self.access.allows(caller, e) for e in self.endpoints if e.operation == operation)
@@ -111,14 +113,14 @@ class Api(Generic[R]):
         self._strangers.take(place, self.rt.monotonic())
 
     @asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
-        """At the database, among few: whatever strangers ask for, webhooks are stored and messages go. Raises Problem when too many
-        wait already."""
+    async def turn(self, *, asks: bool = False) -> AsyncIterator[None]:
+        """At the database, among few: whatever strangers ask for, webhooks are stored and messages go. Who `asks` others is one of
+        few others. Raises Problem when too many wait already."""
         if self._waiting >= MOST_WAITING:
             raise again("too many requests at once")
         self._waiting += 1
         try:
-            async with self._turns:
+            async with self._asking if asks else self._turns:
                 yield
         finally:
             self._waiting -= 1
@@ -199,15 +201,19 @@ class _Visit(Generic[R]):
             self._api.slow_down(None, self._place)
         else:
             await self._let_in(endpoint)
-        ids = {name: _read_id(self._scope["path_params"][name]) for name in endpoint.names}
+        given_ids: dict[str, str] = self._scope["path_params"]
+        ids = {name: _read_id(given_ids[name]) for name in endpoint.names if name not in endpoint.texts}
+        texts = {name: _read_text(given_ids[name], pattern) for name, pattern in endpoint.texts.items()}
         body = await self._read(endpoint)
-        async with self._api.turn():
-            given = await endpoint.run(self._api.rt, self._call(endpoint, ids, body))
+        async with self._api.turn(asks=endpoint.asks):
+            given = await endpoint.run(self._api.rt, self._call(endpoint, ids, texts, body))
         headers = SAFE | {"X-Request-Id": str(self._id)}
         if endpoint.tells:
             return self._stream(endpoint, given, headers)
         if endpoint.gives is None:
             return Response(None, 204, headers)
+        if isinstance(given, files.File):
+            return await files.give(given, headers)
         if endpoint.is_tagged:
             headers["ETag"] = tag(given)
         return Response(msgspec.json.encode(given), endpoint.status, headers, media_type="application/json")
@@ -223,7 +229,7 @@ class _Visit(Generic[R]):
             self._bearer = bearer.strip()
             self._api.check_stranger(self._place)
             async with self._api.turn():
-                self._caller = await self._api.gate(self._bearer)
+                self._caller = await self._api.gate(self._bearer, anew=endpoint.fresh is not False)
             if self._caller is None:
                 self._api.count_stranger(self._place)
         if self._caller is None:
@@ -231,6 +237,10 @@ class _Visit(Generic[R]):
         self._api.slow_down(self._caller, self._place)
         if not self._api.access.allows(self._caller, endpoint):
             raise Problem(403, "forbidden", "you may not do this")
+        if self._caller.is_suspended and not endpoint.when_suspended:
+            raise Problem(403, "tenant_suspended", "this business is suspended: ask who runs this server")
+        if endpoint.fresh is True:
+            check_fresh(self._caller, self._api.rt.now())
 
     async def _read(self, endpoint: Endpoint[R]) -> Struct:
         kind = endpoint.takes or Empty
@@ -245,11 +255,12 @@ class _Visit(Generic[R]):
         self._is_read = True
         return read_json(body, kind)
 
-    def _call(self, endpoint: Endpoint[R], ids: dict[str, UUID], body: Struct) -> Call[Struct]:
+    def _call(self, endpoint: Endpoint[R], ids: dict[str, UUID], texts: dict[str, str], body: Struct) -> Call[Struct]:
         return Call(
             body=body,
             caller=self._caller,
             ids=ids,
+            texts=texts,
             request_id=self._id,
             address=self._address,
             access=self._api.access,
@@ -257,10 +268,11 @@ class _Visit(Generic[R]):
             place=f"{endpoint.operation}/{self._caller.tenant_id if self._caller else ''}",
             if_match=self._headers.get("if-match"),
             last_event_id=self._headers.get("last-event-id"),
-            request=self._read_request(endpoint, ids, body),
+            request=self._read_request(endpoint, {**ids, **texts}, body),
+            now=self._api.rt.now(),
         )
 
-    def _read_request(self, endpoint: Endpoint[R], ids: dict[str, UUID], body: Struct) -> idempotency.Request | None:
+    def _read_request(self, endpoint: Endpoint[R], ids: dict[str, UUID | str], body: Struct) -> idempotency.Request | None:
         if not endpoint.once or self._caller is None:
             return None
         key = self._headers.get("idempotency-key")
@@ -291,6 +303,12 @@ def _read_id(text: str) -> UUID:
         return UUID(text) if len(text) == 36 else _no_id()
     except ValueError:
         return _no_id()
+
+
+def _read_text(text: str, pattern: str) -> str:
+    if re.fullmatch(pattern, text, re.ASCII) is None:
+        raise not_found()
+    return text
 
 
 def _no_id() -> UUID:

@@ -55,13 +55,13 @@ class Changed(Struct, frozen=True):
     queue: Annotated[str | None, Meta(examples=["balcao"])]
 
 
-class Declared(Struct, frozen=True):
+class ConsentDeclared(Struct, frozen=True):
     """A contact agreed to something, or does no longer."""
 
     contact_id: UUID
     purpose: Annotated[str, Meta(examples=["marketing"])]
     state: Literal["in", "out"]
-    source: Literal["word", "flow", "whatsapp", "admin", "merge"]
+    source: Literal["word", "flow", "whatsapp", "admin", "merge", "tombstone"]
 
 
 class Published(Struct, frozen=True):
@@ -87,7 +87,7 @@ class Tried(Struct, frozen=True):
     webhook_id: UUID
 
 
-Data = Received | Status | Changed | Declared | Published | Noticed | Tried
+Data = Received | Status | Changed | ConsentDeclared | Published | Noticed | Tried
 
 
 class Envelope(Struct, frozen=True, tag_field="type"):
@@ -110,7 +110,7 @@ class ConversationChanged(Envelope, frozen=True, tag="conversation.changed"):
 
 
 class ContactConsent(Envelope, frozen=True, tag="contact.consent"):
-    data: Declared
+    data: ConsentDeclared
 
 
 class FlowPublished(Envelope, frozen=True, tag="flow.published"):

@@ -256,6 +256,7 @@ def _people(plans: Sequence[Plan]) -> list[Person]:
 async def _write_plans(tx: Tx, rt: Runtime, plans: Sequence[Plan], wrote: Wrote, now: dt.datetime) -> None:
     plans, meeting = await _meet(tx, plans)
     meeting = await contacts.settle(tx, meeting, now, rt.new_id)
+    await contacts.recall(tx, rt.config.secret_keys, meeting, now, rt.new_id)
     ids = iter(meeting.ids)
     contact_of = [next(ids) if p.person is not None else None for p in plans]
     talk_of = [_talk(p, c) for p, c in zip(plans, contact_of, strict=True)]

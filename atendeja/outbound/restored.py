@@ -5,6 +5,7 @@ come before (their first replies are in the lost part). The second kind exists o
 anew, so nothing is given up, and nobody sends, until it has.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 
 from msgspec import Struct
@@ -14,6 +15,7 @@ from atendeja.db import Database, Tx, query
 from atendeja.guard import Hold
 from atendeja.ledger import MessageId
 from atendeja.runtime import fresh_id, utc_now
+from atendeja.tenants import Tenant
 
 MOST = 5_000
 ONCE = ("at_most_once",)
@@ -30,6 +32,14 @@ class Count(Struct, frozen=True):
     policy: str
     state: str
     messages: int
+
+
+class Settled(Struct, frozen=True):
+    """What may have gone out already of a tenant, by state, and how much of it is given up."""
+
+    tenant: Tenant
+    found: Counter[str]
+    given_up: int
 
 
 UNDIGESTED = query("outbound.undigested", Waiting)
@@ -53,6 +63,16 @@ async def count_unanswered(db: Database, hold: Hold, tenant_ids: Iterable[int]) 
 async def load_counts(tx: Tx, hold: Hold) -> list[Count]:
     """What may have gone out already, by policy and state."""
     return await tx.all(RESTORED, arrival=hold.arrival, held_at=hold.at)
+
+
+async def settle(db: Database, tenant: Tenant, hold: Hold, policies: tuple[str, ...]) -> Settled:
+    """Decide what may have gone out already: messages of these policies become `unknown`."""
+    async with db.tenant(tenant.id) as tx:
+        counts = await load_counts(tx, hold)
+    found = Counter[str]()
+    for count in counts:
+        found[count.state] += count.messages
+    return Settled(tenant, found, await give_up(db, tenant.id, hold, policies))
 
 
 async def give_up(db: Database, tenant_id: int, hold: Hold, policies: tuple[str, ...] = ALL) -> int:

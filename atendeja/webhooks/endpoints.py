@@ -82,7 +82,7 @@ class Rotation(Struct, frozen=True, forbid_unknown_fields=True):
     overlap_s: Overlap = 86_400
 
 
-class Delivery(Struct, frozen=True):
+class WebhookDelivery(Struct, frozen=True):
     """One event on its way to one webhook."""
 
     id: UUID
@@ -128,9 +128,9 @@ def show(row: Row, now: dt.datetime) -> Webhook:
     )
 
 
-def show_delivery(row: DeliveryRow) -> Delivery:
+def show_delivery(row: DeliveryRow) -> WebhookDelivery:
     tries = msgspec.json.decode(row.attempts, type=list[Attempt])
-    return Delivery(row.id, row.event_id, row.type, row.state, row.tries, row.due_at, tries, row.created_at)
+    return WebhookDelivery(row.id, row.event_id, row.type, row.state, row.tries, row.due_at, tries, row.created_at)
 
 
 async def list_webhooks(rt: Runtime, call: Call[Listing]) -> Page[Webhook]:
@@ -149,7 +149,7 @@ async def show_webhook(rt: Runtime, call: Call[Struct]) -> Webhook:
     return show(row, rt.now())
 
 
-async def list_deliveries(rt: Runtime, call: Call[Deliveries]) -> Page[Delivery]:
+async def list_deliveries(rt: Runtime, call: Call[Deliveries]) -> Page[WebhookDelivery]:
     """The newest first."""
     after, state, id_ = call.after(call.body, After), call.body.state, call.ids["id"]
     place = {"webhook_id": id_, "before": after.id if after else LAST, "most": call.body.limit + 1}
@@ -265,11 +265,11 @@ async def rotate_secret(rt: Runtime, call: Call[Rotation]) -> MadeWebhook:
     return await once(rt, call, work)
 
 
-async def test_webhook(rt: Runtime, call: Call[Struct]) -> Delivery:
+async def test_webhook(rt: Runtime, call: Call[Struct]) -> WebhookDelivery:
     """Have it told a `webhook.test`. Raises Refused for one that is disabled."""
     delivery_id, event_id = rt.new_id(), rt.new_id()
 
-    async def work(tx: Tx) -> Delivery:
+    async def work(tx: Tx) -> WebhookDelivery:
         row = await _get_enabled(tx, call.ids["id"])
         data = Raw(msgspec.json.encode(Tried(row.id)))
         await tx.run(
@@ -341,10 +341,11 @@ ROUTES: list[Endpoint[Runtime]] = [
              says="Forget it, and what was to be told."),
     Endpoint("POST", "/v1/webhooks/{id}/secret", "rotate_webhook_secret", rotate_secret, who=HEADS, scope=_WRITE, takes=Rotation,
              gives=MadeWebhook, once=True, says="Another secret, shown this once; the old one signs beside it for a while."),
-    Endpoint("POST", "/v1/webhooks/{id}/test", "test_webhook", test_webhook, who=HEADS, scope=_WRITE, gives=Delivery, status=201,
-             once=True, refuses={"webhook_disabled": 409}, says="Have it told a `webhook.test`; its delivery shows the outcome."),
+    Endpoint("POST", "/v1/webhooks/{id}/test", "test_webhook", test_webhook, who=HEADS, scope=_WRITE, gives=WebhookDelivery,
+             status=201, once=True, refuses={"webhook_disabled": 409},
+             says="Have it told a `webhook.test`; the delivery shows how it went."),
     Endpoint("GET", "/v1/webhooks/{id}/deliveries", "list_webhook_deliveries", list_deliveries, who=HEADS, scope=_READ,
-             takes=Deliveries, gives=Page[Delivery], says="What it was told in 7 days, the newest first, with each attempt."),
+             takes=Deliveries, gives=Page[WebhookDelivery], says="What it was told in 7 days, the newest first, with attempts."),
     Endpoint("POST", "/v1/webhooks/{id}/replay", "replay_webhook", replay, who=HEADS, scope=_WRITE, takes=Replay, gives=Replayed,
              once=True, refuses={"webhook_disabled": 409, "replay_what": 422},
              says="Tell it again: one delivery, or all that are dead since a time."),

@@ -32,6 +32,9 @@ CREATE TABLE feed (
     PRIMARY KEY (tenant_id, n)
 );
 
+COMMENT ON COLUMN feed_new.data IS 'pii: what a customer wrote, and who he is to us; until it is numbered';
+COMMENT ON COLUMN feed.data IS 'pii: what a customer wrote, and who he is to us; for 7 days';
+
 DO $$
 DECLARE t text;
 BEGIN

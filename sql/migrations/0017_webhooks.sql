@@ -40,6 +40,8 @@ CREATE TABLE webhook_delivery (
 CREATE INDEX webhook_delivery_due ON webhook_delivery (tenant_id, webhook_id, due_at) WHERE state = 'waiting';
 CREATE INDEX webhook_delivery_state ON webhook_delivery (tenant_id, webhook_id, state, id);
 
+COMMENT ON COLUMN webhook_delivery.attempts IS 'pii: the beginning of what receivers answered, who may repeat what they were told; for 7 days';
+
 DO $$
 DECLARE t text;
 BEGIN

@@ -14,3 +14,8 @@ ORDER BY contact_id, purpose, arrival DESC, position DESC, id DESC;
 INSERT INTO consent (tenant_id, id, contact_id, purpose, state, source, evidence, arrival, position, at)
 SELECT tenant_id, gen_random_uuid(), :winner_id, purpose, state, 'merge', jsonb_build_object('from', contact_id, 'consent', id), arrival, position, at
 FROM consent WHERE tenant_id = :tenant_id AND contact_id = :loser_id;
+
+-- name: history
+SELECT id, purpose, state, source, evidence, at, arrival, position FROM consent
+WHERE tenant_id = :tenant_id AND contact_id = :contact_id AND (arrival, position, id) < (:arrival, :position, :before_id)
+ORDER BY arrival DESC, position DESC, id DESC LIMIT :most;

@@ -1,7 +1,7 @@
 -- name: meet
 -- Who these people may be, by either key, each with its own index, with the one lock: sorted; NO KEY, because foreign keys share the
 -- row. The rows come as they are once the lock is ours, and with them the conversations they have.
-SELECT c.id, c.portfolio_id, c.user_id, c.phone, c.wa_id, c.name, c.username, c.created_at,
+SELECT c.id, c.portfolio_id, c.user_id, c.phone, c.wa_id, c.name, c.username, c.created_at, c.is_named,
        (SELECT json_agg(v) FROM (SELECT id, number_id FROM conversation WHERE tenant_id = :tenant_id AND contact_id = c.id) AS v) AS talks
 FROM contact c WHERE c.tenant_id = :tenant_id AND c.id IN (
     SELECT id FROM contact WHERE tenant_id = :tenant_id AND phone = ANY (:phones::text[])
@@ -16,7 +16,7 @@ INSERT INTO contact (tenant_id, id, portfolio_id, user_id, phone, wa_id, name, u
 SELECT :tenant_id, n.* FROM json_to_recordset(:records::json)
   AS n (id uuid, portfolio_id text, user_id text, phone text, wa_id text, name text, username text, created_at timestamptz)
 ORDER BY n.phone, n.user_id ON CONFLICT DO NOTHING
-RETURNING id, portfolio_id, user_id, phone, wa_id, name, username, created_at;
+RETURNING id, portfolio_id, user_id, phone, wa_id, name, username, created_at, is_named;
 
 -- name: lock
 SELECT id FROM contact WHERE tenant_id = :tenant_id AND id = ANY (:ids::uuid[]) ORDER BY id FOR NO KEY UPDATE;
@@ -47,6 +47,24 @@ SELECT l.tenant_id, gen_random_uuid(), :winner_id::uuid, l.number_id, l.owner, l
 FROM conversation l WHERE l.tenant_id = :tenant_id AND l.contact_id = :loser_id AND l.owner = 'human' ORDER BY l.number_id
 ON CONFLICT (tenant_id, contact_id, number_id) DO UPDATE
 SET owner = 'human', queue = excluded.queue, human_at = excluded.human_at, taken_at = excluded.taken_at WHERE w.owner = 'bot';
+
+-- name: carry_profile
+-- What was kept of the loser goes on with the winner, whose own word counts where both have one.
+UPDATE contact w SET language = coalesce(w.language, l.language), fields = l.fields || w.fields,
+    name = CASE WHEN l.is_named AND NOT w.is_named THEN l.name ELSE coalesce(w.name, l.name) END, is_named = w.is_named OR l.is_named,
+    tags = w.tags || ARRAY(SELECT t FROM unnest(l.tags) AS t WHERE t <> ALL (w.tags))
+FROM contact l WHERE w.tenant_id = :tenant_id AND w.id = :winner_id AND l.tenant_id = :tenant_id AND l.id = :loser_id;
+
+-- name: index
+-- Under the contacts' locks, in a statement of its own: what was just written is seen. Who was merged is found no more.
+WITH now AS (
+    SELECT c.id, t.term FROM contact c CROSS JOIN LATERAL contact_terms(c.name, c.username, c.phone, c.tags, c.fields) AS t (term)
+    WHERE c.tenant_id = :tenant_id AND c.id = ANY (:ids::uuid[]) AND c.merged_into IS NULL AND t.term <> 's:'
+), gone AS (
+    DELETE FROM contact_term t WHERE t.tenant_id = :tenant_id AND t.contact_id = ANY (:ids::uuid[])
+    AND NOT EXISTS (SELECT FROM now n WHERE n.id = t.contact_id AND n.term = t.term)
+)
+INSERT INTO contact_term (tenant_id, contact_id, term) SELECT :tenant_id, n.id, n.term FROM now n ORDER BY n.id, n.term ON CONFLICT DO NOTHING;
 
 -- name: look_again
 UPDATE contact SET due_at = :due_at WHERE tenant_id = :tenant_id AND id = :id;
@@ -80,3 +98,94 @@ UPDATE contact c SET user_id = coalesce(:user_id, c.user_id), portfolio_id = CAS
 WHERE c.tenant_id = :tenant_id AND c.id = :id
   AND NOT EXISTS (SELECT FROM contact o WHERE o.tenant_id = :tenant_id AND o.id <> :id AND o.phone = :phone)
   AND NOT EXISTS (SELECT FROM contact o WHERE o.tenant_id = :tenant_id AND o.id <> :id AND o.portfolio_id = :portfolio_id AND o.user_id = :user_id);
+
+-- part: profile
+SELECT c.id, c.name, c.phone, c.username, c.user_id, c.portfolio_id, c.language, c.tags, c.fields, c.created_at
+
+-- name: newest
+-- Ids begin with their time. (Those who were merged are few.)
+-- include: contacts.profile
+FROM contact c WHERE c.tenant_id = :tenant_id AND c.id < :before_id AND c.merged_into IS NULL AND c.erased_at IS NULL ORDER BY c.id DESC LIMIT :most;
+
+-- name: with_term
+-- Who has a tag, or this in a field: the newest first.
+-- include: contacts.profile
+FROM contact_term t JOIN contact c ON c.tenant_id = t.tenant_id AND c.id = t.contact_id
+WHERE t.tenant_id = :tenant_id AND t.term = :term AND t.contact_id < :before_id ORDER BY t.contact_id DESC LIMIT :most;
+
+-- name: who_said
+-- Whose newest word on a purpose is this: the newest contacts first.
+-- include: contacts.profile
+FROM (SELECT DISTINCT s.contact_id FROM consent s WHERE s.tenant_id = :tenant_id AND s.purpose = :purpose AND s.state = :state AND s.contact_id < :before_id
+      AND NOT EXISTS (SELECT FROM consent n WHERE n.tenant_id = :tenant_id AND n.contact_id = s.contact_id AND n.purpose = :purpose AND n.state <> :state
+                      AND (n.arrival, n.position, n.id) > (s.arrival, s.position, s.id))
+      ORDER BY s.contact_id DESC) AS s
+JOIN contact c ON c.tenant_id = :tenant_id AND c.id = s.contact_id
+WHERE c.merged_into IS NULL ORDER BY s.contact_id DESC LIMIT :most;
+
+-- name: search
+-- By the beginning of a word of the name with all that follows it, of the user name, or of the telephone number: in the order of what
+-- was found, each contact once, where it is found first. Terms lie in the order of bytes: what begins alike lies together.
+-- include: contacts.profile
+, t.term FROM contact_term t JOIN contact c ON c.tenant_id = t.tenant_id AND c.id = t.contact_id
+WHERE t.tenant_id = :tenant_id AND t.term >= 's:' || fold(:said) AND t.term < 's:' || fold(:said) || U&'\+10FFFF' AND fold(:said) <> ''
+  AND (t.term, t.contact_id) > (:after_term, :after_id)
+  AND NOT EXISTS (SELECT FROM contact_term f WHERE f.tenant_id = :tenant_id AND f.contact_id = t.contact_id
+                  AND f.term >= 's:' || fold(:said) AND f.term < t.term)
+ORDER BY t.term, t.contact_id LIMIT :most;
+
+-- name: whole
+-- Who was merged is shown as whom he was merged into, who was forgotten not at all.
+SELECT c.id, c.name, c.phone, c.username, c.user_id, c.portfolio_id, c.language, c.tags, c.fields, c.created_at, c.is_named, c.wa_id, (
+           SELECT json_agg(json_build_object('id', v.id, 'number_id', v.number_id, 'state', v.state, 'owner', v.owner) ORDER BY v.created_at, v.id)
+           FROM (SELECT c.id UNION ALL SELECT id FROM contact WHERE tenant_id = :tenant_id AND merged_into = c.id) AS w
+           JOIN conversation v ON v.tenant_id = :tenant_id AND v.contact_id = w.id
+       ) AS conversations, (
+           SELECT json_agg(json_build_object('purpose', s.purpose, 'state', s.state, 'at', s.at) ORDER BY s.purpose)
+           FROM (SELECT DISTINCT ON (purpose) purpose, state, at FROM consent WHERE tenant_id = :tenant_id AND contact_id = c.id
+                 ORDER BY purpose, arrival DESC, position DESC, id DESC) AS s
+       ) AS consents
+FROM contact c WHERE c.tenant_id = :tenant_id AND c.id = (SELECT coalesce(merged_into, id) FROM contact WHERE tenant_id = :tenant_id AND id = :id)
+  AND c.erased_at IS NULL;
+
+-- name: is_our_portfolio
+SELECT EXISTS (SELECT FROM number_route WHERE kind = 'portfolio' AND meta_id = :portfolio_id AND tenant_id = :tenant_id) AS is_ours;
+
+-- name: keep_profile
+UPDATE contact SET name = :name, is_named = :is_named, language = :language, tags = :tags, fields = :fields WHERE tenant_id = :tenant_id AND id = :id;
+
+-- name: came
+-- Of all conversations of a person, those of contacts that were merged into this one too: as many of each as a page may want, by its index.
+SELECT e.* FROM (SELECT :id::uuid AS id UNION ALL SELECT id FROM contact WHERE tenant_id = :tenant_id AND merged_into = :id) AS w
+JOIN conversation v ON v.tenant_id = :tenant_id AND v.contact_id = w.id
+CROSS JOIN LATERAL (
+    SELECT e.id, e.received_at AS at, e.conversation_id, e.number_id, e.kind, e.state, e.reason, e.content, e.arrival, e.position FROM event e
+    WHERE e.tenant_id = :tenant_id AND e.conversation_id = v.id AND (e.arrival, e.position) < (:arrival, :position)
+    ORDER BY e.arrival DESC, e.position DESC LIMIT :most
+) AS e ORDER BY e.arrival DESC, e.position DESC LIMIT :most;
+
+-- name: went
+SELECT m.* FROM (SELECT :id::uuid AS id UNION ALL SELECT id FROM contact WHERE tenant_id = :tenant_id AND merged_into = :id) AS w
+JOIN conversation v ON v.tenant_id = :tenant_id AND v.contact_id = w.id
+CROSS JOIN LATERAL (
+    SELECT m.id, m.created_at AS at, m.conversation_id, m.number_id, m.source AS kind, m.state, m.reason, m.content FROM message m
+    WHERE m.tenant_id = :tenant_id AND m.conversation_id = v.id AND (m.created_at, m.id) < (:at, :before_id)
+    ORDER BY m.created_at DESC, m.id DESC LIMIT :most
+) AS m ORDER BY m.at DESC, m.id DESC LIMIT :most;
+
+-- name: buried
+-- The tenant, if it has forgotten anybody: whose key says who that was.
+SELECT id, slug, name, timezone, language, data_key FROM tenant WHERE id = :tenant_id AND EXISTS (SELECT FROM tombstone WHERE tenant_id = :tenant_id AND hash >= '');
+
+-- name: tombstones
+SELECT hash, refused, erased_at FROM tombstone WHERE tenant_id = :tenant_id AND hash = ANY (:hashes::bytea[]);
+
+-- name: bury
+-- Forgotten twice, what was refused either time is refused.
+INSERT INTO tombstone AS t (tenant_id, hash, refused, erased_at) SELECT :tenant_id, h, :refused, :now FROM unnest(:hashes::bytea[]) AS h ORDER BY h
+ON CONFLICT (tenant_id, hash) DO UPDATE SET erased_at = greatest(t.erased_at, excluded.erased_at),
+    refused = ARRAY(SELECT DISTINCT r FROM unnest(t.refused || excluded.refused) AS r ORDER BY r);
+
+-- name: everybody
+SELECT id, portfolio_id, user_id, phone, wa_id, name, username, created_at, is_named FROM contact
+WHERE tenant_id = :tenant_id AND id > :after AND erased_at IS NULL ORDER BY id LIMIT :most;

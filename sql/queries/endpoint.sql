@@ -11,3 +11,10 @@ SELECT request_sha256, answer FROM idempotency_key WHERE tenant_id = :tenant_id 
 
 -- name: forget_keys
 DELETE FROM idempotency_key WHERE tenant_id = :tenant_id AND created_at < :before;
+
+-- name: answers
+SELECT caller_id, key, answer FROM idempotency_key
+WHERE tenant_id = :tenant_id AND (caller_id, key) > (:after_caller, :after_key) ORDER BY caller_id, key LIMIT :most;
+
+-- name: forget_key
+DELETE FROM idempotency_key WHERE tenant_id = :tenant_id AND caller_id = :caller_id AND key = :key;

@@ -38,9 +38,12 @@ RETURNING id, state;
 
 -- part: queueing
 -- The key is (source, its id, its number, ordinal): putting the same twice adds nothing. A message that its sender has taken already
--- comes with an attempt: it is claimed as it is queued, unless the guard says no. `claimed` are the attempts that exist now.
+-- comes with an attempt: it is claimed as it is queued, unless the guard says no, or the number or its business must not send. `claimed` are
+-- the attempts that exist now.
 put AS (
-    SELECT r.*, CASE WHEN (SELECT g.held_at IS NULL AND g.mark >= :seen FROM guard g WHERE g.one) THEN r.attempt_id END AS claim_id
+    SELECT r.*, CASE WHEN r.attempt_id IS NOT NULL AND (SELECT g.held_at IS NULL AND g.mark >= :seen FROM guard g WHERE g.one)
+        AND (SELECT n.paused_at IS NULL AND t.suspended_at IS NULL FROM number n JOIN tenant t ON t.id = n.tenant_id WHERE n.tenant_id = :tenant_id AND n.id = r.number_id)
+        THEN r.attempt_id END AS claim_id
     FROM json_to_recordset(:messages::json)
       AS r (id uuid, number_id uuid, contact_id uuid, conversation_id uuid, source text, source_id uuid, source_no bigint, ordinal int, category text,
             content jsonb, sha256 text, seq bigint, fallback jsonb, attempt_id uuid)

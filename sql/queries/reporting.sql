@@ -33,14 +33,14 @@ GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5;
 
 -- name: waits
 -- What keeps these queued messages from going now. (By id alone: their state would lead the planner through all that is queued.)
-SELECT m.id, g.held_at, n.stopped_until, n.stopped_code, n.marketing_until, n.marketing_code, t.until AS template_until, t.code AS template_code, h.reason AS hold,
+SELECT m.id, g.held_at, b.suspended_for, n.paused_for, n.stopped_until, n.stopped_code, n.marketing_until, n.marketing_code, t.until AS template_until, t.code AS template_code, h.reason AS hold,
        EXISTS (SELECT FROM (SELECT jsonb_path_query(m.content, '$.file') UNION ALL SELECT jsonb_path_query(m.content, '$.header.file')
                             UNION ALL SELECT jsonb_path_query(m.content, '$.slides[*].header.file')) AS f (id)
                WHERE NOT EXISTS (SELECT FROM media_upload u WHERE u.tenant_id = m.tenant_id AND u.number_id = m.number_id
                                  AND u.media_id::text = f.id #>> '{}' AND u.expires_at > :now)) AS unuploaded,
        m.seq IS NOT NULL AND EXISTS (SELECT FROM message p WHERE p.tenant_id = m.tenant_id AND p.conversation_id = m.conversation_id AND p.seq < m.seq
            AND (p.state IN ('queued', 'sending') OR (p.state = 'in_doubt' AND p.doubt_at > :now::timestamptz - interval '10 seconds'))) AS behind
-FROM message m JOIN number n ON n.tenant_id = m.tenant_id AND n.id = m.number_id CROSS JOIN guard g
+FROM message m JOIN number n ON n.tenant_id = m.tenant_id AND n.id = m.number_id JOIN tenant b ON b.id = m.tenant_id CROSS JOIN guard g
 LEFT JOIN hold h ON h.tenant_id = m.tenant_id AND h.source = m.source AND h.source_id = m.source_id
 LEFT JOIN template_stop t ON t.tenant_id = m.tenant_id AND t.waba_id = n.waba_id AND m.content->>'type' = 'template'
     AND t.name = m.content->>'name' AND t.language = m.content->>'language' AND t.lifted_at IS NULL

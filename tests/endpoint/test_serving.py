@@ -14,7 +14,7 @@ from msgspec import Struct
 from starlette.applications import Starlette
 
 from atendeja.db import LostRace
-from atendeja.endpoint import PEOPLE, Access, Api, Call, Caller, Endpoint, Listing, Page, Problem, Trouble, answer_bug, tag
+from atendeja.endpoint import PEOPLE, Access, Api, Call, Caller, Endpoint, File, Listing, Page, Problem, Trouble, answer_bug, tag
 from atendeja.endpoint.serving import AT_ONCE, MOST_WAITING
 from atendeja.errors import Refused, Unavailable
 from atendeja.runtime import Runtime
@@ -72,6 +72,10 @@ async def count(_rt: Runtime, call: Call[Listing]) -> Page[int]:
     return Page(*call.cut(call.body, list(range(start, min(7, start + call.body.limit + 1))), After))
 
 
+async def download(rt: Runtime, call: Call[Struct]) -> File:
+    return File(rt.config.state_dir / str(call.ids["id"]), 'relatório "x".html', "text/html")
+
+
 async def greet(_rt: Runtime, call: Call[Struct]) -> Thing:
     return Thing(str(call.by))
 
@@ -83,6 +87,7 @@ ENDPOINTS: list[Endpoint[Runtime]] = [
              is_tagged=True, says=""),
     Endpoint("DELETE", "/v1/things/{id}", "forget", forget, who=frozenset({"owner"}), says=""),
     Endpoint("GET", "/v1/numbers", "count", count, who=PEOPLE, takes=Listing, gives=Page[int], says=""),
+    Endpoint("GET", "/v1/files/{id}", "download", download, who=PEOPLE, gives=File, says=""),
     Endpoint("POST", "/v1/hello", "greet", greet, who=None, gives=Thing, status=201, says=""),
     Endpoint("POST", "/v1/nobody", "nobody", forget, who=frozenset(), says=""),
 ]  # fmt: skip
@@ -90,7 +95,7 @@ ID = "01980000-0000-7000-8000-000000000000"
 JSON = {"Content-Type": "application/json"}
 
 
-async def gate(bearer: str, *, fresh: bool = False) -> Caller | None:
+async def gate(bearer: str, *, anew: bool = False) -> Caller | None:
     return CALLERS.get(bearer)
 
 
@@ -132,6 +137,20 @@ async def test_every_answer_says_that_it_is_not_to_be_kept(http: httpx.AsyncClie
         assert (answer.headers["cache-control"], answer.headers["x-content-type-options"]) == ("no-store", "nosniff")
         assert not any(name.startswith("access-control") for name in answer.headers)
         UUID(answer.headers["x-request-id"])
+
+
+async def test_a_file_is_an_attachment_that_nothing_runs(rt: Runtime, http: httpx.AsyncClient) -> None:
+    """S38."""
+    content = b"<script>alert(1)</script>" * 10_000
+    (rt.config.state_dir / ID).write_bytes(content)
+    answer = await http.get(f"/v1/files/{ID}", headers=as_("boss"))
+    assert (answer.status_code, answer.content, answer.headers["content-type"]) == (200, content, "text/html; charset=utf-8")
+    assert answer.headers["content-disposition"] == "attachment; filename*=utf-8''relat%C3%B3rio%20%22x%22.html"
+    assert answer.headers["content-security-policy"] == "default-src 'none'; sandbox"
+    assert (answer.headers["x-content-type-options"], answer.headers["cache-control"]) == ("nosniff", "no-store")
+    part = await http.get(f"/v1/files/{ID}", headers=as_("boss") | {"Range": "bytes=1-6"})
+    assert (part.status_code, part.content) == (206, b"script")
+    assert trouble(await http.get(f"/v1/files/{UUID(int=1)}", headers=as_("boss"))).status == 404
 
 
 async def test_what_does_not_exist_is_the_same_answer_everywhere(http: httpx.AsyncClient) -> None:
@@ -309,5 +328,5 @@ async def test_few_are_at_the_database_and_too_many_are_told_to_come_again(rt: R
     await ask()
 
 
-async def known(bearer: str, *, fresh: bool = False) -> Caller | None:
+async def known(bearer: str, *, anew: bool = False) -> Caller | None:
     return BOSS

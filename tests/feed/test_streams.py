@@ -20,7 +20,7 @@ from atendeja.db import Tx
 from atendeja.endpoint import streaming
 from atendeja.endpoint.serving import AT_ONCE
 from atendeja.feed import hub, reading
-from atendeja.feed.shapes import Declared, Noticed
+from atendeja.feed.shapes import ConsentDeclared, Noticed
 from atendeja.runtime import Runtime
 from tests import server, world
 from tests.journeys import process
@@ -153,7 +153,7 @@ async def test_only_what_was_asked_for_and_only_of_ones_own(house: House) -> Non
         await others.next()
         await house.happens("not asked for")
         await house.happens("of b", tenant_id=house.world.b)
-        declared = Declared(UUID(int=1), "marketing", "out", "word")
+        declared = ConsentDeclared(UUID(int=1), "marketing", "out", "word")
         await house.rt.db.transact(house.world.a, lambda tx: house.rt.feed.tell(tx, [declared]))
         assert (await some.next()).type == "contact.consent"
         assert (await others.next()).subject == "of b"

@@ -433,7 +433,8 @@ async def test_a_claim_that_grew_old_before_its_post_is_given_back(office: Offic
         await office.until("accepted")
     finally:
         failpoints.configure({})
-    assert await office.attempts() == ["abandoned", "accepted"]
+    *old, last = await office.attempts()
+    assert {*old} == {"abandoned"} and last == "accepted", "more than one, on a machine that is slow itself"
     assert len(office.posts) == 1
 
 

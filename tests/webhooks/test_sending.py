@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from atendeja import app, events, failpoints, webhooks
 from atendeja.config import Secret
-from atendeja.feed.shapes import Declared, Noticed
+from atendeja.feed.shapes import ConsentDeclared, Noticed
 from atendeja.runtime import Runtime
 from atendeja.webhooks import rows, sending
 from atendeja.webhooks.sending import Courier
@@ -83,7 +83,7 @@ async def test_what_happens_is_told_signed_and_once(shop: Shop) -> None:
     hook, secret = await shop.make()
     some, _ = await shop.make("/some", types=["contact.consent"])
     await shop.happens("one", "two")
-    declared = Declared(UUID(int=1), "marketing", "out", "word")
+    declared = ConsentDeclared(UUID(int=1), "marketing", "out", "word")
     await shop.rt.db.transact(shop.world.a, lambda tx: shop.rt.feed.tell(tx, [declared]))
     await shop.happens("of b", tenant_id=shop.world.b)
     await shop.go()

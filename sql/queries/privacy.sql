@@ -1,0 +1,142 @@
+-- name: family
+-- Somebody with those who turned out to be him.
+SELECT id, portfolio_id, user_id, phone, wa_id, name, username, created_at, is_named FROM contact
+WHERE tenant_id = :tenant_id AND id IN (SELECT :id::uuid UNION ALL SELECT id FROM contact WHERE tenant_id = :tenant_id AND merged_into = :id) ORDER BY id;
+
+-- name: conversation_ids
+SELECT id FROM conversation WHERE tenant_id = :tenant_id AND contact_id = ANY (:contact_ids::uuid[]) ORDER BY id;
+
+-- name: consent_ids
+SELECT id FROM consent WHERE tenant_id = :tenant_id AND contact_id = ANY (:contact_ids::uuid[]) ORDER BY arrival, position;
+
+-- name: event_ids
+-- Those of his conversations, and those outside of any.
+SELECT id FROM (
+    SELECT id, arrival, position FROM event WHERE tenant_id = :tenant_id AND conversation_id = ANY (:conversation_ids::uuid[])
+    UNION ALL
+    SELECT id, arrival, position FROM event WHERE tenant_id = :tenant_id AND contact_id = ANY (:contact_ids::uuid[]) AND conversation_id IS NULL
+) AS e ORDER BY arrival, position;
+
+-- name: message_ids
+SELECT id FROM message WHERE tenant_id = :tenant_id AND conversation_id = ANY (:conversation_ids::uuid[]) ORDER BY created_at, ordinal;
+
+-- name: session_ids
+SELECT id FROM flow_session WHERE tenant_id = :tenant_id AND conversation_id = ANY (:conversation_ids::uuid[]) ORDER BY started_at;
+
+-- name: step_ids
+SELECT id FROM step WHERE tenant_id = :tenant_id AND conversation_id = ANY (:conversation_ids::uuid[]) ORDER BY turn_no, step_no;
+
+-- ── a person's rows as they are, whole: a column that is added is in the archive ─────────────────────────────────────────────
+
+-- name: show_contact
+SELECT to_jsonb(t) AS row FROM contact t WHERE t.tenant_id = :tenant_id AND t.id = ANY (:ids::uuid[]) ORDER BY t.id;
+
+-- name: show_conversation
+SELECT to_jsonb(t) AS row FROM conversation t WHERE t.tenant_id = :tenant_id AND t.id = ANY (:ids::uuid[]) ORDER BY t.id;
+
+-- name: show_consent
+SELECT to_jsonb(t) AS row FROM consent t WHERE t.tenant_id = :tenant_id AND t.id = ANY (:ids::uuid[]) ORDER BY t.arrival, t.position;
+
+-- name: show_event
+SELECT to_jsonb(t) AS row FROM event t WHERE t.tenant_id = :tenant_id AND t.id = ANY (:ids::uuid[]) ORDER BY t.arrival, t.position;
+
+-- name: show_message
+-- With its attempts.
+SELECT to_jsonb(t) || jsonb_build_object('attempts', coalesce((
+    SELECT jsonb_agg(to_jsonb(a) ORDER BY a.n) FROM attempt a WHERE a.tenant_id = :tenant_id AND a.message_id = t.id), '[]')) AS row
+FROM message t WHERE t.tenant_id = :tenant_id AND t.id = ANY (:ids::uuid[]) ORDER BY t.created_at, t.ordinal;
+
+-- name: show_session
+SELECT to_jsonb(t) AS row FROM flow_session t WHERE t.tenant_id = :tenant_id AND t.id = ANY (:ids::uuid[]) ORDER BY t.started_at;
+
+-- name: show_step
+SELECT to_jsonb(t) AS row FROM step t WHERE t.tenant_id = :tenant_id AND t.id = ANY (:ids::uuid[]) ORDER BY t.turn_no, t.step_no;
+
+-- ── forgetting ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+-- name: mark
+-- What arrived before this place is to be forgotten; what comes later is said by somebody who comes anew.
+SELECT nextval('arrival') AS place;
+
+-- name: undigested
+SELECT EXISTS (SELECT FROM delivery WHERE state = 'stored' AND seq < :mark) AS there_are;
+
+-- name: forget_contacts
+-- Under their locks: from here on whoever had these names is nobody we know.
+UPDATE contact SET portfolio_id = NULL, user_id = NULL, phone = NULL, wa_id = NULL, name = NULL, is_named = false, username = NULL, language = NULL,
+    tags = '{}', fields = '{}', due_at = NULL, erased_at = :now
+WHERE tenant_id = :tenant_id AND id = ANY (:ids::uuid[]);
+
+-- name: forget_terms
+DELETE FROM contact_term WHERE tenant_id = :tenant_id AND contact_id = ANY (:ids::uuid[]);
+
+-- name: withdraw
+-- What waits to be sent to him, among what is unfinished of his. (A CASE: `queued` would lead the planner through all that is.)
+UPDATE message SET state = 'withdrawn', reason = 'operator'
+WHERE tenant_id = :tenant_id AND conversation_id = ANY (:conversation_ids::uuid[]) AND state IN ('queued', 'sending', 'in_doubt')
+  AND CASE WHEN state = 'queued' THEN true ELSE false END;
+
+-- name: unsettled
+SELECT EXISTS (SELECT FROM message WHERE tenant_id = :tenant_id AND conversation_id = ANY (:conversation_ids::uuid[]) AND state IN ('queued', 'sending', 'in_doubt')) AS there_are;
+
+-- name: forget_events
+-- The row stays for what is counted. What nobody has answered is answered no more.
+UPDATE event SET content = '{}', key = 'erased:' || id, state = CASE WHEN state = 'unhandled' THEN 'ignored' ELSE state END,
+    reason = CASE WHEN state = 'unhandled' THEN 'erased' ELSE reason END
+WHERE tenant_id = :tenant_id AND id = ANY (:ids::uuid[]) AND key <> 'erased:' || id;
+
+-- name: forget_messages
+-- Of messages that are locked. None of them may be sent again: there is nothing left to send.
+UPDATE message SET content = '{}', content_sha256 = '', detail = NULL, fallback = NULL, wamid = NULL, policy = 'at_most_once'
+WHERE tenant_id = :tenant_id AND id = ANY (:ids::uuid[]) AND (content <> '{}' OR num_nonnulls(detail, fallback, wamid) > 0);
+
+-- name: forget_attempts
+WITH mine AS (SELECT a.id, a.number_id, a.wamid, a.detail FROM attempt a WHERE a.tenant_id = :tenant_id AND a.message_id = ANY (:message_ids::uuid[])),
+orphans AS (
+    DELETE FROM status_orphan o USING mine a WHERE o.tenant_id = :tenant_id AND o.number_id = a.number_id AND o.wamid = a.wamid
+)
+UPDATE attempt a SET wamid = CASE WHEN a.wamid IS NOT NULL THEN 'erased:' || a.id END, detail = NULL
+FROM mine m WHERE a.tenant_id = :tenant_id AND a.id = m.id AND (m.wamid NOT LIKE 'erased:%' OR m.detail IS NOT NULL);
+
+-- name: forget_records
+SELECT steps, consents FROM erase_records(:conversation_ids::uuid[], :contact_ids::uuid[]);
+
+-- name: forget_sessions
+DELETE FROM flow_session WHERE tenant_id = :tenant_id AND conversation_id = ANY (:conversation_ids::uuid[]);
+
+-- name: first_day
+SELECT min(day) AS day FROM delivery;
+
+-- name: holding
+-- Among the next deliveries of a day, those that hold one of these; and the last that was looked at, none when there are no more.
+SELECT max(seq) AS last, coalesce(array_agg(seq) FILTER (WHERE hit), '{}') AS seqs FROM (
+    SELECT seq, EXISTS (SELECT FROM unnest(:needles::bytea[]) AS n WHERE position(n IN body) > 0) AS hit
+    FROM (SELECT seq, body FROM delivery WHERE day = :day AND seq > :after AND seq < :mark ORDER BY seq LIMIT :most) AS following
+) AS looked;
+
+-- name: forget_deliveries
+SELECT erase_deliveries(:day::date, :seqs::bigint[]) AS erased;
+
+-- name: orphans
+-- A piece of them, in the order of the primary key.
+SELECT number_id, wamid, participant FROM status_orphan
+WHERE tenant_id = :tenant_id AND (number_id, wamid, status, participant) > (:after_number, :after_wamid, 'zzz', '') ORDER BY number_id, wamid, status, participant LIMIT :most;
+
+-- name: forget_orphans
+DELETE FROM status_orphan o USING unnest(:number_ids::uuid[], :wamids::text[]) AS w (number_id, wamid)
+WHERE o.tenant_id = :tenant_id AND o.number_id = w.number_id AND o.wamid = w.wamid;
+
+-- name: forget_new
+DELETE FROM feed_new WHERE tenant_id = :tenant_id AND data ->> 'contact_id' = ANY (:contact_ids::text[]);
+
+-- name: forget_told
+-- A page of what was told, without what was of these.
+WITH page AS (
+    SELECT n, data ->> 'contact_id' AS contact_id FROM feed WHERE tenant_id = :tenant_id AND n > :after ORDER BY n LIMIT :most
+), gone AS (
+    DELETE FROM feed WHERE tenant_id = :tenant_id AND n = ANY (ARRAY(SELECT n FROM page WHERE contact_id = ANY (:contact_ids::text[]))) RETURNING n
+)
+SELECT (SELECT max(n) FROM page) AS last, coalesce((SELECT array_agg(n) FROM gone), '{}') AS ns;
+
+-- name: forget_telling
+DELETE FROM webhook_delivery WHERE tenant_id = :tenant_id AND n = ANY (:ns::bigint[]);

@@ -1,0 +1,190 @@
+"""S57: whoever is forgotten is found nowhere, others are, and what he refused stays refused."""
+
+import asyncio
+import re
+from pathlib import Path
+from uuid import UUID
+
+import msgspec
+import pytest
+
+from atendeja import consent, privacy, tenants
+from atendeja.contacts import Person
+from atendeja.db import Tx
+from atendeja.jobs import Workshop
+from atendeja.outbound.claiming import CLAIMABLE
+from atendeja.privacy.erasure import needles
+from atendeja.privacy.subject import load
+from atendeja.runtime import fresh_id
+from tests import server, world
+from tests.canary import CANARY_PHONE
+from tests.privacy.scene import BIA, NAME, WAMID, Scene, traces
+
+
+@pytest.fixture
+def folders(scene: Scene) -> list[Path]:
+    return [scene.office.rt.config.media_path, scene.office.rt.config.state_dir]
+
+
+async def states(scene: Scene, phone: str) -> dict[str, str]:
+    """What somebody with this number has said to purposes."""
+    async with scene.office.rt.db.tenant(scene.office.world.a) as tx:
+        (contact_id,) = await world.meet(tx, scene.office.rt, Person(world.A.portfolio_id, None, phone))
+        return {purpose: state for (_, purpose), state in (await consent.load(tx, [contact_id])).items()}
+
+
+async def test_no_byte_of_his_is_left_and_a_neighbour_keeps_all(
+    scene: Scene, cluster: server.Server, database: str, folders: list[Path], log_dir: Path
+) -> None:
+    """The job dies after every commit of its; one more process goes on each time."""
+    await scene.job("export")
+    await scene.work(1, 60, "export")
+    before = await traces(cluster, database, *folders)
+    assert len(before["dump"]) > 15 and before["files"], "else this test looks at nothing"
+    neighbour = "SELECT row(t.*)::text FROM {} t WHERE {} IN (SELECT {} FROM contact WHERE phone = $1)"
+    kept = [
+        await scene.shop.rows(neighbour.format(table, column, "id"), BIA)
+        for table, column in (("contact", "id"), ("event", "contact_id"), ("message", "contact_id"), ("conversation", "contact_id"))
+    ]
+    job_id = await scene.job("erase")
+    assert await scene.job("erase") == job_id
+    await scene.work()
+    job = await scene.look(job_id)
+    assert job["state"] == "done", job
+    assert await traces(cluster, database, *folders, log_dir) == {}
+    assert kept == [
+        await scene.shop.rows(neighbour.format(table, column, "id"), BIA)
+        for table, column in (("contact", "id"), ("event", "contact_id"), ("message", "contact_id"), ("conversation", "contact_id"))
+    ]
+    erased = job["result"]["erased"]  # type: ignore[index]  # JSON
+    assert {name for name, n in erased.items() if n > 0} >= {
+        *("contact", "contact_term", "event", "message", "attempt", "step", "flow_session", "consent", "delivery", "archive"),
+        "idempotency_key",
+    }, erased
+    assert await scene.shop.rows("SELECT 1 FROM delivery WHERE convert_from(body, 'UTF8') LIKE '%' || $1 || '%'", BIA) != []
+    for path in ("", "/timeline", "/consents"):
+        assert (await scene.office.get(f"/contacts/{scene.contact_id}{path}", scene.boss)).status_code == 404
+    log = (await scene.office.get("/audit?limit=200", scene.boss)).json()["items"]
+    receipt = next(line for line in log if line["action"] == "contact_erased")
+    assert receipt["subject"] == scene.contact_id and receipt["after"] == job["result"] and receipt["user_id"] is not None
+    assert len((await scene.office.get("/contacts", scene.boss)).json()["items"]) == 1
+
+
+async def test_who_writes_again_is_somebody_new_who_has_still_said_no(scene: Scene) -> None:
+    job_id = await scene.job("erase")
+    await scene.work()
+    await scene.says("oi de novo", wamid="wamid.new")
+    (new,) = [c for c in (await scene.office.get("/contacts", scene.boss)).json()["items"] if c["phone"] == f"+{CANARY_PHONE}"]
+    assert new["id"] != scene.contact_id and new["fields"] == {} and new["tags"] == []
+    assert await states(scene, CANARY_PHONE) == {"marketing": "out"}
+    (said,) = (await scene.office.get(f"/contacts/{new['id']}/consents", scene.boss)).json()["items"]
+    assert (said["source"], said["evidence"].keys()) == ("tombstone", {"erased_at"})
+    assert await states(scene, "5511900000003") == {}
+    assert (await scene.look(job_id))["state"] == "done"
+    again = await scene.job("erase", new["id"])
+    await scene.work()
+    assert (await scene.look(again))["state"] == "done"
+    made = await scene.office.post("/contacts", {"phone": f"+{CANARY_PHONE[:4]}{CANARY_PHONE[5:]}"}, scene.boss)
+    assert (made.status_code, [c["state"] for c in made.json()["consents"]]) == (201, ["out"]), "entered, without the ninth digit"
+
+
+async def test_who_writes_while_he_is_forgotten_is_somebody_new_and_what_waits_is_not_sent(
+    scene: Scene, cluster: server.Server, database: str
+) -> None:
+    """A message of before that was not read yet belongs to before; one that comes when he is nobody any more is another's."""
+    await scene.shop.store(world.text(WAMID + "3", "antes", sender=CANARY_PHONE, name=NAME))
+    await scene.shop.admin.execute(
+        "UPDATE message SET state = 'queued' WHERE contact_id = $1 AND ordinal = 0", UUID(scene.contact_id)
+    )
+    job_id = await scene.job("erase")
+    scene.office.rt.stopping.set()  # no pause is slept through
+    await scene.work(1)
+    scene.office.rt.stopping.clear()
+    assert len((await scene.office.get("/contacts", scene.boss)).json()["items"]) == 2, "not before all of before is read"
+    await scene.shop.hear()
+    while (await scene.office.get(f"/contacts/{scene.contact_id}", scene.boss)).status_code == 200:
+        await scene.work(1)
+    await scene.says("depois", wamid="wamid.depois", name="Outra Pessoa")
+    async with scene.office.rt.db.tenant(scene.office.world.a) as tx:
+        claimable = await tx.all(
+            CLAIMABLE, number_id=scene.office.world.number_a, marketing=True, now=scene.office.at, seen=0,
+            doubt_before=scene.office.at, most=100,
+        )  # fmt: skip
+    assert UUID(scene.contact_id) not in {candidate.contact_id for candidate in claimable}
+    await scene.work()
+    assert (await scene.look(job_id))["state"] == "done"
+    texts = await scene.shop.rows("SELECT content->'content'->>'body' AS body FROM event WHERE contact_id IS NOT NULL")
+    assert "depois" in {row["body"] for row in texts} and "antes" not in {row["body"] for row in texts}
+    found = (await traces(cluster, database)).get("dump", [])
+    assert found and not any(word in line for line in found for word in (NAME, WAMID, "canario")), "only his number, of afterwards"
+
+
+async def test_what_is_on_its_way_is_waited_for_and_comes_back_to_nothing(scene: Scene) -> None:
+    await scene.shop.admin.execute(
+        "UPDATE message SET state = 'sending', attempt_no = 1 WHERE contact_id = $1 AND ordinal = 0", UUID(scene.contact_id)
+    )
+    job_id = await scene.job("erase")
+    scene.office.rt.stopping.set()  # no pause is slept through
+    await scene.work(8)
+    assert (await scene.look(job_id))["state"] == "running"
+    assert await scene.shop.rows("SELECT 1 FROM message WHERE contact_id = $1 AND content = '{}'", UUID(scene.contact_id)) == []
+    await scene.shop.admin.execute("UPDATE message SET state = 'queued' WHERE state = 'sending'")  # a refusal worth another try
+    await scene.work()
+    assert (await scene.look(job_id))["state"] == "done"
+    rows = await scene.shop.rows("SELECT state, content::text FROM message WHERE contact_id = $1", UUID(scene.contact_id))
+    assert {row["state"] for row in rows} <= {"withdrawn", "sent"} and {row["content"] for row in rows} == {"{}"}
+
+
+async def test_both_of_a_merge_are_forgotten_and_merges_and_turns_in_between_do_not_deadlock(scene: Scene) -> None:
+    rt = scene.office.rt
+
+    async def work(tx: Tx) -> UUID:
+        (other,) = await world.meet(tx, rt, Person(world.A.portfolio_id, "BR.417", None, NAME))
+        await world.talk(tx, rt, Person(world.A.portfolio_id, "BR.417", None), scene.office.world.number_a)  # type: ignore[arg-type]  # a UUID
+        return other
+
+    other = await rt.db.transact(scene.office.world.a, work)
+    job_id = await scene.job("erase")
+    merge = scene.office.post(f"/contacts/{other}/merge", {"into": scene.contact_id}, scene.boss)
+    turns = asyncio.gather(*(scene.says("oi", wamid=f"wamid.{n}") for n in range(3)))
+    merged, *_ = await asyncio.gather(merge, Workshop(rt, privacy.KINDS).work(scene.office.world.a, "erasure"), turns)
+    await scene.work()
+    assert (await scene.look(job_id))["state"] == "done"
+    assert merged.status_code in (200, 404)
+    if merged.status_code == 200:
+        async with rt.db.tenant(scene.office.world.a) as tx:
+            erased_at = await tx._connection.fetchval("SELECT erased_at FROM contact WHERE id = $1", other)
+        assert (erased_at is not None) == ((await scene.office.get(f"/contacts/{other}", scene.boss)).status_code == 404)
+
+
+async def test_a_restored_backup_forgets_again_and_refuses_at_once(
+    scene: Scene, cluster: server.Server, database: str, folders: list[Path]
+) -> None:
+    """The file beside the database has hashes only; the rows of before come back, as from a backup, and go again."""
+    rt, admin = scene.office.rt, scene.shop.admin
+    kept = {table: await admin.fetch(f"SELECT * FROM {table} WHERE id = $1", UUID(scene.contact_id)) for table in ("contact",)}
+    await scene.job("erase")
+    await scene.work()
+    stones = await privacy.read(rt.config.state_dir / privacy.STONES)
+    assert len(stones) == 1 and re.fullmatch(rb'[\w":,\[\]{}. +-]*', msgspec.json.encode(stones[0]))
+    row = kept["contact"][0]
+    await admin.execute(
+        "UPDATE contact SET phone = $2, wa_id = $3, name = $4, erased_at = NULL WHERE id = $1",
+        row["id"], row["phone"], row["wa_id"], row["name"],
+    )  # fmt: skip
+    await admin.execute("DELETE FROM tombstone")
+    async with rt.db.session() as session:
+        everyone = await session.all(tenants.EVERYONE)
+    scene.office.later(1)
+    for _ in range(2):
+        again = [await privacy.forget_again(rt.db, t, rt.config.secret_keys, stones, scene.office.at, fresh_id) for t in everyone]
+        assert again == [1, 0]
+        assert await states(scene, CANARY_PHONE) == {"marketing": "out"}
+    await scene.work()
+    assert await traces(cluster, database, *folders) == {}
+
+
+async def test_needles_are_whole_texts(scene: Scene) -> None:
+    async with scene.office.rt.db.tenant(scene.office.world.a) as tx:
+        found = needles((await load(tx, UUID(scene.contact_id))).family)
+    assert set(found) == {f'"{CANARY_PHONE}"', f'"{CANARY_PHONE[:4]}{CANARY_PHONE[5:]}"'}, "with the ninth digit and without"

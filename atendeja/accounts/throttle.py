@@ -3,13 +3,8 @@
 Strictly by account and network together, and by network alone: the waits double up to a quarter of an hour. By account alone only
 loosely, from 100 failures within an hour on and half a minute at most, and not at all for who comes from where this account has
 signed in lately: else a stranger could keep its owner out, by taking each gap that the waits leave. However many networks he has,
-<<<<<<< HEAD
 he makes some 225 guesses in the first hour and 120 in each that follows; the owner, at her usual place, waits for nothing. The code
 of a second factor is one of a million: who has the password, and so no mere stranger, gets four guesses an hour at it.
-=======
-he makes some 225 guesses in the first hour and 120 in each that follows; the owner, at her usual place, waits for nothing. A
-code of a second factor is one of a million: who has the password, and so no mere stranger, gets four guesses an hour at it.
->>>>>>> guards
 
 A try that is refused writes nothing and waits for nobody. What is counted is in the database: a restart or another process
 changes nothing. Refused: counting by account alone (it locks the owner out), and only by network (a botnet has many).

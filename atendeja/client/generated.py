@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import AsyncIterator, Iterator
 from typing import Any, Literal
 from uuid import UUID
 
@@ -10,11 +11,22 @@ from msgspec import UNSET, Struct, UnsetType, field
 
 from atendeja.client.drive import Async, AsyncPages, Pages, Sync
 from atendeja.client.exchange import Content, Operation, Page
+from atendeja.client.feed import ServerEvent
 
 
 class AddedNumber(Struct, frozen=True, kw_only=True, omit_defaults=True):
     number: OwnNumber
     verification: Verification
+
+
+class Attempt(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One try, as it is kept and shown."""
+
+    at: dt.datetime
+    status: int | None
+    error: str | None
+    ms: int
+    answer: str | None
 
 
 class Business(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -143,6 +155,18 @@ class Change(Struct, frozen=True, kw_only=True, omit_defaults=True):
     request_id: UUID | None
 
 
+class Changed(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Somebody else answers a conversation now, or it is closed."""
+
+    conversation_id: UUID
+    contact_id: UUID
+    number_id: UUID
+    change: Literal["closed", "handed_off", "released", "taken_over"]
+    """The bot gave it to people; a person stepped in; back to the bot; over."""
+    owner: Literal["bot", "human"]
+    queue: str | None
+
+
 class Check(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One thing that was looked at."""
 
@@ -177,6 +201,23 @@ class Consent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """word (SAIR), flow, whatsapp (its own switch), admin (declared), merge, tombstone (before he was erased)."""
     evidence: Any
     at: dt.datetime
+
+
+class ConsentDeclared(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A contact agreed to something, or does no longer."""
+
+    contact_id: UUID
+    purpose: str
+    state: Literal["in", "out"]
+    source: Literal["admin", "flow", "merge", "tombstone", "whatsapp", "word"]
+
+
+class ContactConsent(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="contact.consent"):
+    id: UUID
+    """The same wherever and however often it is told."""
+    timestamp: dt.datetime
+    """When it happened."""
+    data: ConsentDeclared
 
 
 class ContactDetail(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -251,6 +292,14 @@ class Conversation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     window_until: dt.datetime | None
     """Until then anything may be written; after it only a template."""
     created_at: dt.datetime
+
+
+class ConversationChanged(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="conversation.changed"):
+    id: UUID
+    """The same wherever and however often it is told."""
+    timestamp: dt.datetime
+    """When it happened."""
+    data: Changed
 
 
 class ConversationLine(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -414,6 +463,14 @@ class FlowProblem(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """From 1, of what was sent, where it is known."""
     message: str
     suggestion: str | None
+
+
+class FlowPublished(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="flow.published"):
+    id: UUID
+    """The same wherever and however often it is told."""
+    timestamp: dt.datetime
+    """When it happened."""
+    data: Published
 
 
 class FlowReply(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -649,6 +706,12 @@ class MadeKey(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """For `Authorization: Bearer`. It is shown this once."""
 
 
+class MadeWebhook(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    webhook: Webhook
+    secret: str
+    """Verifies the signatures. It is shown this once."""
+
+
 class Me(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Who asks."""
 
@@ -728,6 +791,22 @@ class MessageAttempt(Struct, frozen=True, kw_only=True, omit_defaults=True):
     ended_at: dt.datetime | None
 
 
+class MessageReceived(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="message.received"):
+    id: UUID
+    """The same wherever and however often it is told."""
+    timestamp: dt.datetime
+    """When it happened."""
+    data: Received
+
+
+class MessageStatus(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="message.status"):
+    id: UUID
+    """The same wherever and however often it is told."""
+    timestamp: dt.datetime
+    """When it happened."""
+    data: Status
+
+
 class MetaCode(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What Meta said of it."""
 
@@ -796,6 +875,24 @@ class Nobodys(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What to do."""
 
 
+class Notice(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="notice"):
+    id: UUID
+    """The same wherever and however often it is told."""
+    timestamp: dt.datetime
+    """When it happened."""
+    data: Noticed
+
+
+class Noticed(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Something that a person should know."""
+
+    kind: str
+    subject: str
+    """The id of what it is about."""
+    detail: str | None
+    """More of it."""
+
+
 class Options(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="list"):
     """A list to choose from (Meta's interactive list): ten rows in all; `button` opens it."""
 
@@ -851,6 +948,17 @@ class Priced(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How many of them are on its bill."""
 
 
+class Published(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A version of a flow answers from now on."""
+
+    flow_version_id: UUID
+    key: str
+    """The flow's."""
+    version: int
+    number_id: UUID | None
+    """Only on this number."""
+
+
 class QuickReply(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="quick_reply"):
     """What a tap on this button brings back; without it the button's label comes."""
 
@@ -865,9 +973,30 @@ class Reaction(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field=
     emoji: str
 
 
+class Received(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A customer wrote, tapped or sent something."""
+
+    event_id: UUID
+    contact_id: UUID
+    conversation_id: UUID
+    number_id: UUID
+    wamid: str
+    """WhatsApp's name of the message."""
+    content: Any
+    """What was sent: `type` says what the rest is."""
+    context: Any | None
+    """Which message it answers, or that it was forwarded."""
+    sent_at: dt.datetime
+    """By WhatsApp's clock."""
+
+
 class Recovery(Struct, frozen=True, kw_only=True, omit_defaults=True):
     recovery_codes: list[str]
     """Each once instead of a code, when the app is lost. They are shown this once."""
+
+
+class Replayed(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    deliveries: int
 
 
 class Resumed(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -1071,6 +1200,25 @@ class Statistics(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """In the order of days, or of numbers. What has nothing is left out."""
 
 
+class Status(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A message of ours is in another state. Several that come at once are told as the last of them."""
+
+    message_id: UUID
+    contact_id: UUID
+    conversation_id: UUID
+    number_id: UUID
+    state: Literal["accepted", "delivered", "failed", "played", "read", "sent", "unknown", "withdrawn"]
+    reason: str | None
+    """Why it was withdrawn."""
+    code: int | None
+    """Meta's, of a failure."""
+    wamid: str | None
+    """WhatsApp's name of it."""
+    source: Literal["agent", "api", "campaign", "echo", "turn"]
+    """Who wrote it."""
+    source_id: UUID
+
+
 class Stop(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """WhatsApp has refused it: one message is tried at `until_at`, and goes on when it is taken."""
 
@@ -1177,6 +1325,12 @@ class TraceRow(Struct, frozen=True, kw_only=True, omit_defaults=True):
     error: str | None = None
 
 
+class Tried(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A webhook was tried out."""
+
+    webhook_id: UUID
+
+
 class Unsent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Why a message does not go."""
 
@@ -1242,6 +1396,50 @@ class Waiting(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Messages on the wire, or of which nobody knows whether they went out."""
     jobs: int
     jobs_failed: int
+
+
+class Webhook(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A webhook without its secret."""
+
+    id: UUID
+    url: str
+    description: str
+    types: list[str]
+    state: Literal["disabled", "enabled"]
+    disabled_at: dt.datetime | None
+    disabled_why: Literal["failing", "gone", "person"] | None
+    """By a person; it answered 410; it failed for 5 days."""
+    failing_since: dt.datetime | None
+    """It has done nothing but fail since."""
+    old_secret_until: dt.datetime | None
+    """Until then the secret of before signs too."""
+    created_at: dt.datetime
+    etag: str | None = None
+    """For `if_match`, when it was shown by itself: what has been seen."""
+
+
+class WebhookDelivery(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One event on its way to one webhook."""
+
+    id: UUID
+    event_id: UUID
+    """The `webhook-id` of every try."""
+    type: str
+    state: Literal["dead", "delivered", "waiting"]
+    tries: int
+    due_at: dt.datetime | None
+    """When it is tried next."""
+    attempts: list[Attempt]
+    """The last 20, with the beginning of what was answered."""
+    created_at: dt.datetime
+
+
+class WebhookTest(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="webhook.test"):
+    id: UUID
+    """The same wherever and however often it is told."""
+    timestamp: dt.datetime
+    """When it happened."""
+    data: Tried
 
 
 class WholeConversation(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -1312,6 +1510,16 @@ OPERATIONS = {
         Operation("cancel_job", "POST", "/v1/jobs/{id}/cancel"),
         Operation("retry_job", "POST", "/v1/jobs/{id}/retry"),
         Operation("download_file", "GET", "/v1/jobs/{id}/file"),
+        Operation("stream_events", "GET", "/v1/events"),
+        Operation("list_webhooks", "GET", "/v1/webhooks"),
+        Operation("make_webhook", "POST", "/v1/webhooks", once=True),
+        Operation("show_webhook", "GET", "/v1/webhooks/{id}"),
+        Operation("change_webhook", "PATCH", "/v1/webhooks/{id}"),
+        Operation("drop_webhook", "DELETE", "/v1/webhooks/{id}"),
+        Operation("rotate_webhook_secret", "POST", "/v1/webhooks/{id}/secret", once=True),
+        Operation("test_webhook", "POST", "/v1/webhooks/{id}/test", once=True),
+        Operation("list_webhook_deliveries", "GET", "/v1/webhooks/{id}/deliveries"),
+        Operation("replay_webhook", "POST", "/v1/webhooks/{id}/replay", once=True),
         Operation("show_settings", "GET", "/v1/settings"),
         Operation("change_settings", "PATCH", "/v1/settings"),
         Operation("list_numbers", "GET", "/v1/numbers"),
@@ -1706,6 +1914,147 @@ class Client(Sync):
         by `login` or `confirm`.
         """
         return self._call("download_file", bytes, ids={"id": id})
+
+    def stream_events(
+        self, *, types: str | UnsetType = UNSET, last_event_id: str | None = None
+    ) -> Iterator[
+        ServerEvent[MessageReceived | MessageStatus | ConversationChanged | ContactConsent | FlowPublished | Notice | WebhookTest]
+    ]:
+        """What happens, as it happens: server-sent events. With `Last-Event-ID` nothing of the last 7 days is missed, as
+        long as somebody listened in each hour of them or a webhook is enabled; else the stream begins with an event
+        `reset` instead of `open`. What happens is kept from 5 s after the first listener came.
+
+        For admin, agent, owner, viewer; a key with `events:read`.
+        """
+        return self._events(
+            "stream_events",
+            {
+                "message.received": MessageReceived,
+                "message.status": MessageStatus,
+                "conversation.changed": ConversationChanged,
+                "contact.consent": ContactConsent,
+                "flow.published": FlowPublished,
+                "notice": Notice,
+                "webhook.test": WebhookTest,
+            },
+            last_event_id,
+            query={"types": types},
+        )
+
+    def list_webhooks(self, *, limit: int | UnsetType = UNSET) -> Pages[Webhook]:
+        """Who is told what happens.
+
+        For admin, owner; a key with `webhooks:read`.
+        """
+        return self._pages("list_webhooks", Page[Webhook], query={"limit": limit})
+
+    def make_webhook(
+        self,
+        *,
+        url: str,
+        types: list[
+            Literal["contact.consent", "conversation.changed", "flow.published", "message.received", "message.status", "notice"]
+        ]
+        | UnsetType = UNSET,
+        description: str | UnsetType = UNSET,
+        idempotency_key: str | None = None,
+    ) -> MadeWebhook:
+        """Have an address told what happens from 5 s on, signed as Standard Webhooks say. Its secret is shown this once.
+
+        For admin, owner; a key with `webhooks:write`.
+        """
+        return self._call(
+            "make_webhook",
+            MadeWebhook,
+            body={"url": url, "types": types, "description": description},
+            idempotency_key=idempotency_key,
+        )
+
+    def show_webhook(self, id: UUID) -> Webhook:
+        """One of those who are told.
+
+        For admin, owner; a key with `webhooks:read`.
+        """
+        return self._call("show_webhook", Webhook, ids={"id": id})
+
+    def change_webhook(
+        self,
+        id: UUID,
+        *,
+        url: str | UnsetType = UNSET,
+        types: list[
+            Literal["contact.consent", "conversation.changed", "flow.published", "message.received", "message.status", "notice"]
+        ]
+        | UnsetType = UNSET,
+        description: str | UnsetType = UNSET,
+        enabled: bool | UnsetType = UNSET,
+        if_match: str | None = None,
+    ) -> Webhook:
+        """Change it, disable it or enable it again.
+
+        For admin, owner; a key with `webhooks:write`.
+        """
+        return self._call(
+            "change_webhook",
+            Webhook,
+            ids={"id": id},
+            body={"url": url, "types": types, "description": description, "enabled": enabled},
+            if_match=if_match,
+        )
+
+    def drop_webhook(self, id: UUID) -> None:
+        """Forget it, and what was to be told.
+
+        For admin, owner; a key with `webhooks:write`.
+        """
+        self._call("drop_webhook", type(None), ids={"id": id})
+
+    def rotate_webhook_secret(
+        self, id: UUID, *, overlap_s: int | UnsetType = UNSET, idempotency_key: str | None = None
+    ) -> MadeWebhook:
+        """Another secret, shown this once; the old one signs beside it for a while.
+
+        For admin, owner; a key with `webhooks:write`.
+        """
+        return self._call(
+            "rotate_webhook_secret", MadeWebhook, ids={"id": id}, body={"overlap_s": overlap_s}, idempotency_key=idempotency_key
+        )
+
+    def test_webhook(self, id: UUID, *, idempotency_key: str | None = None) -> WebhookDelivery:
+        """Have it told a `webhook.test`; the delivery shows how it went.
+
+        For admin, owner; a key with `webhooks:write`.
+        """
+        return self._call("test_webhook", WebhookDelivery, ids={"id": id}, idempotency_key=idempotency_key)
+
+    def list_webhook_deliveries(
+        self, id: UUID, *, state: Literal["dead", "delivered", "waiting"] | UnsetType | None = UNSET, limit: int | UnsetType = UNSET
+    ) -> Pages[WebhookDelivery]:
+        """What it was told in 7 days, the newest first, with attempts.
+
+        For admin, owner; a key with `webhooks:read`.
+        """
+        return self._pages("list_webhook_deliveries", Page[WebhookDelivery], ids={"id": id}, query={"state": state, "limit": limit})
+
+    def replay_webhook(
+        self,
+        id: UUID,
+        *,
+        delivery_id: UUID | UnsetType | None = UNSET,
+        since: dt.datetime | UnsetType | None = UNSET,
+        idempotency_key: str | None = None,
+    ) -> Replayed:
+        """Tell it again: one delivery, or all that are dead since a time.
+
+        For admin, owner; a key with `webhooks:write`.
+        """
+        return self._call(
+            "replay_webhook",
+            Replayed,
+            ids={"id": id},
+            body={"delivery_id": delivery_id, "since": since},
+            idempotency_key=idempotency_key,
+        )
 
     def show_settings(self) -> Settings:
         """What this business sets for itself.
@@ -2670,6 +3019,147 @@ class AsyncClient(Async):
         by `login` or `confirm`.
         """
         return await self._call("download_file", bytes, ids={"id": id})
+
+    def stream_events(
+        self, *, types: str | UnsetType = UNSET, last_event_id: str | None = None
+    ) -> AsyncIterator[
+        ServerEvent[MessageReceived | MessageStatus | ConversationChanged | ContactConsent | FlowPublished | Notice | WebhookTest]
+    ]:
+        """What happens, as it happens: server-sent events. With `Last-Event-ID` nothing of the last 7 days is missed, as
+        long as somebody listened in each hour of them or a webhook is enabled; else the stream begins with an event
+        `reset` instead of `open`. What happens is kept from 5 s after the first listener came.
+
+        For admin, agent, owner, viewer; a key with `events:read`.
+        """
+        return self._events(
+            "stream_events",
+            {
+                "message.received": MessageReceived,
+                "message.status": MessageStatus,
+                "conversation.changed": ConversationChanged,
+                "contact.consent": ContactConsent,
+                "flow.published": FlowPublished,
+                "notice": Notice,
+                "webhook.test": WebhookTest,
+            },
+            last_event_id,
+            query={"types": types},
+        )
+
+    def list_webhooks(self, *, limit: int | UnsetType = UNSET) -> AsyncPages[Webhook]:
+        """Who is told what happens.
+
+        For admin, owner; a key with `webhooks:read`.
+        """
+        return self._pages("list_webhooks", Page[Webhook], query={"limit": limit})
+
+    async def make_webhook(
+        self,
+        *,
+        url: str,
+        types: list[
+            Literal["contact.consent", "conversation.changed", "flow.published", "message.received", "message.status", "notice"]
+        ]
+        | UnsetType = UNSET,
+        description: str | UnsetType = UNSET,
+        idempotency_key: str | None = None,
+    ) -> MadeWebhook:
+        """Have an address told what happens from 5 s on, signed as Standard Webhooks say. Its secret is shown this once.
+
+        For admin, owner; a key with `webhooks:write`.
+        """
+        return await self._call(
+            "make_webhook",
+            MadeWebhook,
+            body={"url": url, "types": types, "description": description},
+            idempotency_key=idempotency_key,
+        )
+
+    async def show_webhook(self, id: UUID) -> Webhook:
+        """One of those who are told.
+
+        For admin, owner; a key with `webhooks:read`.
+        """
+        return await self._call("show_webhook", Webhook, ids={"id": id})
+
+    async def change_webhook(
+        self,
+        id: UUID,
+        *,
+        url: str | UnsetType = UNSET,
+        types: list[
+            Literal["contact.consent", "conversation.changed", "flow.published", "message.received", "message.status", "notice"]
+        ]
+        | UnsetType = UNSET,
+        description: str | UnsetType = UNSET,
+        enabled: bool | UnsetType = UNSET,
+        if_match: str | None = None,
+    ) -> Webhook:
+        """Change it, disable it or enable it again.
+
+        For admin, owner; a key with `webhooks:write`.
+        """
+        return await self._call(
+            "change_webhook",
+            Webhook,
+            ids={"id": id},
+            body={"url": url, "types": types, "description": description, "enabled": enabled},
+            if_match=if_match,
+        )
+
+    async def drop_webhook(self, id: UUID) -> None:
+        """Forget it, and what was to be told.
+
+        For admin, owner; a key with `webhooks:write`.
+        """
+        await self._call("drop_webhook", type(None), ids={"id": id})
+
+    async def rotate_webhook_secret(
+        self, id: UUID, *, overlap_s: int | UnsetType = UNSET, idempotency_key: str | None = None
+    ) -> MadeWebhook:
+        """Another secret, shown this once; the old one signs beside it for a while.
+
+        For admin, owner; a key with `webhooks:write`.
+        """
+        return await self._call(
+            "rotate_webhook_secret", MadeWebhook, ids={"id": id}, body={"overlap_s": overlap_s}, idempotency_key=idempotency_key
+        )
+
+    async def test_webhook(self, id: UUID, *, idempotency_key: str | None = None) -> WebhookDelivery:
+        """Have it told a `webhook.test`; the delivery shows how it went.
+
+        For admin, owner; a key with `webhooks:write`.
+        """
+        return await self._call("test_webhook", WebhookDelivery, ids={"id": id}, idempotency_key=idempotency_key)
+
+    def list_webhook_deliveries(
+        self, id: UUID, *, state: Literal["dead", "delivered", "waiting"] | UnsetType | None = UNSET, limit: int | UnsetType = UNSET
+    ) -> AsyncPages[WebhookDelivery]:
+        """What it was told in 7 days, the newest first, with attempts.
+
+        For admin, owner; a key with `webhooks:read`.
+        """
+        return self._pages("list_webhook_deliveries", Page[WebhookDelivery], ids={"id": id}, query={"state": state, "limit": limit})
+
+    async def replay_webhook(
+        self,
+        id: UUID,
+        *,
+        delivery_id: UUID | UnsetType | None = UNSET,
+        since: dt.datetime | UnsetType | None = UNSET,
+        idempotency_key: str | None = None,
+    ) -> Replayed:
+        """Tell it again: one delivery, or all that are dead since a time.
+
+        For admin, owner; a key with `webhooks:write`.
+        """
+        return await self._call(
+            "replay_webhook",
+            Replayed,
+            ids={"id": id},
+            body={"delivery_id": delivery_id, "since": since},
+            idempotency_key=idempotency_key,
+        )
 
     async def show_settings(self) -> Settings:
         """What this business sets for itself.

@@ -20,6 +20,7 @@ from atendeja.contacts import Person
 from atendeja.db import Tx, query
 from atendeja.endpoint import Call, Endpoint, Fault, Instant, Problem, not_found, once
 from atendeja.errors import Refused
+from atendeja.feed.shapes import Changed
 from atendeja.inbox import messages
 from atendeja.inbox.conversations import AGENTS
 from atendeja.inbox.messages import Category, Message
@@ -225,7 +226,10 @@ async def send(tx: Tx, rt: Runtime, order: Order) -> None:
     if going := order.going:
         if order.source == "agent":
             talks = sorted({d.conversation_id for d in going if d.conversation_id and d.new.category != "marketing"})
-            await tx.run(contacts.TAKE_OVER, ids=talks, ats=[order.now] * len(talks), now=order.now)
+            taken = await tx.all(contacts.TAKE_OVER, ids=talks, ats=[order.now] * len(talks), now=order.now)
+            told = [Changed(t.id, t.contact_id, t.number_id, "taken_over", "human", t.queue) for t in taken if t.was == "bot"]
+            if told and rt.feed.wants(tx.tenant_id):
+                await rt.feed.tell(tx, told)
         await outbound.put(tx, [_outgoing(order, draft) for draft in going], order.now, rt.new_id)
         await _find_sent(tx, order)
 

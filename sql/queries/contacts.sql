@@ -79,9 +79,10 @@ ORDER BY n.contact_id, n.number_id ON CONFLICT (tenant_id, contact_id, number_id
 
 -- name: take_over
 -- A person wrote from the shop's own telephone: the bot is silent, and all that it has queued by now is withdrawn by the sender,
--- whatever WhatsApp's clock says of when the person wrote.
+-- whatever WhatsApp's clock says of when the person wrote. Says whose it was until now.
 UPDATE conversation c SET owner = 'human', human_at = greatest(c.human_at, n.at), taken_at = greatest(c.taken_at, :now), state = 'open'
-FROM unnest(:ids::uuid[], :ats::timestamptz[]) AS n (id, at) WHERE c.tenant_id = :tenant_id AND c.id = n.id;
+FROM unnest(:ids::uuid[], :ats::timestamptz[]) AS n (id, at) JOIN conversation o ON o.tenant_id = :tenant_id AND o.id = n.id
+WHERE c.tenant_id = :tenant_id AND c.id = n.id RETURNING c.id, c.contact_id, c.number_id, c.queue, o.owner AS was;
 
 -- name: conversation_contact
 SELECT contact_id FROM conversation WHERE tenant_id = :tenant_id AND id = :id;
@@ -90,9 +91,12 @@ SELECT contact_id FROM conversation WHERE tenant_id = :tenant_id AND id = :id;
 -- Back to the bot. `taken_at` stays: what was queued before a person came is not sent when he leaves. With a person no time runs out: a
 -- turn is to look when the next one does.
 WITH freed AS (
-    UPDATE conversation SET owner = 'bot', queue = NULL, human_at = NULL WHERE tenant_id = :tenant_id AND id = :id AND owner = 'human' RETURNING contact_id
+    UPDATE conversation SET owner = 'bot', queue = NULL, human_at = NULL WHERE tenant_id = :tenant_id AND id = :id AND owner = 'human'
+    RETURNING id, contact_id, number_id
+), woken AS (
+    UPDATE contact c SET due_at = least(c.due_at, :now) FROM freed f WHERE c.tenant_id = :tenant_id AND c.id = f.contact_id
 )
-UPDATE contact c SET due_at = least(c.due_at, :now) FROM freed f WHERE c.tenant_id = :tenant_id AND c.id = f.contact_id;
+SELECT id, contact_id, number_id FROM freed;
 
 -- name: readdress
 -- WhatsApp says that somebody is reached elsewhere now. Where another contact has that name already, both stay.

@@ -18,6 +18,8 @@ PLAIN = {
     "conversation": {"owner", "queue", "state"},
     "delivery": {"reason", "state"},
     "event": {"kind", "reason", "state"},
+    "feed": {"type"},
+    "feed_new": {"type"},
     "flow": {"key"},
     "flow_session": {"node", "state"},
     "flow_version": {"author", "definition", "note", "sha256", "source", "status"},
@@ -32,13 +34,7 @@ PLAIN = {
     "membership": {"role"},
     "message": {"category", "policy", "pricing", "reason", "source", "state"},
     "migration": {"checksum", "name"},
-<<<<<<< HEAD
-    "number": {
-        *("display_number", "paused_for", "phone_number_id", "portfolio_id", "quality", "token", "verified_name", "waba_id"),
-    },
-=======
     "number": {"display_number", "paused_for", "phone_number_id", "portfolio_id", "quality", "token", "verified_name", "waba_id"},
->>>>>>> guards
     "number_route": {"kind", "meta_id", "portfolio_id"},
     "one_time_token": {"grants_role", "sha256"},
     "recovery_code": {"sha256"},
@@ -50,6 +46,8 @@ PLAIN = {
     "tenant": {"data_key", "language", "name", "slug", "suspended_for", "timezone"},
     "tombstone": {"refused"},
     "totp": {"seed"},
+    "webhook": {"description", "disabled_why", "old_secret", "secret", "types", "url"},
+    "webhook_delivery": {"data", "state", "type"},
 }
 """Columns that could hold a word of somebody's, and hold none: reviewed, then listed."""
 COLUMNS = """

@@ -6,6 +6,7 @@ bounded, by days and by rows, and one that is too large is refused rather than a
 
 import datetime as dt
 from typing import Annotated, Literal
+from uuid import UUID
 
 from msgspec import Meta, Struct
 
@@ -17,7 +18,7 @@ from atendeja.ids import uuid7
 from atendeja.runtime import Runtime
 
 MOST_DAYS = 31
-MOST_ROWS = 200_000
+MOST_ROWS = 100_000
 """Of messages, and of events."""
 USUAL = dt.timedelta(days=7)
 
@@ -28,18 +29,32 @@ class Period(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     by: Annotated[Literal["day", "number"], Meta(description="Days are those of the business's time zone.")] = "day"
 
 
+Place = tuple[dt.date | None, UUID | None]
+"""The day, or the number."""
+
+
+class Row(Struct, frozen=True):
+    day: dt.date | None
+    number_id: UUID | None
+    n: int
+
+    @property
+    def place(self) -> Place:
+        return self.day, self.number_id
+
+
 class MessageRow(Struct, frozen=True):
-    place: str
+    day: dt.date | None
+    number_id: UUID | None
     source: str
     state: str
     category: str | None
     billable: bool
     n: int
 
-
-class Row(Struct, frozen=True):
-    place: str
-    n: int
+    @property
+    def place(self) -> Place:
+        return self.day, self.number_id
 
 
 class Priced(Struct, frozen=True):
@@ -53,7 +68,8 @@ class Priced(Struct, frozen=True):
 class Figures(Struct, frozen=True):
     """Of one day, or one number."""
 
-    place: Annotated[str, Meta(description="The day, or the number's id.", examples=["2026-03-04"])]
+    day: Annotated[dt.date | None, Meta(examples=["2026-03-04"])]
+    number_id: UUID | None
     received: Annotated[int, Meta(description="What customers sent.")]
     sent: Annotated[dict[str, int], Meta(description="Messages of ours, by their state now.", examples=[{"read": 12, "failed": 1}])]
     sources: Annotated[dict[str, int], Meta(description="The same, by who had them sent.", examples=[{"turn": 10, "agent": 3}])]
@@ -99,11 +115,11 @@ async def count(tx: Tx, timezone: str, since: dt.datetime, until: dt.datetime, b
     received, opened, handoffs = (
         {row.place: row.n for row in rows} for rows in (events, await tx.all(OPENED, **what), await tx.all(HANDOFFS, **what))
     )
-    places = sorted({row.place for row in messages} | received.keys() | opened.keys() | handoffs.keys())
+    places = sorted({row.place for row in messages} | received.keys() | opened.keys() | handoffs.keys(), key=str)
     mine = {place: [row for row in messages if row.place == place] for place in places}
     return [
         Figures(
-            place, received.get(place, 0), _by(mine[place], "state"), _by(mine[place], "source"), opened.get(place, 0),
+            *place, received.get(place, 0), _by(mine[place], "state"), _by(mine[place], "source"), opened.get(place, 0),
             handoffs.get(place, 0), _priced(mine[place]),
         )
         for place in places
@@ -128,5 +144,5 @@ def _priced(rows: list[MessageRow]) -> list[Priced]:
 ROUTES: list[Endpoint[Runtime]] = [
     Endpoint("GET", "/v1/statistics", "show_statistics", show_statistics, who=PEOPLE - {"operator"}, scope="statistics:read",
              takes=Period, gives=Statistics, refuses={"too_much": 422},
-             says="How much happened, by day or by number: at most 31 days, and 200,000 messages, at once."),
+             says="How much happened, by day or by number: at most 31 days and 100,000 messages at once."),
 ]  # fmt: skip

@@ -65,7 +65,7 @@ SELECT a.wamid, m.state FROM attempt a JOIN message m ON m.tenant_id = a.tenant_
 WHERE a.tenant_id = :tenant_id AND a.wamid = ANY (:wamids::text[]);
 
 -- part: place
-CASE WHEN :by_day::bool THEN to_char(greatest(r.at, :since) AT TIME ZONE :timezone::text, 'YYYY-MM-DD') ELSE r.number_id::text END AS place
+CASE WHEN :by_day::bool THEN (greatest(r.at, :since) AT TIME ZONE :timezone::text)::date END AS day, CASE WHEN NOT :by_day::bool THEN r.number_id END AS number_id
 
 -- name: count_messages
 -- Ids begin with their time. No more than :most rows are read: whoever asks sees that there are too many.
@@ -74,21 +74,21 @@ SELECT
 , r.source, r.state, r.category, r.billable, count(*)::int AS n FROM (
     SELECT created_at AS at, number_id, source, state, pricing->>'category' AS category, coalesce(pricing->>'billable' = 'true', false) AS billable
     FROM message WHERE tenant_id = :tenant_id AND id >= :first_id AND id < :last_id LIMIT :most
-) AS r GROUP BY 1, 2, 3, 4, 5;
+) AS r GROUP BY 1, 2, 3, 4, 5, 6;
 
 -- name: count_events
 SELECT
 -- include: reporting.place
 , count(*)::int AS n FROM (
     SELECT received_at AS at, number_id FROM event WHERE tenant_id = :tenant_id AND id >= :first_id AND id < :last_id AND conversation_id IS NOT NULL AND kind <> 'history' LIMIT :most
-) AS r GROUP BY 1;
+) AS r GROUP BY 1, 2;
 
 -- name: count_opened
 SELECT
 -- include: reporting.place
 , count(*)::int AS n FROM (
     SELECT created_at AS at, number_id FROM conversation WHERE tenant_id = :tenant_id AND id >= :first_id AND id < :last_id
-) AS r GROUP BY 1;
+) AS r GROUP BY 1, 2;
 
 -- name: count_handoffs
 SELECT
@@ -96,4 +96,4 @@ SELECT
 , count(*)::int AS n FROM (
     SELECT s.started_at AS at, v.number_id FROM flow_session s JOIN conversation v ON v.tenant_id = s.tenant_id AND v.id = s.conversation_id
     WHERE s.tenant_id = :tenant_id AND s.id >= :first_id AND s.id < :last_id AND s.state = 'handed_off'
-) AS r GROUP BY 1;
+) AS r GROUP BY 1, 2;

@@ -36,12 +36,12 @@ class Gate:
         self._rt, self._memory = rt, Memory(rt.monotonic)
 
     async def __call__(self, bearer: str, *, anew: bool = False) -> Caller | None:
-        """Who shows this access token or key; None for nobody. `anew` asks for a person whatever is remembered.
+        """Who shows this access token or key; None for nobody. `anew` asks whatever is remembered.
 
         Raises what a database raises that is away.
         """
         if bearer.startswith("atj_"):
-            return await self._program(tokens.digest(bearer))
+            return await self._program(tokens.digest(bearer), anew=anew)
         claims = tokens.read(self._rt.config.jwt_keys, bearer, self._rt.now().timestamp())
         return None if claims is None else await self._person(claims, anew=anew)
 
@@ -59,8 +59,8 @@ class Gate:
         self._memory.put(claims.sid, caller, asked_at + KEEP_S)
         return caller
 
-    async def _program(self, sha256: bytes) -> Caller | None:
-        if (found := self._memory.get(sha256)) is not None:
+    async def _program(self, sha256: bytes, *, anew: bool) -> Caller | None:
+        if not anew and (found := self._memory.get(sha256)) is not None:
             return found[1]
         asked_at, now = self._rt.monotonic(), self._rt.now()
         async with self._rt.db.session() as session:

@@ -10,7 +10,7 @@ from uuid import UUID
 import structlog
 from cyclopts import App, Parameter
 
-from atendeja import accounts, audit, broadcast, contacts, guard, numbers, reporting, tenants
+from atendeja import accounts, audit, broadcast, contacts, feed, guard, numbers, reporting, tenants
 from atendeja.accounts import EMAIL_PATTERN, Opening, tokens
 from atendeja.accounts.opening import Switch
 from atendeja.cli.open import load_config, open_database
@@ -18,6 +18,7 @@ from atendeja.cloud import Cloud
 from atendeja.config import Config
 from atendeja.db import Database, Tx
 from atendeja.errors import Refused
+from atendeja.feed.shapes import Changed
 from atendeja.numbers import NewNumber
 from atendeja.runtime import fresh_id, number_word, utc_now
 from atendeja.tenants import INSTALLATION, Tenant
@@ -184,8 +185,16 @@ async def _release(settings: Config, conversation_id: UUID) -> int:
     async with open_database(settings) as db:
         async with db.session() as session:
             everyone = await session.all(tenants.EVERYONE)
+
+        async def work(tx: Tx) -> bool:
+            if (released := await contacts.release(tx, conversation_id, utc_now())) is None:
+                return False
+            change = Changed(released.id, released.contact_id, released.number_id, "released", "bot", None)
+            await feed.add(tx, fresh_id, utc_now(), [change])
+            return True
+
         for tenant in everyone:
-            if await db.transact(tenant.id, lambda tx: contacts.release(tx, conversation_id, utc_now())):
+            if await db.transact(tenant.id, work):
                 print(f"conversation {conversation_id} of {tenant.slug} is the bot's again")
                 return 0
     raise Refused("conversation_not_human", f"no conversation {conversation_id} is in a person's hands")

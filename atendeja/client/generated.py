@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import AsyncIterator, Iterator
 from typing import Any, Literal
 from uuid import UUID
 
@@ -10,11 +11,22 @@ from msgspec import UNSET, Struct, UnsetType, field
 
 from atendeja.client.drive import Async, AsyncPages, Pages, Sync
 from atendeja.client.exchange import Content, Fault, Operation, Page
+from atendeja.client.feed import ServerEvent
 
 
 class AddedNumber(Struct, frozen=True, kw_only=True, omit_defaults=True):
     number: OwnNumber
     verification: Verification
+
+
+class Attempt(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One try, as it is kept and shown."""
+
+    at: dt.datetime
+    status: int | None
+    error: str | None
+    ms: int
+    answer: str | None
 
 
 class Business(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -143,6 +155,18 @@ class Change(Struct, frozen=True, kw_only=True, omit_defaults=True):
     request_id: UUID | None
 
 
+class Changed(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Somebody else answers a conversation now, or it is closed."""
+
+    conversation_id: UUID
+    contact_id: UUID
+    number_id: UUID
+    change: Literal["closed", "handed_off", "released", "taken_over"]
+    """The bot gave it to people; a person stepped in; back to the bot; over."""
+    owner: Literal["bot", "human"]
+    queue: str | None
+
+
 class Check(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One thing that was looked at."""
 
@@ -177,6 +201,23 @@ class Consent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """word (SAIR), flow, whatsapp (its own switch), admin (declared), merge, tombstone (before he was erased)."""
     evidence: Any
     at: dt.datetime
+
+
+class ConsentDeclared(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A contact agreed to something, or does no longer."""
+
+    contact_id: UUID
+    purpose: str
+    state: Literal["in", "out"]
+    source: Literal["admin", "flow", "merge", "tombstone", "whatsapp", "word"]
+
+
+class ContactConsent(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="contact.consent"):
+    id: UUID
+    """The same wherever and however often it is told."""
+    timestamp: dt.datetime
+    """When it happened."""
+    data: ConsentDeclared
 
 
 class ContactDetail(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -251,6 +292,14 @@ class Conversation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     window_until: dt.datetime | None
     """Until then anything may be written; after it only a template."""
     created_at: dt.datetime
+
+
+class ConversationChanged(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="conversation.changed"):
+    id: UUID
+    """The same wherever and however often it is told."""
+    timestamp: dt.datetime
+    """When it happened."""
+    data: Changed
 
 
 class ConversationLine(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -414,6 +463,14 @@ class FlowProblem(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """From 1, of what was sent, where it is known."""
     message: str
     suggestion: str | None
+
+
+class FlowPublished(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="flow.published"):
+    id: UUID
+    """The same wherever and however often it is told."""
+    timestamp: dt.datetime
+    """When it happened."""
+    data: Published
 
 
 class FlowReply(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -649,6 +706,12 @@ class MadeKey(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """For `Authorization: Bearer`. It is shown this once."""
 
 
+class MadeWebhook(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    webhook: Webhook
+    secret: str
+    """Verifies the signatures. It is shown this once."""
+
+
 class Me(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Who asks."""
 
@@ -728,6 +791,22 @@ class MessageAttempt(Struct, frozen=True, kw_only=True, omit_defaults=True):
     ended_at: dt.datetime | None
 
 
+class MessageReceived(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="message.received"):
+    id: UUID
+    """The same wherever and however often it is told."""
+    timestamp: dt.datetime
+    """When it happened."""
+    data: Received
+
+
+class MessageStatus(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="message.status"):
+    id: UUID
+    """The same wherever and however often it is told."""
+    timestamp: dt.datetime
+    """When it happened."""
+    data: Status
+
+
 class MetaCode(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What Meta said of it."""
 
@@ -796,6 +875,24 @@ class Nobodys(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What to do."""
 
 
+class Notice(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="notice"):
+    id: UUID
+    """The same wherever and however often it is told."""
+    timestamp: dt.datetime
+    """When it happened."""
+    data: Noticed
+
+
+class Noticed(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Something that a person should know."""
+
+    kind: str
+    subject: str
+    """The id of what it is about."""
+    detail: str | None
+    """More of it."""
+
+
 class Options(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="list"):
     """A list to choose from (Meta's interactive list): ten rows in all; `button` opens it."""
 
@@ -851,6 +948,17 @@ class Priced(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How many of them are on its bill."""
 
 
+class Published(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A version of a flow answers from now on."""
+
+    flow_version_id: UUID
+    key: str
+    """The flow's."""
+    version: int
+    number_id: UUID | None
+    """Only on this number."""
+
+
 class QuickReply(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="quick_reply"):
     """What a tap on this button brings back; without it the button's label comes."""
 
@@ -865,9 +973,30 @@ class Reaction(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field=
     emoji: str
 
 
+class Received(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A customer wrote, tapped or sent something."""
+
+    event_id: UUID
+    contact_id: UUID
+    conversation_id: UUID
+    number_id: UUID
+    wamid: str
+    """WhatsApp's name of the message."""
+    content: Any
+    """What was sent: `type` says what the rest is."""
+    context: Any | None
+    """Which message it answers, or that it was forwarded."""
+    sent_at: dt.datetime
+    """By WhatsApp's clock."""
+
+
 class Recovery(Struct, frozen=True, kw_only=True, omit_defaults=True):
     recovery_codes: list[str]
     """Each once instead of a code, when the app is lost. They are shown this once."""
+
+
+class Replayed(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    deliveries: int
 
 
 class Resumed(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -1071,6 +1200,25 @@ class Statistics(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """In the order of days, or of numbers. What has nothing is left out."""
 
 
+class Status(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A message of ours is in another state. Several that come at once are told as the last of them."""
+
+    message_id: UUID
+    contact_id: UUID
+    conversation_id: UUID
+    number_id: UUID
+    state: Literal["accepted", "delivered", "failed", "played", "read", "sent", "unknown", "withdrawn"]
+    reason: str | None
+    """Why it was withdrawn."""
+    code: int | None
+    """Meta's, of a failure."""
+    wamid: str | None
+    """WhatsApp's name of it."""
+    source: Literal["agent", "api", "campaign", "echo", "turn"]
+    """Who wrote it."""
+    source_id: UUID
+
+
 class Stop(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """WhatsApp has refused it: one message is tried at `until_at`, and goes on when it is taken."""
 
@@ -1178,6 +1326,12 @@ class TraceRow(Struct, frozen=True, kw_only=True, omit_defaults=True):
     error: str | None = None
 
 
+class Tried(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A webhook was tried out."""
+
+    webhook_id: UUID
+
+
 class Unsent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Why a message does not go."""
 
@@ -1245,6 +1399,50 @@ class Waiting(Struct, frozen=True, kw_only=True, omit_defaults=True):
     jobs_failed: int
 
 
+class Webhook(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A webhook without its secret."""
+
+    id: UUID
+    url: str
+    description: str
+    types: list[str]
+    state: Literal["disabled", "enabled"]
+    disabled_at: dt.datetime | None
+    disabled_why: Literal["failing", "gone", "person"] | None
+    """By a person; it answered 410; it failed for 5 days."""
+    failing_since: dt.datetime | None
+    """It has done nothing but fail since."""
+    old_secret_until: dt.datetime | None
+    """Until then the secret of before signs too."""
+    created_at: dt.datetime
+    etag: str | None = None
+    """For `if_match`, when it was shown by itself: what has been seen."""
+
+
+class WebhookDelivery(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One event on its way to one webhook."""
+
+    id: UUID
+    event_id: UUID
+    """The `webhook-id` of every try."""
+    type: str
+    state: Literal["dead", "delivered", "waiting"]
+    tries: int
+    due_at: dt.datetime | None
+    """When it is tried next."""
+    attempts: list[Attempt]
+    """The last 20, with the beginning of what was answered."""
+    created_at: dt.datetime
+
+
+class WebhookTest(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="webhook.test"):
+    id: UUID
+    """The same wherever and however often it is told."""
+    timestamp: dt.datetime
+    """When it happened."""
+    data: Tried
+
+
 class WholeConversation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     conversation: Conversation
     entry_at: dt.datetime | None
@@ -1305,7 +1503,34 @@ OPERATIONS = {
         Operation("merge_contact", "POST", "/v1/contacts/{id}/merge", once=True),
         Operation("list_consents", "GET", "/v1/contacts/{id}/consents"),
         Operation("declare_consent", "POST", "/v1/contacts/{id}/consents", once=True),
-        Operation("show_timeline", "GET", "/v1/contacts/{id}/timeline"),
+        Operation("show_contact_timeline", "GET", "/v1/contacts/{id}/timeline"),
+        Operation("export_contact", "POST", "/v1/contacts/{id}/export", once=True),
+        Operation("erase_contact", "POST", "/v1/contacts/{id}/erase", once=True),
+        Operation("list_jobs", "GET", "/v1/jobs"),
+        Operation("show_job", "GET", "/v1/jobs/{id}"),
+        Operation("cancel_job", "POST", "/v1/jobs/{id}/cancel"),
+        Operation("retry_job", "POST", "/v1/jobs/{id}/retry"),
+        Operation("download_file", "GET", "/v1/jobs/{id}/file"),
+        Operation("stream_events", "GET", "/v1/events"),
+        Operation("list_webhooks", "GET", "/v1/webhooks"),
+        Operation("make_webhook", "POST", "/v1/webhooks", once=True),
+        Operation("show_webhook", "GET", "/v1/webhooks/{id}"),
+        Operation("change_webhook", "PATCH", "/v1/webhooks/{id}"),
+        Operation("drop_webhook", "DELETE", "/v1/webhooks/{id}"),
+        Operation("rotate_webhook_secret", "POST", "/v1/webhooks/{id}/secret", once=True),
+        Operation("test_webhook", "POST", "/v1/webhooks/{id}/test", once=True),
+        Operation("list_webhook_deliveries", "GET", "/v1/webhooks/{id}/deliveries"),
+        Operation("replay_webhook", "POST", "/v1/webhooks/{id}/replay", once=True),
+        Operation("show_settings", "GET", "/v1/settings"),
+        Operation("change_settings", "PATCH", "/v1/settings"),
+        Operation("list_numbers", "GET", "/v1/numbers"),
+        Operation("add_number", "POST", "/v1/numbers", once=True),
+        Operation("show_number", "GET", "/v1/numbers/{id}"),
+        Operation("change_number", "PATCH", "/v1/numbers/{id}"),
+        Operation("show_number_health", "GET", "/v1/numbers/{id}/health"),
+        Operation("verify_number", "POST", "/v1/numbers/{id}/verify"),
+        Operation("pause_number", "POST", "/v1/numbers/{id}/pause"),
+        Operation("resume_number", "POST", "/v1/numbers/{id}/resume"),
         Operation("list_conversations", "GET", "/v1/conversations"),
         Operation("show_conversation", "GET", "/v1/conversations/{id}"),
         Operation("show_conversation_timeline", "GET", "/v1/conversations/{id}/timeline"),
@@ -1327,25 +1552,6 @@ OPERATIONS = {
         Operation("list_dead_letters", "GET", "/v1/dead-letters"),
         Operation("replay_dead_letters", "POST", "/v1/dead-letters/replay", once=True),
         Operation("discard_dead_letters", "POST", "/v1/dead-letters/discard", once=True),
-        Operation("explain_message", "GET", "/v1/messages/{id}/explain"),
-        Operation("show_statistics", "GET", "/v1/statistics"),
-        Operation("export_contact", "POST", "/v1/contacts/{id}/export", once=True),
-        Operation("erase_contact", "POST", "/v1/contacts/{id}/erase", once=True),
-        Operation("list_jobs", "GET", "/v1/jobs"),
-        Operation("show_job", "GET", "/v1/jobs/{id}"),
-        Operation("cancel_job", "POST", "/v1/jobs/{id}/cancel"),
-        Operation("retry_job", "POST", "/v1/jobs/{id}/retry"),
-        Operation("download_file", "GET", "/v1/jobs/{id}/file"),
-        Operation("show_settings", "GET", "/v1/settings"),
-        Operation("change_settings", "PATCH", "/v1/settings"),
-        Operation("list_numbers", "GET", "/v1/numbers"),
-        Operation("add_number", "POST", "/v1/numbers", once=True),
-        Operation("show_number", "GET", "/v1/numbers/{id}"),
-        Operation("change_number", "PATCH", "/v1/numbers/{id}"),
-        Operation("show_number_health", "GET", "/v1/numbers/{id}/health"),
-        Operation("verify_number", "POST", "/v1/numbers/{id}/verify"),
-        Operation("pause_number", "POST", "/v1/numbers/{id}/pause"),
-        Operation("resume_number", "POST", "/v1/numbers/{id}/resume"),
         Operation("show_language", "GET", "/v1/flows/language"),
         Operation("list_examples", "GET", "/v1/flows/examples"),
         Operation("check_flow", "POST", "/v1/flows/check"),
@@ -1362,6 +1568,8 @@ OPERATIONS = {
         Operation("drop_draft", "DELETE", "/v1/flows/{id}/draft"),
         Operation("publish_flow", "POST", "/v1/flows/{id}/publish", once=True),
         Operation("retire_flow", "POST", "/v1/flows/{id}/retire"),
+        Operation("explain_message", "GET", "/v1/messages/{id}/explain"),
+        Operation("show_statistics", "GET", "/v1/statistics"),
         Operation("list_tenants", "GET", "/v1/tenants"),
         Operation("make_tenant", "POST", "/v1/tenants", once=True),
         Operation("show_tenant", "GET", "/v1/tenants/{slug}"),
@@ -1649,12 +1857,336 @@ class Client(Sync):
             idempotency_key=idempotency_key,
         )
 
-    def show_timeline(self, id: UUID, *, limit: int | UnsetType = UNSET) -> Pages[Said]:
+    def show_contact_timeline(self, id: UUID, *, limit: int | UnsetType = UNSET) -> Pages[Said]:
         """All that somebody said and was told, on every number, the newest first.
 
         For admin, agent, owner, viewer; a key with `contacts:read`.
         """
-        return self._pages("show_timeline", Page[Said], ids={"id": id}, query={"limit": limit})
+        return self._pages("show_contact_timeline", Page[Said], ids={"id": id}, query={"limit": limit})
+
+    def export_contact(self, id: UUID, *, idempotency_key: str | None = None) -> Job:
+        """Have all that is kept of somebody written into one JSON file, which the job then has.
+
+        For admin, owner; a key with `contacts:export`. A person must have proved within the last ten minutes who he is,
+        by `login` or `confirm`.
+        """
+        return self._call("export_contact", Job, ids={"id": id}, idempotency_key=idempotency_key)
+
+    def erase_contact(self, id: UUID, *, idempotency_key: str | None = None) -> Job:
+        """Forget somebody, everywhere. It cannot be taken back once it runs. What he refused stays so, under a hash.
+
+        For admin, owner; a key with `contacts:erase`. A person must have proved within the last ten minutes who he is,
+        by `login` or `confirm`.
+        """
+        return self._call("erase_contact", Job, ids={"id": id}, idempotency_key=idempotency_key)
+
+    def list_jobs(self, *, limit: int | UnsetType = UNSET) -> Pages[Job]:
+        """Long work, the newest first.
+
+        For admin, owner; a key with `jobs:read`.
+        """
+        return self._pages("list_jobs", Page[Job], query={"limit": limit})
+
+    def show_job(self, id: UUID) -> Job:
+        """How far it is, and what came of it.
+
+        For admin, owner; a key with `jobs:read`.
+        """
+        return self._call("show_job", Job, ids={"id": id})
+
+    def cancel_job(self, id: UUID) -> Job:
+        """Take the wish back, as long as it may be left.
+
+        For admin, owner; a key with `jobs:write`.
+        """
+        return self._call("cancel_job", Job, ids={"id": id})
+
+    def retry_job(self, id: UUID) -> Job:
+        """Have a job that failed go on where it was.
+
+        For admin, owner; a key with `jobs:write`.
+        """
+        return self._call("retry_job", Job, ids={"id": id})
+
+    def download_file(self, id: UUID) -> bytes:
+        """The file that an export made, for seven days.
+
+        For admin, owner; a key with `contacts:export`. A person must have proved within the last ten minutes who he is,
+        by `login` or `confirm`.
+        """
+        return self._call("download_file", bytes, ids={"id": id})
+
+    def stream_events(
+        self, *, types: str | UnsetType = UNSET, last_event_id: str | None = None
+    ) -> Iterator[
+        ServerEvent[MessageReceived | MessageStatus | ConversationChanged | ContactConsent | FlowPublished | Notice | WebhookTest]
+    ]:
+        """What happens, as it happens: server-sent events. With `Last-Event-ID` nothing of the last 7 days is missed, as
+        long as somebody listened in each hour of them or a webhook is enabled; else the stream begins with an event
+        `reset` instead of `open`. What happens is kept from 5 s after the first listener came.
+
+        For admin, agent, owner, viewer; a key with `events:read`.
+        """
+        return self._events(
+            "stream_events",
+            {
+                "message.received": MessageReceived,
+                "message.status": MessageStatus,
+                "conversation.changed": ConversationChanged,
+                "contact.consent": ContactConsent,
+                "flow.published": FlowPublished,
+                "notice": Notice,
+                "webhook.test": WebhookTest,
+            },
+            last_event_id,
+            query={"types": types},
+        )
+
+    def list_webhooks(self, *, limit: int | UnsetType = UNSET) -> Pages[Webhook]:
+        """Who is told what happens.
+
+        For admin, owner; a key with `webhooks:read`.
+        """
+        return self._pages("list_webhooks", Page[Webhook], query={"limit": limit})
+
+    def make_webhook(
+        self,
+        *,
+        url: str,
+        types: list[
+            Literal["contact.consent", "conversation.changed", "flow.published", "message.received", "message.status", "notice"]
+        ]
+        | UnsetType = UNSET,
+        description: str | UnsetType = UNSET,
+        idempotency_key: str | None = None,
+    ) -> MadeWebhook:
+        """Have an address told what happens from 5 s on, signed as Standard Webhooks say. Its secret is shown this once.
+
+        For admin, owner; a key with `webhooks:write`.
+        """
+        return self._call(
+            "make_webhook",
+            MadeWebhook,
+            body={"url": url, "types": types, "description": description},
+            idempotency_key=idempotency_key,
+        )
+
+    def show_webhook(self, id: UUID) -> Webhook:
+        """One of those who are told.
+
+        For admin, owner; a key with `webhooks:read`.
+        """
+        return self._call("show_webhook", Webhook, ids={"id": id})
+
+    def change_webhook(
+        self,
+        id: UUID,
+        *,
+        url: str | UnsetType = UNSET,
+        types: list[
+            Literal["contact.consent", "conversation.changed", "flow.published", "message.received", "message.status", "notice"]
+        ]
+        | UnsetType = UNSET,
+        description: str | UnsetType = UNSET,
+        enabled: bool | UnsetType = UNSET,
+        if_match: str | None = None,
+    ) -> Webhook:
+        """Change it, disable it or enable it again.
+
+        For admin, owner; a key with `webhooks:write`.
+        """
+        return self._call(
+            "change_webhook",
+            Webhook,
+            ids={"id": id},
+            body={"url": url, "types": types, "description": description, "enabled": enabled},
+            if_match=if_match,
+        )
+
+    def drop_webhook(self, id: UUID) -> None:
+        """Forget it, and what was to be told.
+
+        For admin, owner; a key with `webhooks:write`.
+        """
+        self._call("drop_webhook", type(None), ids={"id": id})
+
+    def rotate_webhook_secret(
+        self, id: UUID, *, overlap_s: int | UnsetType = UNSET, idempotency_key: str | None = None
+    ) -> MadeWebhook:
+        """Another secret, shown this once; the old one signs beside it for a while.
+
+        For admin, owner; a key with `webhooks:write`.
+        """
+        return self._call(
+            "rotate_webhook_secret", MadeWebhook, ids={"id": id}, body={"overlap_s": overlap_s}, idempotency_key=idempotency_key
+        )
+
+    def test_webhook(self, id: UUID, *, idempotency_key: str | None = None) -> WebhookDelivery:
+        """Have it told a `webhook.test`; the delivery shows how it went.
+
+        For admin, owner; a key with `webhooks:write`.
+        """
+        return self._call("test_webhook", WebhookDelivery, ids={"id": id}, idempotency_key=idempotency_key)
+
+    def list_webhook_deliveries(
+        self, id: UUID, *, state: Literal["dead", "delivered", "waiting"] | UnsetType | None = UNSET, limit: int | UnsetType = UNSET
+    ) -> Pages[WebhookDelivery]:
+        """What it was told in 7 days, the newest first, with attempts.
+
+        For admin, owner; a key with `webhooks:read`.
+        """
+        return self._pages("list_webhook_deliveries", Page[WebhookDelivery], ids={"id": id}, query={"state": state, "limit": limit})
+
+    def replay_webhook(
+        self,
+        id: UUID,
+        *,
+        delivery_id: UUID | UnsetType | None = UNSET,
+        since: dt.datetime | UnsetType | None = UNSET,
+        idempotency_key: str | None = None,
+    ) -> Replayed:
+        """Tell it again: one delivery, or all that are dead since a time.
+
+        For admin, owner; a key with `webhooks:write`.
+        """
+        return self._call(
+            "replay_webhook",
+            Replayed,
+            ids={"id": id},
+            body={"delivery_id": delivery_id, "since": since},
+            idempotency_key=idempotency_key,
+        )
+
+    def show_settings(self) -> Settings:
+        """What this business sets for itself.
+
+        For admin, agent, owner, viewer; a key with `settings:read`.
+        """
+        return self._call("show_settings", Settings)
+
+    def change_settings(
+        self,
+        *,
+        name: str | UnsetType = UNSET,
+        timezone: str | UnsetType = UNSET,
+        language: Literal["en", "es", "pt-BR"] | UnsetType = UNSET,
+        messages_kept_days: int | UnsetType | None = UNSET,
+        events_kept_days: int | UnsetType | None = UNSET,
+        media_kept_days: int | UnsetType | None = UNSET,
+        if_match: str | None = None,
+    ) -> Settings:
+        """Change what this business sets for itself. It holds from the answer on.
+
+        For admin, owner; a key with `settings:write`.
+        """
+        return self._call(
+            "change_settings",
+            Settings,
+            body={
+                "name": name,
+                "timezone": timezone,
+                "language": language,
+                "messages_kept_days": messages_kept_days,
+                "events_kept_days": events_kept_days,
+                "media_kept_days": media_kept_days,
+            },
+            if_match=if_match,
+        )
+
+    def list_numbers(self, *, limit: int | UnsetType = UNSET) -> Pages[OwnNumber]:
+        """The WhatsApp numbers of this business.
+
+        For admin, agent, owner, viewer; a key with `numbers:read`.
+        """
+        return self._pages("list_numbers", Page[OwnNumber], query={"limit": limit})
+
+    def add_number(
+        self,
+        *,
+        phone_number_id: str,
+        waba_id: str,
+        portfolio_id: str,
+        display_number: str,
+        token: str,
+        rate: int | UnsetType | None = UNSET,
+        coexistence: bool | UnsetType = UNSET,
+        idempotency_key: str | None = None,
+    ) -> AddedNumber:
+        """Add a number, which Meta is asked about first. Its token is kept sealed and never shown.
+
+        For admin, owner; a key with `numbers:write`.
+        """
+        return self._call(
+            "add_number",
+            AddedNumber,
+            body={
+                "phone_number_id": phone_number_id,
+                "waba_id": waba_id,
+                "portfolio_id": portfolio_id,
+                "display_number": display_number,
+                "token": token,
+                "rate": rate,
+                "coexistence": coexistence,
+            },
+            idempotency_key=idempotency_key,
+        )
+
+    def show_number(self, id: UUID) -> OwnNumber:
+        """A number.
+
+        For admin, agent, owner, viewer; a key with `numbers:read`.
+        """
+        return self._call("show_number", OwnNumber, ids={"id": id})
+
+    def change_number(
+        self,
+        id: UUID,
+        *,
+        display_number: str | UnsetType = UNSET,
+        token: str | UnsetType = UNSET,
+        rate: int | UnsetType | None = UNSET,
+        coexistence: bool | UnsetType = UNSET,
+        if_match: str | None = None,
+    ) -> OwnNumber:
+        """Change a number's display, rate or token. A new token is checked with Meta, taken up at once, and ends a stop.
+
+        For admin, owner; a key with `numbers:write`.
+        """
+        return self._call(
+            "change_number",
+            OwnNumber,
+            ids={"id": id},
+            body={"display_number": display_number, "token": token, "rate": rate, "coexistence": coexistence},
+            if_match=if_match,
+        )
+
+    def show_number_health(self, id: UUID) -> Health:
+        """Whether a number sends, what keeps it, and how much waits.
+
+        For admin, agent, owner, viewer; a key with `numbers:read`.
+        """
+        return self._call("show_number_health", Health, ids={"id": id})
+
+    def verify_number(self, id: UUID) -> Verification:
+        """Ask Meta whether it sees the number as we do.
+
+        For admin, owner; a key with `numbers:write`.
+        """
+        return self._call("verify_number", Verification, ids={"id": id})
+
+    def pause_number(self, id: UUID, *, reason: str) -> OwnNumber:
+        """Have a number send nothing, from now on and in every process. What is queued waits.
+
+        For admin, owner; a key with `numbers:write`.
+        """
+        return self._call("pause_number", OwnNumber, ids={"id": id}, body={"reason": reason})
+
+    def resume_number(self, id: UUID) -> OwnNumber:
+        """Have a paused number send again.
+
+        For admin, owner; a key with `numbers:write`.
+        """
+        return self._call("resume_number", OwnNumber, ids={"id": id})
 
     def list_conversations(
         self,
@@ -1876,206 +2408,6 @@ class Client(Sync):
         """
         return self._call("discard_dead_letters", LettersMoved, body={"ids": ids}, idempotency_key=idempotency_key)
 
-    def explain_message(self, id: UUID) -> Explanation:
-        """Why a message is as it is: what keeps it, or what refused it.
-
-        For admin, agent, owner, viewer; a key with `messages:read`.
-        """
-        return self._call("explain_message", Explanation, ids={"id": id})
-
-    def show_statistics(
-        self,
-        *,
-        since: dt.datetime | UnsetType | None = UNSET,
-        until: dt.datetime | UnsetType | None = UNSET,
-        by: Literal["day", "number"] | UnsetType = UNSET,
-    ) -> Statistics:
-        """How much happened, by day or by number: at most 31 days and 100,000 messages at once.
-
-        For admin, agent, owner, viewer; a key with `statistics:read`.
-        """
-        return self._call("show_statistics", Statistics, query={"since": since, "until": until, "by": by})
-
-    def export_contact(self, id: UUID, *, idempotency_key: str | None = None) -> Job:
-        """Have all that is kept of somebody written into one JSON file, which the job then has.
-
-        For admin, owner; a key with `contacts:export`.
-        """
-        return self._call("export_contact", Job, ids={"id": id}, idempotency_key=idempotency_key)
-
-    def erase_contact(self, id: UUID, *, idempotency_key: str | None = None) -> Job:
-        """Forget somebody, everywhere. It cannot be taken back once it runs. What he refused stays so, under a hash.
-
-        For admin, owner; a key with `contacts:erase`.
-        """
-        return self._call("erase_contact", Job, ids={"id": id}, idempotency_key=idempotency_key)
-
-    def list_jobs(self, *, limit: int | UnsetType = UNSET) -> Pages[Job]:
-        """Long work, the newest first.
-
-        For admin, owner; a key with `jobs:read`.
-        """
-        return self._pages("list_jobs", Page[Job], query={"limit": limit})
-
-    def show_job(self, id: UUID) -> Job:
-        """How far it is, and what came of it.
-
-        For admin, owner; a key with `jobs:read`.
-        """
-        return self._call("show_job", Job, ids={"id": id})
-
-    def cancel_job(self, id: UUID) -> Job:
-        """Take the wish back, as long as it may be left.
-
-        For admin, owner; a key with `jobs:write`.
-        """
-        return self._call("cancel_job", Job, ids={"id": id})
-
-    def retry_job(self, id: UUID) -> Job:
-        """Have a job that failed go on where it was.
-
-        For admin, owner; a key with `jobs:write`.
-        """
-        return self._call("retry_job", Job, ids={"id": id})
-
-    def download_file(self, id: UUID) -> bytes:
-        """The file that an export made, for seven days.
-
-        For admin, owner; a key with `contacts:export`.
-        """
-        return self._call("download_file", bytes, ids={"id": id})
-
-    def show_settings(self) -> Settings:
-        """What this business sets for itself.
-
-        For admin, agent, owner, viewer; a key with `settings:read`.
-        """
-        return self._call("show_settings", Settings)
-
-    def change_settings(
-        self,
-        *,
-        name: str | UnsetType = UNSET,
-        timezone: str | UnsetType = UNSET,
-        language: Literal["en", "es", "pt-BR"] | UnsetType = UNSET,
-        messages_kept_days: int | UnsetType | None = UNSET,
-        events_kept_days: int | UnsetType | None = UNSET,
-        media_kept_days: int | UnsetType | None = UNSET,
-        if_match: str | None = None,
-    ) -> Settings:
-        """Change what this business sets for itself. It holds from the answer on.
-
-        For admin, owner; a key with `settings:write`.
-        """
-        return self._call(
-            "change_settings",
-            Settings,
-            body={
-                "name": name,
-                "timezone": timezone,
-                "language": language,
-                "messages_kept_days": messages_kept_days,
-                "events_kept_days": events_kept_days,
-                "media_kept_days": media_kept_days,
-            },
-            if_match=if_match,
-        )
-
-    def list_numbers(self, *, limit: int | UnsetType = UNSET) -> Pages[OwnNumber]:
-        """The WhatsApp numbers of this business.
-
-        For admin, agent, owner, viewer; a key with `numbers:read`.
-        """
-        return self._pages("list_numbers", Page[OwnNumber], query={"limit": limit})
-
-    def add_number(
-        self,
-        *,
-        phone_number_id: str,
-        waba_id: str,
-        portfolio_id: str,
-        display_number: str,
-        token: str,
-        rate: int | UnsetType | None = UNSET,
-        coexistence: bool | UnsetType = UNSET,
-        idempotency_key: str | None = None,
-    ) -> AddedNumber:
-        """Add a number, which Meta is asked about first. Its token is kept sealed and never shown.
-
-        For admin, owner; a key with `numbers:write`.
-        """
-        return self._call(
-            "add_number",
-            AddedNumber,
-            body={
-                "phone_number_id": phone_number_id,
-                "waba_id": waba_id,
-                "portfolio_id": portfolio_id,
-                "display_number": display_number,
-                "token": token,
-                "rate": rate,
-                "coexistence": coexistence,
-            },
-            idempotency_key=idempotency_key,
-        )
-
-    def show_number(self, id: UUID) -> OwnNumber:
-        """A number.
-
-        For admin, agent, owner, viewer; a key with `numbers:read`.
-        """
-        return self._call("show_number", OwnNumber, ids={"id": id})
-
-    def change_number(
-        self,
-        id: UUID,
-        *,
-        display_number: str | UnsetType = UNSET,
-        token: str | UnsetType = UNSET,
-        rate: int | UnsetType | None = UNSET,
-        coexistence: bool | UnsetType = UNSET,
-        if_match: str | None = None,
-    ) -> OwnNumber:
-        """Change a number's display, rate or token. A new token is checked with Meta, taken up at once, and ends a stop.
-
-        For admin, owner; a key with `numbers:write`.
-        """
-        return self._call(
-            "change_number",
-            OwnNumber,
-            ids={"id": id},
-            body={"display_number": display_number, "token": token, "rate": rate, "coexistence": coexistence},
-            if_match=if_match,
-        )
-
-    def show_number_health(self, id: UUID) -> Health:
-        """Whether a number sends, what keeps it, and how much waits.
-
-        For admin, agent, owner, viewer; a key with `numbers:read`.
-        """
-        return self._call("show_number_health", Health, ids={"id": id})
-
-    def verify_number(self, id: UUID) -> Verification:
-        """Ask Meta whether it sees the number as we do.
-
-        For admin, owner; a key with `numbers:write`.
-        """
-        return self._call("verify_number", Verification, ids={"id": id})
-
-    def pause_number(self, id: UUID, *, reason: str) -> OwnNumber:
-        """Have a number send nothing, from now on and in every process. What is queued waits.
-
-        For admin, owner; a key with `numbers:write`.
-        """
-        return self._call("pause_number", OwnNumber, ids={"id": id}, body={"reason": reason})
-
-    def resume_number(self, id: UUID) -> OwnNumber:
-        """Have a paused number send again.
-
-        For admin, owner; a key with `numbers:write`.
-        """
-        return self._call("resume_number", OwnNumber, ids={"id": id})
-
     def show_language(self) -> FlowLanguage:
         """What flows are written in: for people, and as a JSON Schema for editors.
 
@@ -2226,6 +2558,26 @@ class Client(Sync):
         For admin, owner; a key with `flows:write`.
         """
         return self._call("retire_flow", ShownFlow, ids={"id": id}, if_match=if_match)
+
+    def explain_message(self, id: UUID) -> Explanation:
+        """Why a message is as it is: what keeps it, or what refused it.
+
+        For admin, agent, owner, viewer; a key with `messages:read`.
+        """
+        return self._call("explain_message", Explanation, ids={"id": id})
+
+    def show_statistics(
+        self,
+        *,
+        since: dt.datetime | UnsetType | None = UNSET,
+        until: dt.datetime | UnsetType | None = UNSET,
+        by: Literal["day", "number"] | UnsetType = UNSET,
+    ) -> Statistics:
+        """How much happened, by day or by number: at most 31 days and 100,000 messages at once.
+
+        For admin, agent, owner, viewer; a key with `statistics:read`.
+        """
+        return self._call("show_statistics", Statistics, query={"since": since, "until": until, "by": by})
 
     def list_tenants(self, *, limit: int | UnsetType = UNSET) -> Pages[Business]:
         """The businesses on this installation.
@@ -2610,12 +2962,336 @@ class AsyncClient(Async):
             idempotency_key=idempotency_key,
         )
 
-    def show_timeline(self, id: UUID, *, limit: int | UnsetType = UNSET) -> AsyncPages[Said]:
+    def show_contact_timeline(self, id: UUID, *, limit: int | UnsetType = UNSET) -> AsyncPages[Said]:
         """All that somebody said and was told, on every number, the newest first.
 
         For admin, agent, owner, viewer; a key with `contacts:read`.
         """
-        return self._pages("show_timeline", Page[Said], ids={"id": id}, query={"limit": limit})
+        return self._pages("show_contact_timeline", Page[Said], ids={"id": id}, query={"limit": limit})
+
+    async def export_contact(self, id: UUID, *, idempotency_key: str | None = None) -> Job:
+        """Have all that is kept of somebody written into one JSON file, which the job then has.
+
+        For admin, owner; a key with `contacts:export`. A person must have proved within the last ten minutes who he is,
+        by `login` or `confirm`.
+        """
+        return await self._call("export_contact", Job, ids={"id": id}, idempotency_key=idempotency_key)
+
+    async def erase_contact(self, id: UUID, *, idempotency_key: str | None = None) -> Job:
+        """Forget somebody, everywhere. It cannot be taken back once it runs. What he refused stays so, under a hash.
+
+        For admin, owner; a key with `contacts:erase`. A person must have proved within the last ten minutes who he is,
+        by `login` or `confirm`.
+        """
+        return await self._call("erase_contact", Job, ids={"id": id}, idempotency_key=idempotency_key)
+
+    def list_jobs(self, *, limit: int | UnsetType = UNSET) -> AsyncPages[Job]:
+        """Long work, the newest first.
+
+        For admin, owner; a key with `jobs:read`.
+        """
+        return self._pages("list_jobs", Page[Job], query={"limit": limit})
+
+    async def show_job(self, id: UUID) -> Job:
+        """How far it is, and what came of it.
+
+        For admin, owner; a key with `jobs:read`.
+        """
+        return await self._call("show_job", Job, ids={"id": id})
+
+    async def cancel_job(self, id: UUID) -> Job:
+        """Take the wish back, as long as it may be left.
+
+        For admin, owner; a key with `jobs:write`.
+        """
+        return await self._call("cancel_job", Job, ids={"id": id})
+
+    async def retry_job(self, id: UUID) -> Job:
+        """Have a job that failed go on where it was.
+
+        For admin, owner; a key with `jobs:write`.
+        """
+        return await self._call("retry_job", Job, ids={"id": id})
+
+    async def download_file(self, id: UUID) -> bytes:
+        """The file that an export made, for seven days.
+
+        For admin, owner; a key with `contacts:export`. A person must have proved within the last ten minutes who he is,
+        by `login` or `confirm`.
+        """
+        return await self._call("download_file", bytes, ids={"id": id})
+
+    def stream_events(
+        self, *, types: str | UnsetType = UNSET, last_event_id: str | None = None
+    ) -> AsyncIterator[
+        ServerEvent[MessageReceived | MessageStatus | ConversationChanged | ContactConsent | FlowPublished | Notice | WebhookTest]
+    ]:
+        """What happens, as it happens: server-sent events. With `Last-Event-ID` nothing of the last 7 days is missed, as
+        long as somebody listened in each hour of them or a webhook is enabled; else the stream begins with an event
+        `reset` instead of `open`. What happens is kept from 5 s after the first listener came.
+
+        For admin, agent, owner, viewer; a key with `events:read`.
+        """
+        return self._events(
+            "stream_events",
+            {
+                "message.received": MessageReceived,
+                "message.status": MessageStatus,
+                "conversation.changed": ConversationChanged,
+                "contact.consent": ContactConsent,
+                "flow.published": FlowPublished,
+                "notice": Notice,
+                "webhook.test": WebhookTest,
+            },
+            last_event_id,
+            query={"types": types},
+        )
+
+    def list_webhooks(self, *, limit: int | UnsetType = UNSET) -> AsyncPages[Webhook]:
+        """Who is told what happens.
+
+        For admin, owner; a key with `webhooks:read`.
+        """
+        return self._pages("list_webhooks", Page[Webhook], query={"limit": limit})
+
+    async def make_webhook(
+        self,
+        *,
+        url: str,
+        types: list[
+            Literal["contact.consent", "conversation.changed", "flow.published", "message.received", "message.status", "notice"]
+        ]
+        | UnsetType = UNSET,
+        description: str | UnsetType = UNSET,
+        idempotency_key: str | None = None,
+    ) -> MadeWebhook:
+        """Have an address told what happens from 5 s on, signed as Standard Webhooks say. Its secret is shown this once.
+
+        For admin, owner; a key with `webhooks:write`.
+        """
+        return await self._call(
+            "make_webhook",
+            MadeWebhook,
+            body={"url": url, "types": types, "description": description},
+            idempotency_key=idempotency_key,
+        )
+
+    async def show_webhook(self, id: UUID) -> Webhook:
+        """One of those who are told.
+
+        For admin, owner; a key with `webhooks:read`.
+        """
+        return await self._call("show_webhook", Webhook, ids={"id": id})
+
+    async def change_webhook(
+        self,
+        id: UUID,
+        *,
+        url: str | UnsetType = UNSET,
+        types: list[
+            Literal["contact.consent", "conversation.changed", "flow.published", "message.received", "message.status", "notice"]
+        ]
+        | UnsetType = UNSET,
+        description: str | UnsetType = UNSET,
+        enabled: bool | UnsetType = UNSET,
+        if_match: str | None = None,
+    ) -> Webhook:
+        """Change it, disable it or enable it again.
+
+        For admin, owner; a key with `webhooks:write`.
+        """
+        return await self._call(
+            "change_webhook",
+            Webhook,
+            ids={"id": id},
+            body={"url": url, "types": types, "description": description, "enabled": enabled},
+            if_match=if_match,
+        )
+
+    async def drop_webhook(self, id: UUID) -> None:
+        """Forget it, and what was to be told.
+
+        For admin, owner; a key with `webhooks:write`.
+        """
+        await self._call("drop_webhook", type(None), ids={"id": id})
+
+    async def rotate_webhook_secret(
+        self, id: UUID, *, overlap_s: int | UnsetType = UNSET, idempotency_key: str | None = None
+    ) -> MadeWebhook:
+        """Another secret, shown this once; the old one signs beside it for a while.
+
+        For admin, owner; a key with `webhooks:write`.
+        """
+        return await self._call(
+            "rotate_webhook_secret", MadeWebhook, ids={"id": id}, body={"overlap_s": overlap_s}, idempotency_key=idempotency_key
+        )
+
+    async def test_webhook(self, id: UUID, *, idempotency_key: str | None = None) -> WebhookDelivery:
+        """Have it told a `webhook.test`; the delivery shows how it went.
+
+        For admin, owner; a key with `webhooks:write`.
+        """
+        return await self._call("test_webhook", WebhookDelivery, ids={"id": id}, idempotency_key=idempotency_key)
+
+    def list_webhook_deliveries(
+        self, id: UUID, *, state: Literal["dead", "delivered", "waiting"] | UnsetType | None = UNSET, limit: int | UnsetType = UNSET
+    ) -> AsyncPages[WebhookDelivery]:
+        """What it was told in 7 days, the newest first, with attempts.
+
+        For admin, owner; a key with `webhooks:read`.
+        """
+        return self._pages("list_webhook_deliveries", Page[WebhookDelivery], ids={"id": id}, query={"state": state, "limit": limit})
+
+    async def replay_webhook(
+        self,
+        id: UUID,
+        *,
+        delivery_id: UUID | UnsetType | None = UNSET,
+        since: dt.datetime | UnsetType | None = UNSET,
+        idempotency_key: str | None = None,
+    ) -> Replayed:
+        """Tell it again: one delivery, or all that are dead since a time.
+
+        For admin, owner; a key with `webhooks:write`.
+        """
+        return await self._call(
+            "replay_webhook",
+            Replayed,
+            ids={"id": id},
+            body={"delivery_id": delivery_id, "since": since},
+            idempotency_key=idempotency_key,
+        )
+
+    async def show_settings(self) -> Settings:
+        """What this business sets for itself.
+
+        For admin, agent, owner, viewer; a key with `settings:read`.
+        """
+        return await self._call("show_settings", Settings)
+
+    async def change_settings(
+        self,
+        *,
+        name: str | UnsetType = UNSET,
+        timezone: str | UnsetType = UNSET,
+        language: Literal["en", "es", "pt-BR"] | UnsetType = UNSET,
+        messages_kept_days: int | UnsetType | None = UNSET,
+        events_kept_days: int | UnsetType | None = UNSET,
+        media_kept_days: int | UnsetType | None = UNSET,
+        if_match: str | None = None,
+    ) -> Settings:
+        """Change what this business sets for itself. It holds from the answer on.
+
+        For admin, owner; a key with `settings:write`.
+        """
+        return await self._call(
+            "change_settings",
+            Settings,
+            body={
+                "name": name,
+                "timezone": timezone,
+                "language": language,
+                "messages_kept_days": messages_kept_days,
+                "events_kept_days": events_kept_days,
+                "media_kept_days": media_kept_days,
+            },
+            if_match=if_match,
+        )
+
+    def list_numbers(self, *, limit: int | UnsetType = UNSET) -> AsyncPages[OwnNumber]:
+        """The WhatsApp numbers of this business.
+
+        For admin, agent, owner, viewer; a key with `numbers:read`.
+        """
+        return self._pages("list_numbers", Page[OwnNumber], query={"limit": limit})
+
+    async def add_number(
+        self,
+        *,
+        phone_number_id: str,
+        waba_id: str,
+        portfolio_id: str,
+        display_number: str,
+        token: str,
+        rate: int | UnsetType | None = UNSET,
+        coexistence: bool | UnsetType = UNSET,
+        idempotency_key: str | None = None,
+    ) -> AddedNumber:
+        """Add a number, which Meta is asked about first. Its token is kept sealed and never shown.
+
+        For admin, owner; a key with `numbers:write`.
+        """
+        return await self._call(
+            "add_number",
+            AddedNumber,
+            body={
+                "phone_number_id": phone_number_id,
+                "waba_id": waba_id,
+                "portfolio_id": portfolio_id,
+                "display_number": display_number,
+                "token": token,
+                "rate": rate,
+                "coexistence": coexistence,
+            },
+            idempotency_key=idempotency_key,
+        )
+
+    async def show_number(self, id: UUID) -> OwnNumber:
+        """A number.
+
+        For admin, agent, owner, viewer; a key with `numbers:read`.
+        """
+        return await self._call("show_number", OwnNumber, ids={"id": id})
+
+    async def change_number(
+        self,
+        id: UUID,
+        *,
+        display_number: str | UnsetType = UNSET,
+        token: str | UnsetType = UNSET,
+        rate: int | UnsetType | None = UNSET,
+        coexistence: bool | UnsetType = UNSET,
+        if_match: str | None = None,
+    ) -> OwnNumber:
+        """Change a number's display, rate or token. A new token is checked with Meta, taken up at once, and ends a stop.
+
+        For admin, owner; a key with `numbers:write`.
+        """
+        return await self._call(
+            "change_number",
+            OwnNumber,
+            ids={"id": id},
+            body={"display_number": display_number, "token": token, "rate": rate, "coexistence": coexistence},
+            if_match=if_match,
+        )
+
+    async def show_number_health(self, id: UUID) -> Health:
+        """Whether a number sends, what keeps it, and how much waits.
+
+        For admin, agent, owner, viewer; a key with `numbers:read`.
+        """
+        return await self._call("show_number_health", Health, ids={"id": id})
+
+    async def verify_number(self, id: UUID) -> Verification:
+        """Ask Meta whether it sees the number as we do.
+
+        For admin, owner; a key with `numbers:write`.
+        """
+        return await self._call("verify_number", Verification, ids={"id": id})
+
+    async def pause_number(self, id: UUID, *, reason: str) -> OwnNumber:
+        """Have a number send nothing, from now on and in every process. What is queued waits.
+
+        For admin, owner; a key with `numbers:write`.
+        """
+        return await self._call("pause_number", OwnNumber, ids={"id": id}, body={"reason": reason})
+
+    async def resume_number(self, id: UUID) -> OwnNumber:
+        """Have a paused number send again.
+
+        For admin, owner; a key with `numbers:write`.
+        """
+        return await self._call("resume_number", OwnNumber, ids={"id": id})
 
     def list_conversations(
         self,
@@ -2837,206 +3513,6 @@ class AsyncClient(Async):
         """
         return await self._call("discard_dead_letters", LettersMoved, body={"ids": ids}, idempotency_key=idempotency_key)
 
-    async def explain_message(self, id: UUID) -> Explanation:
-        """Why a message is as it is: what keeps it, or what refused it.
-
-        For admin, agent, owner, viewer; a key with `messages:read`.
-        """
-        return await self._call("explain_message", Explanation, ids={"id": id})
-
-    async def show_statistics(
-        self,
-        *,
-        since: dt.datetime | UnsetType | None = UNSET,
-        until: dt.datetime | UnsetType | None = UNSET,
-        by: Literal["day", "number"] | UnsetType = UNSET,
-    ) -> Statistics:
-        """How much happened, by day or by number: at most 31 days and 100,000 messages at once.
-
-        For admin, agent, owner, viewer; a key with `statistics:read`.
-        """
-        return await self._call("show_statistics", Statistics, query={"since": since, "until": until, "by": by})
-
-    async def export_contact(self, id: UUID, *, idempotency_key: str | None = None) -> Job:
-        """Have all that is kept of somebody written into one JSON file, which the job then has.
-
-        For admin, owner; a key with `contacts:export`.
-        """
-        return await self._call("export_contact", Job, ids={"id": id}, idempotency_key=idempotency_key)
-
-    async def erase_contact(self, id: UUID, *, idempotency_key: str | None = None) -> Job:
-        """Forget somebody, everywhere. It cannot be taken back once it runs. What he refused stays so, under a hash.
-
-        For admin, owner; a key with `contacts:erase`.
-        """
-        return await self._call("erase_contact", Job, ids={"id": id}, idempotency_key=idempotency_key)
-
-    def list_jobs(self, *, limit: int | UnsetType = UNSET) -> AsyncPages[Job]:
-        """Long work, the newest first.
-
-        For admin, owner; a key with `jobs:read`.
-        """
-        return self._pages("list_jobs", Page[Job], query={"limit": limit})
-
-    async def show_job(self, id: UUID) -> Job:
-        """How far it is, and what came of it.
-
-        For admin, owner; a key with `jobs:read`.
-        """
-        return await self._call("show_job", Job, ids={"id": id})
-
-    async def cancel_job(self, id: UUID) -> Job:
-        """Take the wish back, as long as it may be left.
-
-        For admin, owner; a key with `jobs:write`.
-        """
-        return await self._call("cancel_job", Job, ids={"id": id})
-
-    async def retry_job(self, id: UUID) -> Job:
-        """Have a job that failed go on where it was.
-
-        For admin, owner; a key with `jobs:write`.
-        """
-        return await self._call("retry_job", Job, ids={"id": id})
-
-    async def download_file(self, id: UUID) -> bytes:
-        """The file that an export made, for seven days.
-
-        For admin, owner; a key with `contacts:export`.
-        """
-        return await self._call("download_file", bytes, ids={"id": id})
-
-    async def show_settings(self) -> Settings:
-        """What this business sets for itself.
-
-        For admin, agent, owner, viewer; a key with `settings:read`.
-        """
-        return await self._call("show_settings", Settings)
-
-    async def change_settings(
-        self,
-        *,
-        name: str | UnsetType = UNSET,
-        timezone: str | UnsetType = UNSET,
-        language: Literal["en", "es", "pt-BR"] | UnsetType = UNSET,
-        messages_kept_days: int | UnsetType | None = UNSET,
-        events_kept_days: int | UnsetType | None = UNSET,
-        media_kept_days: int | UnsetType | None = UNSET,
-        if_match: str | None = None,
-    ) -> Settings:
-        """Change what this business sets for itself. It holds from the answer on.
-
-        For admin, owner; a key with `settings:write`.
-        """
-        return await self._call(
-            "change_settings",
-            Settings,
-            body={
-                "name": name,
-                "timezone": timezone,
-                "language": language,
-                "messages_kept_days": messages_kept_days,
-                "events_kept_days": events_kept_days,
-                "media_kept_days": media_kept_days,
-            },
-            if_match=if_match,
-        )
-
-    def list_numbers(self, *, limit: int | UnsetType = UNSET) -> AsyncPages[OwnNumber]:
-        """The WhatsApp numbers of this business.
-
-        For admin, agent, owner, viewer; a key with `numbers:read`.
-        """
-        return self._pages("list_numbers", Page[OwnNumber], query={"limit": limit})
-
-    async def add_number(
-        self,
-        *,
-        phone_number_id: str,
-        waba_id: str,
-        portfolio_id: str,
-        display_number: str,
-        token: str,
-        rate: int | UnsetType | None = UNSET,
-        coexistence: bool | UnsetType = UNSET,
-        idempotency_key: str | None = None,
-    ) -> AddedNumber:
-        """Add a number, which Meta is asked about first. Its token is kept sealed and never shown.
-
-        For admin, owner; a key with `numbers:write`.
-        """
-        return await self._call(
-            "add_number",
-            AddedNumber,
-            body={
-                "phone_number_id": phone_number_id,
-                "waba_id": waba_id,
-                "portfolio_id": portfolio_id,
-                "display_number": display_number,
-                "token": token,
-                "rate": rate,
-                "coexistence": coexistence,
-            },
-            idempotency_key=idempotency_key,
-        )
-
-    async def show_number(self, id: UUID) -> OwnNumber:
-        """A number.
-
-        For admin, agent, owner, viewer; a key with `numbers:read`.
-        """
-        return await self._call("show_number", OwnNumber, ids={"id": id})
-
-    async def change_number(
-        self,
-        id: UUID,
-        *,
-        display_number: str | UnsetType = UNSET,
-        token: str | UnsetType = UNSET,
-        rate: int | UnsetType | None = UNSET,
-        coexistence: bool | UnsetType = UNSET,
-        if_match: str | None = None,
-    ) -> OwnNumber:
-        """Change a number's display, rate or token. A new token is checked with Meta, taken up at once, and ends a stop.
-
-        For admin, owner; a key with `numbers:write`.
-        """
-        return await self._call(
-            "change_number",
-            OwnNumber,
-            ids={"id": id},
-            body={"display_number": display_number, "token": token, "rate": rate, "coexistence": coexistence},
-            if_match=if_match,
-        )
-
-    async def show_number_health(self, id: UUID) -> Health:
-        """Whether a number sends, what keeps it, and how much waits.
-
-        For admin, agent, owner, viewer; a key with `numbers:read`.
-        """
-        return await self._call("show_number_health", Health, ids={"id": id})
-
-    async def verify_number(self, id: UUID) -> Verification:
-        """Ask Meta whether it sees the number as we do.
-
-        For admin, owner; a key with `numbers:write`.
-        """
-        return await self._call("verify_number", Verification, ids={"id": id})
-
-    async def pause_number(self, id: UUID, *, reason: str) -> OwnNumber:
-        """Have a number send nothing, from now on and in every process. What is queued waits.
-
-        For admin, owner; a key with `numbers:write`.
-        """
-        return await self._call("pause_number", OwnNumber, ids={"id": id}, body={"reason": reason})
-
-    async def resume_number(self, id: UUID) -> OwnNumber:
-        """Have a paused number send again.
-
-        For admin, owner; a key with `numbers:write`.
-        """
-        return await self._call("resume_number", OwnNumber, ids={"id": id})
-
     async def show_language(self) -> FlowLanguage:
         """What flows are written in: for people, and as a JSON Schema for editors.
 
@@ -3189,6 +3665,26 @@ class AsyncClient(Async):
         For admin, owner; a key with `flows:write`.
         """
         return await self._call("retire_flow", ShownFlow, ids={"id": id}, if_match=if_match)
+
+    async def explain_message(self, id: UUID) -> Explanation:
+        """Why a message is as it is: what keeps it, or what refused it.
+
+        For admin, agent, owner, viewer; a key with `messages:read`.
+        """
+        return await self._call("explain_message", Explanation, ids={"id": id})
+
+    async def show_statistics(
+        self,
+        *,
+        since: dt.datetime | UnsetType | None = UNSET,
+        until: dt.datetime | UnsetType | None = UNSET,
+        by: Literal["day", "number"] | UnsetType = UNSET,
+    ) -> Statistics:
+        """How much happened, by day or by number: at most 31 days and 100,000 messages at once.
+
+        For admin, agent, owner, viewer; a key with `statistics:read`.
+        """
+        return await self._call("show_statistics", Statistics, query={"since": since, "until": until, "by": by})
 
     def list_tenants(self, *, limit: int | UnsetType = UNSET) -> AsyncPages[Business]:
         """The businesses on this installation.

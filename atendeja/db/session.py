@@ -64,6 +64,7 @@ class Tx(Session):
     def __init__(self, connection: asyncpg.Connection, tenant_id: int | None) -> None:
         super().__init__(connection, {} if tenant_id is None else {"tenant_id": tenant_id})
         self._tenant_id = tenant_id
+        self._then: list[Callable[[], None]] = []
         self._endings: list[Callable[[], Awaitable[None]]] = []
 
     def last(self, work: Callable[[], Awaitable[None]]) -> None:
@@ -83,9 +84,19 @@ class Tx(Session):
         """
         await self._connection.execute(f"SET LOCAL app.tenant_id = {tenant_id:d}")
         there = Tx(self._connection, tenant_id)
+        there._then = self._then
         yield there
         await there.end()
         await self._connection.execute(f"SET LOCAL app.tenant_id = {self.tenant_id:d}")
+
+    def after_commit(self, call: Callable[[], None]) -> None:
+        """Have this called when the COMMIT is done, and never when it is not."""
+        self._then.append(call)
+
+    def committed(self) -> None:
+        """It is done."""
+        for call in self._then:
+            call()
 
     @property
     def tenant_id(self) -> int:

@@ -16,7 +16,7 @@ being imported.
 
 problems: errors as they are answered · files: what is given and is no JSON · reading: bodies and queries · pages: lists cut in
 pieces, tags of what is edited · idempotency: what comes twice · rates: how fast somebody may ask · declaration: endpoints and who
-may · serving: the routes.
+may · streaming: answers without an end · serving: the routes.
 """
 
 from atendeja.endpoint.declaration import PEOPLE, Access, Call, Caller, Endpoint, Instant, Role, Scope

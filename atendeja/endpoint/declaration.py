@@ -76,6 +76,8 @@ class Call(Generic[B]):
     place: str
     """Of this list, for its cursors."""
     if_match: str | None
+    last_event_id: str | None = None
+    """Where a client was in a stream that it comes back to."""
     request: Request | None
     """It came with an Idempotency-Key: see `once`."""
     sent: Stream | None
@@ -158,6 +160,8 @@ class Endpoint(Generic[R]):
     `sometimes` when the endpoint itself sees whether (`Call.check_fresh`)."""
     keys_too: bool = field(kw_only=True, default=False)
     """Of a fresh one with a scope: that a key, which can prove nothing, may do it all the same. It has to be said."""
+    tells: tuple[type[Struct], ...] = field(kw_only=True, default=())
+    """What happens in the stream of an endpoint that returns one (`streaming.Source`) instead of what it gives."""
     once: bool = field(kw_only=True, default=False)
     """Whether it takes an Idempotency-Key: then all that it changes goes through `once`."""
     streams: bool = field(kw_only=True, default=False)

@@ -29,6 +29,7 @@ from atendeja.endpoint.pages import Cursors, tag
 from atendeja.endpoint.problems import SAFE, Problem, again, answer, not_found
 from atendeja.endpoint.rates import Rates
 from atendeja.endpoint.reading import Stream, check_encoding, check_head, networks, read_address, read_body, read_json, read_query
+from atendeja.endpoint.streaming import Live, Source, Watch
 from atendeja.errors import Refused, Unavailable
 
 log = structlog.get_logger(__name__)
@@ -36,12 +37,12 @@ log = structlog.get_logger(__name__)
 ROOT = "/v1"
 AT_ONCE, MOST_WAITING = 4, 200
 """So many requests may be at the database, whose dozen connections webhooks and sending need too; so many wait for their turn."""
+ASKING_AT_ONCE = 4
+"""So many may wait for others than the database."""
 STREAMS_AT_ONCE = 4
 """So many bodies may be on their way to the disk."""
 STREAMS = "atendeja.streams"
 """Set in the scope of a request whose body may take long, as long as it goes on coming."""
-ASKING_AT_ONCE = 4
-"""So many may wait for others than the database."""
 OF_A_TENANT = 4
 """Times the rate of one caller may all of a business have."""
 STRANGERS_RATE = 20
@@ -90,6 +91,16 @@ class Api(Generic[R]):
         self._turns, self._asking, self._waiting = asyncio.Semaphore(AT_ONCE), asyncio.Semaphore(ASKING_AT_ONCE), 0
         self._streams = 0
         self._rates, self._tenants, self._strangers = Rates(rate), Rates(OF_A_TENANT * rate), Rates(STRANGERS_RATE)
+        self.watch = Watch(self._may_still)
+
+    async def _may_still(self, bearer: str, operation: str) -> bool:
+        """Whether who shows this may do what he did. Raises Unavailable."""
+        try:
+            async with self.turn():
+                caller = await self.gate(bearer, anew=True)
+        except (Problem, *TRANSIENT) as error:
+            raise Unavailable("it cannot be asked now") from error
+        return caller is not None and any(self.access.allows(caller, e) for e in self.endpoints if e.operation == operation)
 
     def slow_down(self, caller: Caller | None, place: str) -> None:
         """Count a request. Raises Problem 429 when the caller, his business, or a place without a caller asks too fast."""
@@ -176,6 +187,7 @@ class _Visit(Generic[R]):
         self._headers = Headers(scope=scope)
         self._endpoint: Endpoint[R] | None = None
         self._caller: Caller | None = None
+        self._bearer = ""
         self._is_read = False
         self._stream: Stream | None = None
         client = scope.get("client")
@@ -214,6 +226,8 @@ class _Visit(Generic[R]):
         async with self._api.streaming() if endpoint.streams else self._api.turn(asks=endpoint.asks):
             given = await endpoint.run(self._api.rt, self._call(endpoint, ids, texts, body))
         headers = SAFE | {"X-Request-Id": str(self._id)}
+        if endpoint.tells:
+            return self._live(endpoint, given, headers)
         if endpoint.gives is None:
             return Response(None, 204, headers)
         if isinstance(given, files.File):
@@ -222,13 +236,18 @@ class _Visit(Generic[R]):
             headers["ETag"] = tag(given)
         return Response(msgspec.json.encode(given), endpoint.status, headers, media_type="application/json")
 
+    def _live(self, endpoint: Endpoint[R], source: Any, headers: dict[str, str]) -> Response:  # Any: a Source, as `tells` says
+        told: Source = source
+        return Live(told, headers, self._api.watch.add(self._bearer, endpoint.operation, told))
+
     async def _let_in(self, endpoint: Endpoint[R]) -> None:
         given = self._headers.getlist("authorization")
         scheme, _, bearer = given[0].partition(" ") if len(given) == 1 else ("", "", "")
         if scheme.lower() == "bearer" and 0 < len(bearer) <= MOST_TOKEN_CHARS:
+            self._bearer = bearer.strip()
             self._api.check_stranger(self._place)
             async with self._api.turn():
-                self._caller = await self._api.gate(bearer.strip(), anew=endpoint.fresh is not False)
+                self._caller = await self._api.gate(self._bearer, anew=endpoint.fresh is not False)
             if self._caller is None:
                 self._api.count_stranger(self._place)
         if self._caller is None:
@@ -269,6 +288,7 @@ class _Visit(Generic[R]):
             cursors=self._api.cursors,
             place=f"{endpoint.operation}/{self._caller.tenant_id if self._caller else ''}",
             if_match=self._headers.get("if-match"),
+            last_event_id=self._headers.get("last-event-id"),
             request=self._read_request(endpoint, {**ids, **texts}, body),
             sent=self._stream,
             now=self._api.rt.now(),

@@ -9,9 +9,9 @@ import structlog
 from msgspec import Meta, Struct
 
 from atendeja import audit, contacts
-from atendeja.contacts.meeting import CONVERSATION_CONTACT
 from atendeja.db import Nothing, Tx, query
 from atendeja.endpoint import Call, Endpoint, Instant, Listing, Page, Role, not_found
+from atendeja.feed.shapes import Changed, ConversationChange
 from atendeja.inbox import timeline
 from atendeja.inbox.timeline import FAR, MOST_ID, ConversationLine, TimelinePart
 from atendeja.runtime import Runtime
@@ -164,7 +164,7 @@ async def take_over(rt: Runtime, call: Call[Struct]) -> Conversation:
     async def work(tx: Tx, now: dt.datetime, talk: Talk) -> None:
         await tx.run(contacts.TAKE_OVER, ids=[talk.id], ats=[now], now=now)
 
-    return await _change(rt, call, "conversation_taken", work)
+    return await _change(rt, call, "taken_over", work)
 
 
 async def hand_over(rt: Runtime, call: Call[HandOver]) -> Conversation:
@@ -173,7 +173,7 @@ async def hand_over(rt: Runtime, call: Call[HandOver]) -> Conversation:
     async def work(tx: Tx, now: dt.datetime, talk: Talk) -> None:
         await tx.run(HAND_OVER, id=talk.id, queue=call.body.queue, now=now)
 
-    return await _change(rt, call, "conversation_handed_over", work)
+    return await _change(rt, call, "handed_off", work)
 
 
 async def release(rt: Runtime, call: Call[Struct]) -> Conversation:
@@ -182,7 +182,7 @@ async def release(rt: Runtime, call: Call[Struct]) -> Conversation:
     async def work(tx: Tx, now: dt.datetime, talk: Talk) -> None:
         await contacts.release(tx, talk.id, now)
 
-    return await _change(rt, call, "conversation_released", work)
+    return await _change(rt, call, "released", work)
 
 
 async def close(rt: Runtime, call: Call[Struct]) -> Conversation:
@@ -192,29 +192,31 @@ async def close(rt: Runtime, call: Call[Struct]) -> Conversation:
         await tx.run(CLOSE, id=talk.id, now=now)
         await tx.run(END_SESSION, conversation_id=talk.id, now=now)
 
-    return await _change(rt, call, "conversation_closed", work)
+    return await _change(rt, call, "closed", work)
 
 
 async def _change(
-    rt: Runtime, call: Call[B], action: str, change: Callable[[Tx, dt.datetime, Talk], Awaitable[None]]
+    rt: Runtime, call: Call[B], what: ConversationChange, change: Callable[[Tx, dt.datetime, Talk], Awaitable[None]]
 ) -> Conversation:
     now = rt.now()
 
     async def work(tx: Tx) -> Talk:
-        if (row := await tx.one(CONVERSATION_CONTACT, id=call.ids["id"])) is None:
+        if (row := await tx.one(contacts.CONVERSATION_CONTACT, id=call.ids["id"])) is None:
             raise not_found()
         await tx.all(contacts.LOCK, ids=[row.contact_id])
         before = await load(tx, call.ids["id"])
         await change(tx, now, before)
         after = await load(tx, before.id)
         told = [{"state": t.state, "owner": t.owner, "queue": t.queue} for t in (before, after)]
-        await audit.add(tx, rt.new_id(), now, audit.actor(call), action, before.id, before=told[0], after=told[1])
+        await audit.add(tx, rt.new_id(), now, audit.actor(call), f"conversation_{what}", before.id, before=told[0], after=told[1])
+        if told[0] != told[1] and rt.feed.wants(tx.tenant_id):
+            await rt.feed.tell(tx, [Changed(after.id, after.contact_id, after.number_id, what, after.owner, after.queue)])
         return after
 
     talk = await rt.db.transact(call.tenant_id, work)
     rt.bells.ring_number(talk.number_id)  # what the bot had queued is withdrawn
     rt.bells.turn.ring()
-    log.info(action, tenant_id=call.tenant_id, conversation_id=str(talk.id))
+    log.info("conversation_changed", change=what, tenant_id=call.tenant_id, conversation_id=str(talk.id))
     return show(talk)
 
 

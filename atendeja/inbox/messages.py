@@ -224,6 +224,8 @@ async def withdraw(rt: Runtime, call: Call[Struct]) -> Message:
             raise Refused("not_queued", f"it is {queued.state}: only what is queued can be taken back")
         await tx.run(WITHDRAW, ids=[queued.id], reasons=[None if queued.doubtful else "cancelled"])
         await audit.add(tx, rt.new_id(), now, audit.actor(call), "message_withdrawn", queued.id)
+        if rt.feed.wants(tx.tenant_id):
+            await rt.feed.tell(tx, (), [queued.id])
         return await load(tx, queued.id), queued.doubtful
 
     message, doubtful = await rt.db.transact(call.tenant_id, work)

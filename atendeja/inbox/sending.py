@@ -17,10 +17,10 @@ from msgspec import Meta, Struct, field
 
 from atendeja import audit, consent, contacts, numbers, outbound, phone
 from atendeja.contacts import Person
-from atendeja.contacts.meeting import CONVERSATIONS
 from atendeja.db import Tx, query
 from atendeja.endpoint import Call, Endpoint, Fault, Instant, Problem, not_found, once
 from atendeja.errors import Refused
+from atendeja.feed.shapes import Changed
 from atendeja.inbox import messages
 from atendeja.inbox.conversations import AGENTS
 from atendeja.inbox.messages import Category, Message
@@ -229,7 +229,10 @@ async def send(tx: Tx, rt: Runtime, order: Order) -> None:
     if going := order.going:
         if order.source == "agent":
             talks = sorted({d.conversation_id for d in going if d.conversation_id and d.new.category != "marketing"})
-            await tx.run(contacts.TAKE_OVER, ids=talks, ats=[order.now] * len(talks), now=order.now)
+            taken = await tx.all(contacts.TAKE_OVER, ids=talks, ats=[order.now] * len(talks), now=order.now)
+            told = [Changed(t.id, t.contact_id, t.number_id, "taken_over", "human", t.queue) for t in taken if t.was == "bot"]
+            if told and rt.feed.wants(tx.tenant_id):
+                await rt.feed.tell(tx, told)
         await outbound.put(tx, [_outgoing(order, draft) for draft in going], order.now, rt.new_id)
         await _find_sent(tx, order)
 
@@ -294,7 +297,7 @@ async def _find_conversations(tx: Tx, rt: Runtime, order: Order) -> None:
             talks[r.contact_id, r.number_id] = r.conversation_id
     places = [(d, (d.recipient.contact_id, d.number_id)) for d in order.going if d.recipient and d.number_id]
     if missing := sorted({contact_id for _, (contact_id, number_id) in places if (contact_id, number_id) not in talks}):
-        there = await tx.all(CONVERSATIONS, contact_ids=missing)
+        there = await tx.all(contacts.CONVERSATIONS, contact_ids=missing)
         talks |= {(row.contact_id, row.number_id): row.id for row in there}
     talks = await contacts.ensure_conversations(tx, talks, [place for _, place in places], order.now, rt.new_id)
     for draft, place in places:

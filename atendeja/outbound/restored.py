@@ -10,8 +10,11 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
-from atendeja.db import Database, Nothing, Tx, query
+from atendeja import feed
+from atendeja.db import Database, Tx, query
 from atendeja.guard import Hold
+from atendeja.ledger import MessageId
+from atendeja.runtime import fresh_id, utc_now
 from atendeja.tenants import Tenant
 
 MOST = 5_000
@@ -42,7 +45,7 @@ class Settled(Struct, frozen=True):
 UNDIGESTED = query("outbound.undigested", Waiting)
 UNANSWERED = query("outbound.unanswered", Waiting)
 RESTORED = query("outbound.restored", Count)
-GIVE_UP = query("ledger.give_up_restored", Nothing)
+GIVE_UP = query("ledger.give_up_restored", MessageId)
 
 
 async def count_unanswered(db: Database, hold: Hold, tenant_ids: Iterable[int]) -> int:
@@ -76,7 +79,9 @@ async def give_up(db: Database, tenant_id: int, hold: Hold, policies: tuple[str,
     """Make them `unknown`: never sent again, shown as dead letters. Returns how many. Again is harmless."""
 
     async def work(tx: Tx) -> int:
-        return await tx.run(GIVE_UP, arrival=hold.arrival, held_at=hold.at, policies=list(policies), most=MOST)
+        lost = await tx.all(GIVE_UP, arrival=hold.arrival, held_at=hold.at, policies=list(policies), most=MOST)
+        await feed.add(tx, fresh_id, utc_now(), (), [message.id for message in lost])
+        return len(lost)
 
     total = 0
     while n := await db.transact(tenant_id, work):

@@ -280,9 +280,9 @@ def _waiting(m: MessageRow, w: Waits | None, now: dt.datetime) -> Iterator[Why]:
     if w.held_at is not None:
         yield Why("sending_held", f"nobody sends since {_at(w.held_at)}: see `atendeja resume-sending`")
     if w.suspended_for is not None:
-        yield Why("suspended", f"an operator has suspended the business: {w.suspended_for}")
+        yield Why("tenant_suspended", f"an operator has suspended the business: {w.suspended_for}")
     if w.paused_for is not None:
-        yield Why("paused", f"somebody has paused the number: {w.paused_for}")
+        yield Why("number_paused", f"somebody has paused the number: {w.paused_for}")
     if w.stopped_code is not None and w.stopped_until is not None:
         yield Why("number_stopped", f"the number is stopped by code {w.stopped_code}, and tried again at {_at(w.stopped_until)}")
     if m.category == "marketing" and w.marketing_code is not None and w.marketing_until is not None:

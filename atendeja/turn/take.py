@@ -6,8 +6,9 @@ A contact whose turn fails by a bug, or kills the process, is found and put asid
 
 import asyncio
 import datetime as dt
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from itertools import islice
+from typing import Literal
 from uuid import UUID
 
 import msgspec
@@ -16,6 +17,7 @@ from msgspec import Struct
 
 from atendeja import consent, contacts, failpoints, outbound, queue
 from atendeja.db import Tx, query, records
+from atendeja.feed.shapes import Changed
 from atendeja.flow import session as flow
 from atendeja.flow.engine import Program
 from atendeja.flows import Programs
@@ -322,7 +324,8 @@ async def apply(tx: Tx, rt: Runtime, verdicts: Sequence[Verdict], lending: Lendi
     decisions = [d for v in verdicts for d in v.decisions]
     taken = [d for d in decisions if d.turn_no is not None]
     messages = outbound.prepare([m for d in taken for m in _messages(d)], now, rt.new_id, lending)
-    await consent.put(tx, await _consents(tx, rt, taken, now))
+    consents = await _consents(tx, rt, taken, now)
+    await consent.put(tx, consents)
     claimed = await tx.all(
         SAVE,
         messages=records(messages),
@@ -337,6 +340,18 @@ async def apply(tx: Tx, rt: Runtime, verdicts: Sequence[Verdict], lending: Lendi
     )
     await contacts.index(tx, [v.contact_id for v in verdicts if v.tags is not None])
     lending.keep({row.id for row in claimed})
+    if rt.feed.wants(tx.tenant_id) and (told := [*consent.tell(consents), *(c for d in taken for c in _changes(d))]):
+        await rt.feed.tell(tx, told)
+
+
+def _changes(d: Decision) -> Iterator[Changed]:
+    """What whoever listens is told of a conversation: whose it is now, and that it is over."""
+    talk = d.talk
+    owner: Literal["bot", "human"] = "human" if d.owner == "human" else "bot"
+    if owner != talk.owner:
+        yield Changed(talk.id, talk.contact_id, talk.number_id, "handed_off" if owner == "human" else "released", owner, d.queue)
+    if d.state == "closed" != talk.state:
+        yield Changed(talk.id, talk.contact_id, talk.number_id, "closed", owner, d.queue)
 
 
 def _messages(d: Decision) -> list[Outgoing]:

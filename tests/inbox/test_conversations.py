@@ -92,7 +92,7 @@ async def test_taken_over_the_bot_is_silent_and_what_it_had_queued_is_withdrawn(
     assert await desk.asks("troca de óleo") == ["Anotado"], "the flow goes on where it was"
     assert await desk.do(f"/conversations/{talk}/release") == await desk.see_one(talk)
     actions = [action for action, subject in await desk.audit() if subject == str(talk)]
-    assert actions == ["conversation_taken", "conversation_released", "conversation_released"]
+    assert actions == ["conversation_taken_over", "conversation_released", "conversation_released"]
 
 
 async def test_released_its_flow_keeps_its_time(desk: Desk) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from atendeja import contacts, media, tenants
+from atendeja import consent, contacts, media, tenants
 from atendeja.blobs import Blobs
 from atendeja.contacts import Contact
 from atendeja.wa import limits
@@ -185,6 +185,22 @@ async def test_who_wants_no_marketing_gets_none_however_close_it_was(desk: Desk)
             await asyncio.sleep(0.02)
     found = {(m["category"], m["state"], m["reason"]) for m in await desk.messages()}
     assert found == {("marketing", "withdrawn", "opted_out"), ("utility", "accepted", None)}
+
+
+async def test_a_no_that_is_being_written_is_waited_for(desk: Desk) -> None:
+    """S55: what decides is read after the lock that whoever writes it holds."""
+    await desk.says("oi")
+    contact = (await desk.contact())["id"]
+    await desk.bearer("key")
+    no = consent.Entry(desk.rt.new_id(), contact, "marketing", "out", "word", {}, None, 0, desk.now)
+    async with desk.rt.db.tenant(desk.a) as tx:
+        await tx.all(contacts.LOCK, ids=[contact])
+        await consent.put(tx, [no])
+        ways = ({"phone": ANA}, {"contact_id": str(contact)})
+        asking = [asyncio.ensure_future(refusal(desk, template(to, "marketing"))) for to in ways]
+        await asyncio.sleep(0.3)
+        assert not any(one.done() for one in asking)
+    assert await asyncio.gather(*asking) == [(409, "opted_out")] * 2
 
 
 async def test_who_was_forgotten_is_nobody_and_refuses_still_what_he_refused(desk: Desk) -> None:

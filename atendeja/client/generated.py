@@ -2307,7 +2307,7 @@ class Client(Sync):
         limit: int | UnsetType = UNSET,
         conversation_id: UUID | UnsetType | None = UNSET,
         campaign_id: UUID | UnsetType | None = UNSET,
-        state: Literal["failed", "in_doubt", "queued", "sending", "unknown", "withdrawn"] | UnsetType | None = UNSET,
+        state: Literal["failed", "in_doubt", "sending", "unknown", "withdrawn"] | UnsetType | None = UNSET,
         since: dt.datetime | UnsetType | None = UNSET,
     ) -> Pages[Message]:
         """Messages of ours, the newest first.
@@ -3412,7 +3412,7 @@ class AsyncClient(Async):
         limit: int | UnsetType = UNSET,
         conversation_id: UUID | UnsetType | None = UNSET,
         campaign_id: UUID | UnsetType | None = UNSET,
-        state: Literal["failed", "in_doubt", "queued", "sending", "unknown", "withdrawn"] | UnsetType | None = UNSET,
+        state: Literal["failed", "in_doubt", "sending", "unknown", "withdrawn"] | UnsetType | None = UNSET,
         since: dt.datetime | UnsetType | None = UNSET,
     ) -> AsyncPages[Message]:
         """Messages of ours, the newest first.

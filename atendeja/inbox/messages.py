@@ -23,7 +23,7 @@ Category = Literal["service", "utility", "authentication", "marketing"]
 State = Literal[
     "queued", "sending", "in_doubt", "unknown", "withdrawn", "accepted", "sent", "failed", "delivered", "read", "played"
 ]
-Trouble = Literal["queued", "sending", "in_doubt", "unknown", "withdrawn", "failed"]
+Trouble = Literal["sending", "in_doubt", "unknown", "withdrawn", "failed"]
 Source = Literal["turn", "agent", "api", "campaign", "echo"]
 
 
@@ -144,6 +144,7 @@ class Queued(Struct, frozen=True):
 BY_IDS = query("inbox.messages", Row)
 NEWEST = query("inbox.newest_messages", Row)
 IN_STATE = query("inbox.messages_in_state", Row)
+ON_THEIR_WAY = query("inbox.messages_on_their_way", Row)
 OF_CONVERSATION = query("inbox.messages_of_conversation", Row)
 OF_CAMPAIGN = query("inbox.messages_of_campaign", Row)
 ATTEMPTS = query("inbox.attempts", MessageAttempt)
@@ -202,7 +203,8 @@ async def _find(tx: Tx, choice: WhichMessages, after: After) -> list[Row]:
         where = {"campaign_id": choice.campaign_id}
         return await tx.all(OF_CAMPAIGN, after_no=after.no, after_ordinal=after.ordinal, most=most, **where)
     if choice.state is not None:
-        return await tx.all(IN_STATE, state=choice.state, before_id=after.id, since_id=since_id, most=most)
+        statement = ON_THEIR_WAY if choice.state in ("sending", "in_doubt") else IN_STATE
+        return await tx.all(statement, state=choice.state, before_id=after.id, since_id=since_id, most=most)
     return await tx.all(NEWEST, before_id=after.id, since_id=since_id, most=most)
 
 

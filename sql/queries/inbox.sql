@@ -110,7 +110,13 @@ FROM message m WHERE m.tenant_id = :tenant_id AND m.id < :before_id AND m.id >= 
 -- (The states of the index are written out: else the planner could not know that it has them all.)
 SELECT
 -- include: inbox.message
-FROM message m WHERE m.tenant_id = :tenant_id AND m.state = :state AND m.state IN ('queued', 'sending', 'in_doubt', 'unknown', 'withdrawn', 'failed')
+FROM message m WHERE m.tenant_id = :tenant_id AND m.state = :state AND m.state IN ('unknown', 'withdrawn', 'failed')
+AND m.id < :before_id AND m.id >= :since_id ORDER BY m.id DESC LIMIT :most;
+
+-- name: messages_on_their_way
+SELECT
+-- include: inbox.message
+FROM message m WHERE m.tenant_id = :tenant_id AND m.state = :state AND m.state IN ('sending', 'in_doubt')
 AND m.id < :before_id AND m.id >= :since_id ORDER BY m.id DESC LIMIT :most;
 
 -- name: messages_of_conversation

@@ -15,8 +15,8 @@ SELECT m.id, m.sha256, m.mime, m.size, m.filename, m.created_at FROM unnest(:ids
 ) AS m;
 
 -- name: hold
--- Whoever deletes one of these waits for us, and then sees what we wrote. Sorted.
-WITH held AS (SELECT FROM media WHERE tenant_id = :tenant_id AND id = ANY (:ids::uuid[]) ORDER BY id FOR KEY SHARE) SELECT FROM held;
+-- Whoever deletes one of these waits for us, and then sees what we wrote. In the order given: sorted. (Row by row, as `by_ids`.)
+SELECT FROM unnest(:ids::uuid[]) AS n (id) CROSS JOIN LATERAL (SELECT FROM media m WHERE m.tenant_id = :tenant_id AND m.id = n.id OFFSET 0 FOR KEY SHARE) AS m;
 
 -- name: newest
 -- Ids begin with their time.

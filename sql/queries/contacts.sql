@@ -115,12 +115,11 @@ WHERE t.tenant_id = :tenant_id AND t.term = :term AND t.contact_id < :before_id 
 -- name: who_said
 -- Whose newest word on a purpose is this: the newest contacts first.
 -- include: contacts.profile
-FROM (SELECT DISTINCT s.contact_id FROM consent s WHERE s.tenant_id = :tenant_id AND s.purpose = :purpose AND s.state = :state AND s.contact_id < :before_id
-      AND NOT EXISTS (SELECT FROM consent n WHERE n.tenant_id = :tenant_id AND n.contact_id = s.contact_id AND n.purpose = :purpose AND n.state <> :state
-                      AND (n.arrival, n.position, n.id) > (s.arrival, s.position, s.id))
-      ORDER BY s.contact_id DESC) AS s
-JOIN contact c ON c.tenant_id = :tenant_id AND c.id = s.contact_id
-WHERE c.merged_into IS NULL ORDER BY s.contact_id DESC LIMIT :most;
+FROM consent s JOIN contact c ON c.tenant_id = s.tenant_id AND c.id = s.contact_id
+WHERE s.tenant_id = :tenant_id AND s.purpose = :purpose AND s.state = :state AND s.contact_id < :before_id AND c.merged_into IS NULL
+  AND NOT EXISTS (SELECT FROM consent n WHERE n.tenant_id = :tenant_id AND n.contact_id = s.contact_id AND n.purpose = :purpose
+                  AND (n.arrival, n.position, n.id) > (s.arrival, s.position, s.id))
+ORDER BY s.contact_id DESC LIMIT :most;
 
 -- name: search
 -- By the beginning of a word of the name with all that follows it, of the user name, or of the telephone number: in the order of what

@@ -22,7 +22,23 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from atendeja import accounts, audit, connections, contacts, db, endpoint, jobs, leases, metrics, migrate, notify, openapi, privacy
+from atendeja import (
+    accounts,
+    audit,
+    connections,
+    contacts,
+    db,
+    docs,
+    endpoint,
+    flows,
+    jobs,
+    leases,
+    metrics,
+    migrate,
+    notify,
+    openapi,
+    privacy,
+)
 from atendeja.cloud import Cloud
 from atendeja.config import Config
 from atendeja.db import Database
@@ -39,7 +55,7 @@ log = structlog.get_logger(__name__)
 
 Role = Literal["all", "web", "worker"]
 
-ENDPOINTS = [*accounts.ROUTES, *audit.ROUTES, *contacts.ROUTES, *privacy.ROUTES, *jobs.ROUTES]
+ENDPOINTS = [*accounts.ROUTES, *audit.ROUTES, *contacts.ROUTES, *privacy.ROUTES, *jobs.ROUTES, *flows.ROUTES]
 """Everything under /v1."""
 
 STALE_BEAT_S = 15.0
@@ -118,6 +134,7 @@ async def open_runtime(config: Config) -> AsyncIterator[Runtime]:
         database.greet = lambda session: rt.guard.meet(session, rt.now())
         yield rt
     finally:
+        await rt.trials.close()
         await cloud.close()
         await database.close()
         os.close(who.descriptor)
@@ -179,7 +196,7 @@ def build(rt: Runtime, role: Role, extra: list[BaseRoute] | None = None) -> Star
             watching.stop()
             log.info("stopped")
 
-    doors = [*webhook.routes(rt, intake), *api(rt).routes(), *openapi.routes(ENDPOINTS)] if role != "worker" else []
+    doors = [*webhook.routes(rt, intake), *api(rt).routes(), *openapi.routes(ENDPOINTS), *docs.routes()] if role != "worker" else []
     routes: list[BaseRoute] = [*doors, *health_routes(rt), *metrics.routes(rt), *(extra or [])]
     return Starlette(routes=routes, lifespan=lifespan, exception_handlers={Exception: endpoint.answer_bug})
 

@@ -18,12 +18,13 @@ from atendeja import __version__
 from atendeja.endpoint import SAFE, Endpoint, File, Listing, Trouble
 from atendeja.endpoint.files import BYTES
 from atendeja.endpoint.idempotency import MOST_CHARS
+from atendeja.endpoint.problems import Fault
 
 Json = dict[str, Any]  # Any: a document
 
 REF = "#/components/schemas/"
 AN_ID = "01980000-0000-7000-8000-000000000000"
-FORMATS = {"uuid": AN_ID, "date-time": "2026-03-04T12:30:00Z"}
+FORMATS = {"uuid": AN_ID, "date-time": "2026-03-04T12:30:00Z", "date": "2026-03-04", "time": "12:30:00"}
 KINDS = {"string": "text", "integer": 1, "number": 1.0, "boolean": False, "null": None}
 DESCRIPTION = """Everything a business needs of its server, as JSON.
 
@@ -33,6 +34,9 @@ thing find out. Times are UTC. A field that is not known is refused.
 
 A request with an `Idempotency-Key` may be sent again for a day: it takes effect once, and is answered alike. Who asks too fast is
 answered 429 with `Retry-After`."""
+
+
+_PROVED = "proved within the last ten minutes who he is, by `login` or `confirm`"
 
 
 def document(endpoints: Sequence[Endpoint[Any]]) -> Json:  # Any: whatever they run on
@@ -75,7 +79,8 @@ def _who(endpoint: Endpoint[Any]) -> str:  # Any: as above
     if endpoint.who is None:
         return "Anybody may ask."
     key = f"a key with `{endpoint.scope}`" if endpoint.scope else "no key"
-    return f"For {', '.join(sorted(endpoint.who))}; {key}."
+    proved = {False: "", True: f" A person must have {_PROVED}.", "sometimes": f" For some changes a person must have {_PROVED}."}
+    return f"For {', '.join(sorted(endpoint.who))}; {key}.{proved[endpoint.fresh]}"
 
 
 def _parameters(endpoint: Endpoint[Any], schemas: Mapping[str, Json]) -> list[Json]:  # Any: as above
@@ -123,7 +128,7 @@ def _refusals(endpoint: Endpoint[Any]) -> dict[int, list[str]]:  # Any: as above
     """Status → the codes with which this endpoint may be refused."""
     found = {422: ["invalid"], 429: ["too_fast"], 503: ["unavailable", "closed"]}
     if endpoint.who is not None:
-        found |= {401: ["not_signed_in"], 403: ["forbidden"]}
+        found |= {401: ["not_signed_in"], 403: ["forbidden", *(["sign_in_again"] if endpoint.fresh else [])]}
     if endpoint.names:
         found[404] = ["not_found"]
     if endpoint.has_body:
@@ -141,7 +146,7 @@ def _refusals(endpoint: Endpoint[Any]) -> dict[int, list[str]]:  # Any: as above
 
 def _problem(status: int, codes: list[str]) -> Json:
     title = HTTPStatus(status).phrase
-    examples = {code: {"value": msgspec.to_builtins(Trouble(status, title, code, "…", UUID(AN_ID)))} for code in codes}
+    examples = {code: {"value": _trouble(status, title, code)} for code in codes}
     content = {"application/problem+json": {"schema": {"$ref": f"{REF}Trouble"}, "examples": examples}}
     headers: Json = {}
     if status in (429, 503):
@@ -150,6 +155,12 @@ def _problem(status: int, codes: list[str]) -> Json:
         headers["WWW-Authenticate"] = {"schema": {"type": "string"}}
     told = {"description": f"{title}: {', '.join(f'`{code}`' for code in codes)}", "content": content}
     return told | ({"headers": headers} if headers else {})
+
+
+def _trouble(status: int, title: str, code: str) -> Json:
+    faults = (Fault("$.email", "Object missing required field `email`"),) if code == "invalid" else ()
+    trouble = Trouble(status, title, code, "the request does not fit" if faults else "…", UUID(AN_ID), errors=faults)
+    return dict(msgspec.json.decode(msgspec.json.encode(trouble)))
 
 
 def _content(kind: Any, schemas: Mapping[str, Json]) -> Json:  # Any: a struct, or one of a generic one
@@ -162,20 +173,22 @@ def _name(kind: Any) -> str:  # Any: as above
     return str(ref["$ref"]).removeprefix(REF)
 
 
-def example(schema: Json, schemas: Mapping[str, Json]) -> object:
-    """A value that a schema allows: its own example, else the simplest one."""
+def example(schema: Json, schemas: Mapping[str, Json], within: tuple[str, ...] = ()) -> object:
+    """A value that a schema allows: its own example, else the simplest one. What holds its like is shown without, where it may."""
     if "$ref" in schema:
-        return example(schemas[schema["$ref"].removeprefix(REF)], schemas)
+        return example(schemas[schema["$ref"].removeprefix(REF)], schemas, (*within, schema["$ref"]))
     if "examples" in schema:
         return schema["examples"][0]
     if "enum" in schema:
         return schema["enum"][0]
     if "anyOf" in schema:
-        return example(schema["anyOf"][0], schemas)
+        return example(next((one for one in schema["anyOf"] if one.get("$ref") not in within), schema["anyOf"][0]), schemas, within)
     if schema.get("type") == "object":
-        return {name: example(part, schemas) for name, part in schema.get("properties", {}).items()}
+        return {name: example(part, schemas, within) for name, part in schema.get("properties", {}).items()}
     if schema.get("type") == "array":
-        return [example(schema["items"], schemas)]
+        if "prefixItems" in schema:
+            return [example(one, schemas, within) for one in schema["prefixItems"]]
+        return [] if schema["items"].get("$ref") in within else [example(schema["items"], schemas, within)]
     return FORMATS.get(schema.get("format", ""), KINDS[schema["type"]])
 
 

@@ -30,6 +30,7 @@ from atendeja.guard import Guard
 from atendeja.ids import uuid7
 from atendeja.leases import Identity, Leases
 from atendeja.queue import Bell
+from atendeja.trial import Trials
 
 KEEP_TIME_EVERY_S = 30.0
 TRIP_S = 0.5
@@ -210,6 +211,7 @@ class Runtime:
     clock: Callable[[], dt.datetime] = field(default_factory=Clock)
     monotonic: Callable[[], float] = time.monotonic
     guard: Guard = field(init=False)
+    trials: Trials = field(default_factory=Trials)
     dice: random.Random = field(default_factory=lambda: random.Random(secrets.randbits(128)))  # noqa: S311  (ids and jitter; secrets come from `secrets`)
 
     def __post_init__(self) -> None:

@@ -7,8 +7,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from msgspec import Struct
 
 from atendeja import vault
-from atendeja.db import Session, Tx, query
+from atendeja.db import Nothing, Session, Tx, query
 from atendeja.errors import Refused
+from atendeja.rotation import Kept, Store
 
 INSTALLATION = 0
 """What stands for a tenant where something is the installation's own."""
@@ -72,6 +73,15 @@ async def find(session: Session, slug: str) -> Tenant:
 def data_key(tenant: Tenant, keys: list[bytes]) -> bytes:
     """The key that this tenant's secrets are sealed with."""
     return vault.unseal(keys, tenant.data_key, _key_place(tenant.slug))
+
+
+KEYS = Store(
+    "the data key of tenant",
+    query("tenants.kept_keys", Kept),
+    query("tenants.renew_keys", Nothing),
+    start=0,
+    where=lambda row: _key_place(row.name),
+)
 
 
 def _key_place(slug: str) -> bytes:

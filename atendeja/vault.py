@@ -2,7 +2,10 @@
 
 A sealed value is `1 | nonce (12) | ciphertext and tag`. The associated data says whose it is and where it lies (tenant,
 table, column, row), so that a value copied to another place does not open. Of several key-encryption keys the first seals
-and all open: that is how they are changed without a stop.
+and all open: that is how they are changed without a stop, and `renew` brings what is there already under the first.
+
+A nonce is 96 random bits: of the 2^32 values that NIST SP 800-38D lets one key seal, two have met with a chance of 1 in 2^33. What
+SECRET_KEY seals itself are keys, seeds and the answers of a day. Refused: a counter, which a restored database would repeat.
 """
 
 from collections.abc import Sequence
@@ -42,6 +45,15 @@ def unseal(keys: Sequence[bytes], sealed: bytes, where: bytes) -> bytes:
         f"a secret at {where.decode()} cannot be opened",
         hint="is SECRET_KEY the one it was written with? Keep old keys behind the new one, comma-separated",
     )
+
+
+def renew(keys: Sequence[bytes], sealed: bytes, where: bytes, nonce: bytes) -> bytes | None:
+    """The value sealed by the first key; None when it is already. Raises Refused when none opens it."""
+    try:
+        unseal(keys[:1], sealed, where)
+    except Refused:
+        return seal(keys[0], unseal(keys[1:], sealed, where), where, nonce)
+    return None
 
 
 def derive(secret: bytes, purpose: str) -> bytes:

@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from atendeja import app, openapi
-from atendeja.endpoint import Endpoint, File
+from atendeja.endpoint import Endpoint, File, Trouble
 from atendeja.runtime import Runtime
 from tests.office import Office
 
@@ -25,6 +25,7 @@ def test_it_is_valid() -> None:
 
 
 async def test_every_route_under_v1_is_in_it(rt: Runtime) -> None:
+    """S29."""
     routes = [route for route in app.build(rt, "web").routes if isinstance(route, Route) and route.path.startswith("/v1/")]
     assert {route.path for route in routes} - {"/v1/{rest:path}"} == set(DOCUMENT["paths"])
     assert sorted(OPERATIONS) == sorted(e.operation for e in app.ENDPOINTS)
@@ -46,6 +47,8 @@ def test_every_body_has_an_example_that_fits(endpoint: Endpoint[Runtime]) -> Non
         if status >= "400":
             (content,) = response["content"].values()
             assert {shown["value"]["status"] for shown in content["examples"].values()} == {int(status)}
+            read = [msgspec.convert(shown["value"], Trouble) for shown in content["examples"].values()]
+            assert [trouble.code for trouble in read if trouble.errors] == (["invalid"] if status == "422" else [])
 
 
 def test_times_and_ids_say_what_they_are() -> None:

@@ -17,6 +17,7 @@ from tests import server
 SYSTEM = {
     *("tenant", "number_route", "delivery", "lease", "running", "guard", "migration"),
     *("account", "sign_in", "refresh_token", "one_time_token", "login_throttle", "key_route"),
+    *("totp", "recovery_code"),
 }
 BIG = {"event", "step", "message", "attempt"}
 APPEND_ONLY = {"step", "consent", "audit"}
@@ -52,6 +53,7 @@ async def tenant_tables(admin: asyncpg.Connection) -> dict[str, int]:
 
 
 async def test_every_tenant_table_forces_row_security_with_the_two_policies(admin: asyncpg.Connection) -> None:
+    """S2."""
     tables = await tenant_tables(admin)
     assert "contact" in tables
     for name, oid in tables.items():

@@ -47,11 +47,20 @@ async def test_statements_prepare_and_fit_their_structs(rt: Runtime, concept: st
 WALKS = {
     "accounts.drop_keys_of": "a business has some keys",
     "accounts.lock_members": "a business has some people",
+    "audit.unchained": "for the command line, which reads all lines anyway",
     "dead_letters.count": "an index of dead letters, for the command line",
     "dead_letters.newest": "an index of dead letters, for the command line",
     "dead_letters.pick": "an index of dead letters, for the command line",
     "flows.definitions": "a tenant has a handful of flows",
     "flows.listing": "a tenant has a handful of flows",
+    **dict.fromkeys(
+        ("flows.count", "flows.current", "flows.drop_empty", "flows.lock", "flows.move", "flows.one"),
+        "a business has 200 flows at most",
+    ),
+    **dict.fromkeys(
+        ("flows.drop_draft", "flows.promote", "flows.save_draft", "flows.text", "flows.version"),
+        "a handful of versions: with fifty comes the first ANALYZE",
+    ),
     "flows.point": "a tenant has a handful of flows",
     "turn.facts": "a tenant has a handful of flows",
     "media.newest": "from the end of the primary key, for the command line",

@@ -7,18 +7,33 @@ another password is out, or somebody else, within 5 s in every process. No word 
 Refused: signing in by what a token says alone (it could not be taken back), a list of revoked tokens (longer than the sign-ins that
 are in use), passwords by e-mail (there is no mail server here: one-time tokens are handed over by whoever invites).
 
-people: who they are · passwords: hashing and what is none · tokens: what is shown to us, what is kept of it · throttle: guessing
-· entry: the ways in · gate: who asks · opening: the first ones, from the machine itself · members: the people of a business · keys:
-programs.
+people: who they are · passwords: hashing and what is none · totp: codes of authenticator apps · tokens: what is shown to us, what
+is kept of it · throttle: guessing · proof: who shows a password and a code · entry: the ways in · factors: taking up codes · gate:
+who asks · opening: the first ones, from the machine itself · members: the people of a business · keys: programs.
 """
 
-from atendeja.accounts import entry, keys, members
+from atendeja.accounts import entry, factors, keys, members
 from atendeja.accounts.gate import Gate
-from atendeja.accounts.opening import Opening, appoint, demote, disable, enable, warn
-from atendeja.accounts.people import EMAIL_PATTERN
+from atendeja.accounts.opening import Opening, appoint, demote, disable, enable, reset_totp, warn
+from atendeja.accounts.people import EMAIL_PATTERN, name_of
+from atendeja.accounts.proof import SEEDS
 
 CLOSED = "JWT_SECRET is not set: the operator of this server has to set it before anybody can sign in"
 
-ROUTES = [*entry.ROUTES, *members.ROUTES, *keys.ROUTES]
+ROUTES = [*entry.ROUTES, *factors.ROUTES, *members.ROUTES, *keys.ROUTES]
 
-__all__ = ["CLOSED", "EMAIL_PATTERN", "ROUTES", "Gate", "Opening", "appoint", "demote", "disable", "enable", "warn"]
+__all__ = [
+    "CLOSED",
+    "EMAIL_PATTERN",
+    "ROUTES",
+    "SEEDS",
+    "Gate",
+    "Opening",
+    "appoint",
+    "demote",
+    "disable",
+    "enable",
+    "name_of",
+    "reset_totp",
+    "warn",
+]

@@ -1,24 +1,22 @@
 """The ways in and out: signing in, going on, signing out, and the one-time token with which somebody comes for the first time.
 
-Who is unknown, disabled or wrong about the password hears the same after the same work.
-
 The successor of a refresh token follows from it (a MAC under SECRET_KEY): who lost an answer, or asked in two windows at once,
 hears the same again, for a minute and only while nobody has used the successor. A token that comes after that ends its sign-in:
 of the two who have it one has stolen it, and nobody knows which. Refused: a random successor, with which a lost answer was a theft.
 """
 
 import datetime as dt
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 import structlog
 from msgspec import Meta, Struct
-from msgspec.structs import replace
 
 from atendeja import audit, tenants, vault
-from atendeja.accounts import keys, passwords, people, throttle, tokens
+from atendeja.accounts import keys, passwords, people, proof, throttle, tokens
 from atendeja.accounts.passwords import HASHING, Password
-from atendeja.accounts.people import Account, Email
+from atendeja.accounts.people import Email
+from atendeja.accounts.proof import Code, Proof, refuse_sign_in
 from atendeja.audit import Actor
 from atendeja.db import Nothing, Tx, query
 from atendeja.endpoint import PEOPLE, Call, Endpoint, Role, networks
@@ -37,13 +35,19 @@ AGAIN = dt.timedelta(seconds=60)
 KEPT = dt.timedelta(days=7)
 """How long one that is over is kept, so that a stolen token is still known for one."""
 
-Opaque = Annotated[str, Meta(min_length=1, max_length=200)]
+Opaque = Annotated[str, Meta(min_length=1, max_length=200, extra_json_schema={"format": "password"})]
 
 
 class Login(Struct, frozen=True, forbid_unknown_fields=True):
     email: Email
     password: Password
     tenant: Annotated[str | None, Meta(description="The slug of the business, for who belongs to several.")] = None
+    code: Annotated[Code | None, Meta(description="For who has a second factor.")] = None
+
+
+class Confirmation(Struct, frozen=True, forbid_unknown_fields=True):
+    password: Password
+    code: Annotated[Code | None, Meta(description="For who has a second factor.")] = None
 
 
 class Renewal(Struct, frozen=True, forbid_unknown_fields=True):
@@ -54,6 +58,7 @@ class Acceptance(Struct, frozen=True, forbid_unknown_fields=True):
     token: Annotated[Opaque, Meta(description="The one-time token that whoever invites has handed over.")]
     password: Annotated[Password, Meta(description="A new one; or, of who has an account already, the one he has.")]
     name: Annotated[str, Meta(min_length=1, max_length=100, examples=["Ana Souza"])] | None = None
+    code: Annotated[Code | None, Meta(description="For who has an account with a second factor.")] = None
 
 
 class Tokens(Struct, frozen=True):
@@ -75,6 +80,13 @@ class Me(Struct, frozen=True):
     name: str | None
     tenant_id: Annotated[int, Meta(description="0: the installation.")]
     tenant: str | None
+    has_totp: Annotated[bool, Meta(description="Whether a code is asked for at each sign-in.")]
+    recovery_codes_left: Annotated[int, Meta(examples=[10])]
+
+
+class Factor(Struct, frozen=True):
+    is_active: bool
+    codes_left: int
 
 
 class Renewed(Struct, frozen=True):
@@ -95,7 +107,6 @@ class Pass(Struct, frozen=True):
     grants_role: Role | None
 
 
-HOLD = query("accounts.hold_password", Nothing)
 BEGIN = query("accounts.begin_sign_in", Nothing)
 PUT_REFRESH = query("accounts.put_refresh_token", Nothing)
 FORGET = query("accounts.forget_sign_ins", Nothing)
@@ -103,11 +114,12 @@ REFRESH = query("accounts.refresh_token", Renewed)
 LOCK_SIGN_IN = query("accounts.lock_sign_in", Nothing)
 USE_REFRESH = query("accounts.use_refresh_token", Nothing)
 FORGET_USED = query("accounts.forget_used_tokens", Nothing)
+PROVED = query("accounts.prove_sign_in", Nothing)
 PROLONG = query("accounts.prolong_sign_in", Nothing)
 END = query("accounts.end_sign_in", Nothing)
 END_ALL = query("accounts.end_sign_ins", Nothing)
-REHASH = query("accounts.rehash", Nothing)
 SET_PASSWORD = query("accounts.set_password", Nothing)
+FACTOR = query("accounts.factor", Factor)
 PASS = query("accounts.one_time_token", Pass)
 USE_PASS = query("accounts.use_one_time_token", Nothing)
 GRANT_ROLE = query("accounts.grant_role", Nothing)
@@ -117,58 +129,27 @@ JOIN = query("accounts.join", Nothing)
 async def login(rt: Runtime, call: Call[Login]) -> Tokens:
     """Sign in with a password. Raises Refused and Problem, alike for everybody who may not."""
     body = call.body
-    account = await _prove(rt, body.email, body.password, call.address)
+    shown = await proof.prove(rt, body.email, body.password, body.code, call.address)
+    account = shown.account
     async with rt.db.session() as session:
         doors = [door.tenant_id for door in await session.all(people.OPEN_DOORS, account_id=account.id)]
         found = [] if body.tenant is None else await session.all(tenants.BY_SLUG, slug=body.tenant)
     if body.tenant is not None and not found:
-        raise _refuse_sign_in()
+        raise refuse_sign_in()
     tenant_id = people.choose(account, doors, found[0].id if found else None)
     if tenant_id is None:
-        raise _refuse_sign_in()
-    return await _begin(rt, account, tenant_id, call.address)
+        raise refuse_sign_in()
+    return await _begin(rt, call, shown, tenant_id)
 
 
-async def _prove(rt: Runtime, email: str, password: str, address: str) -> Account:
-    """The account whose password this is. Raises Problem when tries come too fast, Refused when it is nobody's, Unavailable."""
-    email, try_id = people.normal(email), rt.new_id()
-    with HASHING.place():  # first: who is told to come again must not be counted
-        async with rt.db.session() as session:
-            counted, wait = await throttle.look(session, email, address, rt.now())
-            account = await people.find(session, email)
-        wait = wait or await rt.db.transact(None, lambda tx: throttle.enter(tx, counted, try_id, rt.now()))
-        if wait:
-            raise throttle.too_many(wait)
-        is_right = await HASHING.check(account.password_hash if account else None, password)
-        if account is None or not is_right or account.disabled_at is not None:
-            raise _refuse_sign_in()
-        known = account.password_hash
-        better = None
-        if known is not None and passwords.is_outdated(known):
-            better = await HASHING.make(password, rt.secret()[: passwords.SALT_BYTES])
-
-    async def work(tx: Tx) -> None:
-        await throttle.lift(tx, counted, try_id, rt.now())
-        if better is not None:
-            await tx.run(REHASH, id=account.id, old=known, password_hash=better)
-
-    await rt.db.transact(None, work)
-    return replace(account, password_hash=better or known)
-
-
-def _refuse_sign_in() -> Refused:
-    return Refused("sign_in_failed", "this e-mail address and password do not let you in here")
-
-
-async def _begin(rt: Runtime, account: Account, tenant_id: int, address: str) -> Tokens:
-    """A new sign-in. Raises Refused when the account's password is not the proved one any more: it was changed meanwhile."""
-    account_id = account.id
+async def _begin(rt: Runtime, call: Call[Any], shown: Proof, tenant_id: int) -> Tokens:  # Any: of login
+    """A new sign-in. Raises Refused when what was shown holds no more: the password was changed meanwhile, the code used."""
+    account_id, address = shown.account.id, call.address
     sign_in_id, refresh = rt.new_id(), tokens.opaque("atr", rt.secret())
     now = rt.now()
 
     async def work(tx: Tx) -> Tokens:
-        if not await tx.run(HOLD, id=account_id, password_hash=account.password_hash):
-            raise _refuse_sign_in()
+        await proof.settle(tx, shown, now)
         await tx.run(FORGET, account_id=account_id, before=now - KEPT, unusual_before=now - throttle.USUAL)
         await tx.run(
             BEGIN, id=sign_in_id, account_id=account_id, of_tenant=tenant_id, address=address,
@@ -176,7 +157,8 @@ async def _begin(rt: Runtime, account: Account, tenant_id: int, address: str) ->
         )  # fmt: skip
         await tx.run(PUT_REFRESH, sha256=tokens.digest(refresh), sign_in_id=sign_in_id, expires_at=now + REST)
         if (pair := await _write(rt, tx, account_id, tenant_id, sign_in_id, refresh)) is None:
-            raise _refuse_sign_in()
+            raise refuse_sign_in()
+        await _tell_recovery(rt, tx, shown, call)
         return pair
 
     written = await rt.db.transact(tenant_id, work)
@@ -248,6 +230,31 @@ def _refuse_refresh() -> Refused:
     return Refused("refresh_failed", "this refresh token holds no more: sign in again")
 
 
+async def confirm(rt: Runtime, call: Call[Confirmation]) -> None:
+    """Prove again who one is, for what asks for that. Raises Refused and Problem as `login` does."""
+    by = call.by
+    assert by.account_id is not None
+    async with rt.db.session() as session:
+        account = await people.load(session, by.account_id)
+    shown = await proof.prove(rt, account.email, call.body.password, call.body.code, call.address)
+
+    async def work(tx: Tx) -> None:
+        await proof.settle(tx, shown, rt.now())
+        await tx.run(PROVED, id=by.sign_in_id, now=rt.now())
+        await _tell_recovery(rt, tx, shown, call)
+
+    await rt.db.transact(call.tenant_id, work)
+
+
+async def _tell_recovery(rt: Runtime, tx: Tx, shown: Proof, call: Call[Any]) -> None:  # Any: of whatever proves it
+    """A recovery code is used when a telephone is lost, or by who has found the list: its owner is to see it."""
+    if shown.recovery_sha256 is not None:
+        account_id = shown.account.id
+        log.warning("recovery_code_used", account_id=account_id)
+        by = Actor(account_id, address=call.address, request_id=call.request_id)
+        await audit.add(tx, rt.new_id(), rt.now(), by, "recovery_code_used", account_id)
+
+
 async def logout(rt: Runtime, call: Call[Struct]) -> None:
     """End the sign-in that asks, everywhere within 5 s."""
     async with rt.db.session() as session:
@@ -260,7 +267,9 @@ async def me(rt: Runtime, call: Call[Struct]) -> Me:
     async with rt.db.session() as session:
         account = await people.load(session, by.account_id)
         of = await session.all(tenants.BY_IDS, ids=[by.tenant_id])
-    return Me(call.role, account.id, account.email, account.name, by.tenant_id, of[0].slug if of else None)
+        factor = await session.one(FACTOR, account_id=account.id) or Factor(False, 0)
+    slug = of[0].slug if of else None
+    return Me(call.role, account.id, account.email, account.name, by.tenant_id, slug, factor.is_active, factor.codes_left)
 
 
 async def accept(rt: Runtime, call: Call[Acceptance]) -> None:
@@ -281,8 +290,11 @@ async def accept(rt: Runtime, call: Call[Acceptance]) -> None:
         with HASHING.place():
             hashed = await HASHING.make(body.password, rt.secret()[: passwords.SALT_BYTES])
     else:
-        await _prove(rt, account.email, body.password, call.address)
+        shown = await proof.prove(rt, account.email, body.password, body.code, call.address)
     async with rt.db.tenant(held.tenant_id or INSTALLATION) as tx:
+        if not chooses:
+            await proof.settle(tx, shown, rt.now())
+            await _tell_recovery(rt, tx, shown, call)
         if not await tx.run(USE_PASS, sha256=sha256):
             raise _refuse_token()
         if chooses:
@@ -298,15 +310,19 @@ async def accept(rt: Runtime, call: Call[Acceptance]) -> None:
                 await keys.drop_of(tx, rt, account.id, audit.COMMAND)
         if held.tenant_id is not None:
             await tx.run(JOIN, account_id=account.id, now=rt.now())
-            by = Actor(account.id, address=call.address, request_id=call.request_id)
-            await audit.add(tx, rt.new_id(), rt.now(), by, "user_joined", account.id, after={"email": account.email})
+        by, action = (
+            Actor(account.id, address=call.address, request_id=call.request_id),
+            "user_joined" if held.tenant_id else "password_set",
+        )
+        after = {"email": account.email} | ({"operator": True} if held.grants_operator else {})
+        await audit.add(tx, rt.new_id(), rt.now(), by, action, account.id, after=after)
 
 
 def _refuse_token() -> Refused:
     return Refused("token_refused", "this token was used, is over, or never was: ask for another")
 
 
-_SIGN_IN = {"sign_in_failed": 401, "too_many_tries": 429}
+_SIGN_IN = {"sign_in_failed": 401, "totp_required": 401, "totp_wrong": 401, "too_many_tries": 429}
 
 ROUTES: list[Endpoint[Runtime]] = [
     Endpoint("POST", "/v1/auth/login", "login", login, who=None, takes=Login, gives=Tokens,
@@ -315,6 +331,9 @@ ROUTES: list[Endpoint[Runtime]] = [
              refuses={"refresh_failed": 401}, says="The next access token and refresh token; the one given holds no more."),
     Endpoint("POST", "/v1/auth/accept", "accept", accept, who=None, takes=Acceptance,
              refuses={**_SIGN_IN, "token_refused": 401, "weak_password": 422}, says="Take up an invitation."),
+    Endpoint("POST", "/v1/auth/confirm", "confirm", confirm, who=PEOPLE, takes=Confirmation,
+             refuses={code: 403 if status == 401 else status for code, status in _SIGN_IN.items()},
+             says="Prove again who you are, for what is refused with `sign_in_again`. It holds for ten minutes, for this sign-in."),
     Endpoint("POST", "/v1/auth/logout", "logout", logout, who=PEOPLE, says="End this sign-in."),
     Endpoint("GET", "/v1/me", "me", me, who=PEOPLE, gives=Me, says="Who is signed in, where, and as what."),
 ]  # fmt: skip

@@ -34,21 +34,26 @@ class Gate:
     def __init__(self, rt: Runtime) -> None:
         self._rt, self._memory = rt, Memory(rt.monotonic)
 
-    async def __call__(self, bearer: str) -> Caller | None:
-        """Who shows this access token or key; None for nobody. Raises what a database raises that is away."""
+    async def __call__(self, bearer: str, *, anew: bool = False) -> Caller | None:
+        """Who shows this access token or key; None for nobody. `anew` asks for a person whatever is remembered.
+
+        Raises what a database raises that is away.
+        """
         if bearer.startswith("atj_"):
             return await self._program(tokens.digest(bearer))
         claims = tokens.read(self._rt.config.jwt_keys, bearer, self._rt.now().timestamp())
-        return None if claims is None else await self._person(claims)
+        return None if claims is None else await self._person(claims, anew=anew)
 
-    async def _person(self, claims: Claims) -> Caller | None:
-        if (found := self._memory.get(claims.sid)) is not None:
+    async def _person(self, claims: Claims, *, anew: bool) -> Caller | None:
+        if not anew and (found := self._memory.get(claims.sid)) is not None:
             return found[1]
         asked_at = self._rt.monotonic()
         async with self._rt.db.tenant(claims.tenant) as tx:
             standing = await people.load_standing(tx, claims.sid, self._rt.now())
         role = people.role(standing, claims.sub, claims.tenant)
-        caller = None if role is None else Caller(claims.tenant, role, claims.sub, claims.sid)
+        caller = None
+        if standing is not None and role is not None:
+            caller = Caller(claims.tenant, role, claims.sub, claims.sid, proved_at=standing.proved_at)
         self._memory.put(claims.sid, caller, asked_at + KEEP_S)
         return caller
 

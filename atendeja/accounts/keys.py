@@ -145,7 +145,7 @@ async def use(tx: Tx, key_id: UUID, now: dt.datetime) -> Key | None:
 ROUTES: list[Endpoint[Runtime]] = [
     Endpoint("GET", "/v1/keys", "list_keys", list_keys, who=MAKERS, takes=Listing, gives=Page[Key],
              says="The keys of this business, without their secrets."),
-    Endpoint("POST", "/v1/keys", "make_key", make_key, who=MAKERS, takes=NewKey, gives=MadeKey, status=201, once=True,
+    Endpoint("POST", "/v1/keys", "make_key", make_key, who=MAKERS, fresh=True, takes=NewKey, gives=MadeKey, status=201, once=True,
              refuses={"key_refused": 422}, says="Make a key for a program. Its secret is shown this once."),
     Endpoint("DELETE", "/v1/keys/{id}", "drop_key", drop_key, who=MAKERS, says="Have a key hold no more."),
 ]  # fmt: skip

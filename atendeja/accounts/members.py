@@ -134,6 +134,8 @@ async def invite(rt: Runtime, call: Call[NewUser]) -> Invited:
         account = await people.ensure(tx, call.body.email, rt.new_id(), now)
         before = next((m for m in await tx.all(LOCK, id=account.id) if m.id == account.id), None)
         check_rank(call.role, call.body.role, *([before.role] if before else []))
+        if call.body.role == "owner":
+            call.check_fresh()
         if await tx.one(INVITE, account_id=account.id, role=call.body.role, now=now) is None:
             raise Refused("user_exists", "this person is in already")
         await put_pass(tx, account, token, call.tenant_id, now, now + HOLDS, None)
@@ -160,6 +162,8 @@ async def change_user(rt: Runtime, call: Call[UserChange]) -> User:
         before, after = show(next(m for m in members if m.id == changed.id)), show(changed)
         call.check_tag(before)
         if before != after:
+            if "owner" in (before.role, after.role):
+                call.check_fresh()
             await tx.run(CHANGE, id=changed.id, role=changed.role, disabled_at=changed.disabled_at)
             if changed.joined_at is None and (RANKS[after.role] > RANKS[before.role] or changed.disabled_at is not None):
                 await tx.run(DROP_PASSES, account_id=changed.id, of_tenant=call.tenant_id, now=now)
@@ -177,11 +181,11 @@ _OWNERS: frozenset[Role] = frozenset({"owner", "admin"})
 ROUTES: list[Endpoint[Runtime]] = [
     Endpoint("GET", "/v1/users", "list_users", list_users, who=_OWNERS, scope="users:read", takes=Listing, gives=Page[User],
              says="The people of this business."),
-    Endpoint("POST", "/v1/users", "invite_user", invite, who=_OWNERS, takes=NewUser, gives=Invited, status=201, once=True,
-             refuses={"above_you": 403, "user_exists": 409}, says="Invite somebody, or again who has not come."),
+    Endpoint("POST", "/v1/users", "invite_user", invite, who=_OWNERS, fresh="sometimes", takes=NewUser, gives=Invited, status=201,
+             once=True, refuses={"above_you": 403, "user_exists": 409}, says="Invite somebody, or again who has not come."),
     Endpoint("GET", "/v1/users/{id}", "show_user", show_user, who=_OWNERS, scope="users:read", gives=User, is_tagged=True,
              says="One of the people of this business."),
-    Endpoint("PATCH", "/v1/users/{id}", "change_user", change_user, who=_OWNERS, takes=UserChange, gives=User, is_tagged=True,
-             refuses={"above_you": 403, "last_owner": 409},
+    Endpoint("PATCH", "/v1/users/{id}", "change_user", change_user, who=_OWNERS, fresh="sometimes", takes=UserChange, gives=User,
+             is_tagged=True, refuses={"above_you": 403, "last_owner": 409},
              says="Change somebody's role, put him out, or let him in again. Who may make keys no more loses those that he made."),
 ]  # fmt: skip

@@ -1,6 +1,7 @@
 """What the machine's own administrator does, and nobody over the network: the first people, lost passwords, and who is put out."""
 
 import datetime as dt
+from collections.abc import Awaitable, Callable
 from uuid import UUID
 
 import structlog
@@ -9,6 +10,7 @@ from msgspec import Struct
 from atendeja import audit
 from atendeja.accounts import people, tokens
 from atendeja.accounts.entry import END_ALL
+from atendeja.accounts.factors import DROP as DROP_TOTP
 from atendeja.accounts.people import Account
 from atendeja.db import Nothing, Tx, query
 from atendeja.endpoint import Role
@@ -17,6 +19,8 @@ from atendeja.runtime import Runtime
 
 log = structlog.get_logger(__name__)
 
+Switch = Callable[[Tx, str, UUID, dt.datetime], Awaitable[UUID]]
+"""What is done to an account by its address: `disable`, `enable`, `demote`, `reset_totp`."""
 HOLDS = dt.timedelta(days=1)
 """How long a one-time token of a command holds."""
 
@@ -52,7 +56,7 @@ class Opening(Struct, frozen=True):
 async def appoint(tx: Tx, opening: Opening, token: str, ids: tuple[UUID, UUID], now: dt.datetime) -> UUID:
     """Let somebody in by this one-time token, whatever he has forgotten; gives the account's id.
 
-    The transaction is of a tenant exactly if there is a role.
+    The transaction is of a tenant if there is a role, else of the installation.
 
     What it grants is granted to whoever uses it, with a new password and all former sign-ins ended: a stranger may have the
     account, invited by another business under an address that is not his.
@@ -64,10 +68,10 @@ async def appoint(tx: Tx, opening: Opening, token: str, ids: tuple[UUID, UUID], 
     tenant_id = None if opening.role is None else tx.tenant_id
     if opening.role is not None:
         await tx.run(APPOINT, account_id=account.id, role=opening.role, now=now)
-        after = {"email": account.email, "role": opening.role}
-        await audit.add(tx, ids[1], now, audit.COMMAND, "user_appointed", account.id, after=after)
     grant = Grant(opening.is_operator, opening.role)
     await put_pass(tx, account, token, tenant_id, now, now + HOLDS, grant)
+    after = {"email": account.email, "role": opening.role} | ({"operator": True} if opening.is_operator else {})
+    await audit.add(tx, ids[1], now, audit.COMMAND, "user_appointed", account.id, after=after)
     return account.id
 
 
@@ -83,22 +87,27 @@ async def put_pass(
     )  # fmt: skip
 
 
-async def disable(tx: Tx, email: str, now: dt.datetime) -> UUID:
-    """Let somebody in nowhere any more, and end his sign-ins; gives the account's id. Raises Refused when there is none."""
+async def disable(tx: Tx, email: str, line_id: UUID, now: dt.datetime) -> UUID:
+    """Let somebody in nowhere any more, and end his sign-ins; gives the account's id. Raises Refused when there is none.
+
+    This and what follows is the installation's: so is the transaction, and the line in the audit log, whose id is given.
+    """
     account = await _find(tx, email)
     await tx.run(DISABLE, id=account.id, now=now)
     await tx.run(END_ALL, account_id=account.id, now=now)
+    await _tell(tx, "account_disabled", account, line_id, now)
     return account.id
 
 
-async def enable(tx: Tx, email: str) -> UUID:
+async def enable(tx: Tx, email: str, line_id: UUID, now: dt.datetime) -> UUID:
     """Let somebody in again who was disabled; gives the account's id. Raises Refused when there is none."""
     account = await _find(tx, email)
     await tx.run(ENABLE, id=account.id)
+    await _tell(tx, "account_enabled", account, line_id, now)
     return account.id
 
 
-async def demote(tx: Tx, email: str) -> UUID:
+async def demote(tx: Tx, email: str, line_id: UUID, now: dt.datetime) -> UUID:
     """Have somebody be an operator no more, nor by a token that he has not used; gives the account's id. Raises Refused.
 
     What he is in businesses he stays.
@@ -106,6 +115,22 @@ async def demote(tx: Tx, email: str) -> UUID:
     account = await _find(tx, email)
     await tx.run(people.SET_OPERATOR, id=account.id, is_operator=False)
     await tx.run(DROP_GRANTS, account_id=account.id)
+    await _tell(tx, "operator_demoted", account, line_id, now)
+    return account.id
+
+
+async def _tell(tx: Tx, action: str, account: Account, line_id: UUID, now: dt.datetime) -> None:
+    before = {"email": account.email, "operator": account.is_operator, "disabled": account.disabled_at is not None}
+    await audit.add(tx, line_id, now, audit.COMMAND, action, account.id, before=before)
+
+
+async def reset_totp(tx: Tx, email: str, line_id: UUID, now: dt.datetime) -> UUID:
+    """Put away the second factor of who has lost it, and end his sign-ins; gives the account's id. Raises Refused."""
+    account = await _find(tx, email)
+    if not await tx.run(DROP_TOTP, account_id=account.id):
+        raise Refused("totp_none", f"{email} has no second factor")
+    await tx.run(END_ALL, account_id=account.id, now=now)
+    await _tell(tx, "totp_reset", account, line_id, now)
     return account.id
 
 

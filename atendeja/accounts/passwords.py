@@ -34,7 +34,10 @@ MOST_WAITING = 25
 COMMON = frozenset(Path(__file__).with_name("common.txt").read_text(encoding="utf-8").split())
 """The long ones among those that everybody tries first."""
 
-Password = Annotated[str, Meta(min_length=1, max_length=MOST_CHARS, examples=["cadeira amarela 42"])]
+Password = Annotated[
+    str,
+    Meta(min_length=1, max_length=MOST_CHARS, examples=["cadeira amarela 42"], extra_json_schema={"format": "password"}),
+]
 
 
 class Hashing:

@@ -7,7 +7,7 @@ from uuid import UUID
 from msgspec import Meta, Struct
 
 from atendeja.db import Nothing, Session, Tx, query
-from atendeja.endpoint import Role
+from atendeja.endpoint import Caller, Role
 from atendeja.errors import Refused
 from atendeja.tenants import INSTALLATION
 
@@ -30,10 +30,15 @@ class Standing(Struct, frozen=True):
     role: Role | None
     """In the tenant; none when he is no member, or not any more."""
     is_operator: bool
+    proved_at: dt.datetime
 
 
 class Door(Struct, frozen=True):
     tenant_id: int
+
+
+class Name(Struct, frozen=True):
+    name: str
 
 
 BY_EMAIL = query("accounts.by_email", Account)
@@ -42,6 +47,7 @@ ENSURE = query("accounts.ensure", Nothing)
 OPEN_DOORS = query("accounts.open_doors", Door)
 SET_OPERATOR = query("accounts.set_operator", Nothing)
 STANDING = query("accounts.standing", Standing)
+NAME_OF = query("accounts.name_of", Name)
 
 
 def normal(email: str) -> str:
@@ -65,6 +71,13 @@ async def load(session: Session, account_id: UUID) -> Account:
     account = await session.one(BY_ID, id=account_id)
     assert account is not None
     return account
+
+
+async def name_of(tx: Tx, caller: Caller) -> str:
+    """What a person or a key is called, for those of the same business."""
+    found = await tx.one(NAME_OF, account_id=caller.account_id, key_id=caller.key_id)
+    assert found is not None
+    return found.name
 
 
 async def load_standing(tx: Tx, sign_in_id: UUID, now: dt.datetime) -> Standing | None:

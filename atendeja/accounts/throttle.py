@@ -89,9 +89,10 @@ def fail(t: Throttle, try_id: UUID, now: dt.datetime) -> Throttle:
     return replace(t, count=count, until=until, forget_at=now + rule.forget, last_try=try_id)
 
 
-def forgive(t: Throttle, try_id: UUID, now: dt.datetime) -> Throttle:
-    """That was no failure: of an account at its network all are forgotten, else this one. What others have to wait for stays."""
-    count = 0 if t.key.startswith("pair:") else max(0, t.count - 1)
+def forgive(t: Throttle, try_id: UUID, now: dt.datetime, *, is_proved: bool) -> Throttle:
+    """That was no failure: of an account at its network all are forgotten if he has proved who he is, else this one. What others
+    have to wait for stays."""
+    count = 0 if is_proved and t.key.startswith("pair:") else max(0, t.count - 1)
     is_own = t.last_try == try_id
     return replace(t, count=count, until=min(t.until, now) if is_own else t.until, last_try=None if is_own else t.last_try)
 
@@ -117,10 +118,10 @@ async def enter(tx: Tx, wanted: list[str], try_id: UUID, now: dt.datetime) -> fl
     return wait
 
 
-async def lift(tx: Tx, wanted: list[str], try_id: UUID, now: dt.datetime) -> None:
-    """The try succeeded."""
+async def lift(tx: Tx, wanted: list[str], try_id: UUID, now: dt.datetime, *, is_proved: bool) -> None:
+    """The try was no failure; `is_proved` when it succeeded."""
     if throttles := await tx.all(LOCK, keys=wanted):
-        await tx.run(SAVE, **columns(forgive(t, try_id, now) for t in throttles))
+        await tx.run(SAVE, **columns(forgive(t, try_id, now, is_proved=is_proved) for t in throttles))
 
 
 def too_many(wait: float) -> Problem:

@@ -4,7 +4,6 @@ import asyncio
 import re
 import secrets
 import sys
-from collections.abc import Awaitable, Callable
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -13,6 +12,7 @@ from cyclopts import App, Parameter
 
 from atendeja import accounts, broadcast, contacts, guard, numbers, reporting, tenants
 from atendeja.accounts import EMAIL_PATTERN, Opening, tokens
+from atendeja.accounts.opening import Switch
 from atendeja.cli.open import load_config, open_database
 from atendeja.cloud import Cloud
 from atendeja.config import Config
@@ -20,7 +20,7 @@ from atendeja.db import Database, Tx
 from atendeja.errors import Refused
 from atendeja.numbers import NewNumber
 from atendeja.runtime import fresh_id, number_word, utc_now
-from atendeja.tenants import Tenant
+from atendeja.tenants import INSTALLATION, Tenant
 from atendeja.wa import limits
 
 log = structlog.get_logger(__name__)
@@ -221,7 +221,7 @@ async def _create_admin(settings: Config, slug: str | None, opening: Opening) ->
     token = tokens.opaque("ato", secrets.token_bytes(32))
     ids = fresh_id(), fresh_id()
     async with open_database(settings) as db:
-        tenant_id = None if slug is None else (await find_tenant(db, slug)).id
+        tenant_id = INSTALLATION if slug is None else (await find_tenant(db, slug)).id
         account_id = await db.transact(tenant_id, lambda tx: accounts.appoint(tx, opening, token, ids, utc_now()))
     log.warning("user_appointed", account_id=account_id, tenant_id=tenant_id, role=opening.role, is_operator=opening.is_operator)
     print(f"one-time token, for a day: {token}")
@@ -238,7 +238,7 @@ def disable_admin(*, email: str) -> int:
     ----------
     email: the address of the account
     """
-    return asyncio.run(_switch(load_config(), email, lambda tx: accounts.disable(tx, email, utc_now()), "is out", "user_disabled"))
+    return asyncio.run(_switch(load_config(), email, accounts.disable, "is out", "user_disabled"))
 
 
 @admin_app.command(name="enable")
@@ -249,7 +249,7 @@ def enable_admin(*, email: str) -> int:
     ----------
     email: the address of the account
     """
-    return asyncio.run(_switch(load_config(), email, lambda tx: accounts.enable(tx, email), "may sign in again", "user_enabled"))
+    return asyncio.run(_switch(load_config(), email, accounts.enable, "may sign in again", "user_enabled"))
 
 
 @admin_app.command(name="demote")
@@ -260,12 +260,24 @@ def demote_admin(*, email: str) -> int:
     ----------
     email: the address of the account
     """
-    return asyncio.run(_switch(load_config(), email, lambda tx: accounts.demote(tx, email), "is no operator", "operator_demoted"))
+    return asyncio.run(_switch(load_config(), email, accounts.demote, "is no operator", "operator_demoted"))
 
 
-async def _switch(settings: Config, email: str, work: Callable[[Tx], Awaitable[UUID]], done: str, event: str) -> int:
+@admin_app.command(name="reset-totp")
+def reset_totp(*, email: str) -> int:
+    """Put away the second factor of somebody who has lost it, and end what he is signed in with.
+
+    Parameters
+    ----------
+    email: the address of the account
+    """
+    return asyncio.run(_switch(load_config(), email, accounts.reset_totp, "signs in without a code", "totp_reset"))
+
+
+async def _switch(settings: Config, email: str, work: Switch, done: str, event: str) -> int:
+    line_id = fresh_id()
     async with open_database(settings) as db:
-        account_id = await db.transact(None, work)
+        account_id = await db.transact(INSTALLATION, lambda tx: work(tx, email, line_id, utc_now()))
     log.warning(event, account_id=account_id)
     print(f"{email} {done}")
     return 0

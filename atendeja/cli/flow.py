@@ -29,11 +29,15 @@ def add_to(app: App) -> None:
 
 def read_flow(file: Path) -> Flow:
     """The flow of a file. Raises Refused with every mistake of form, or when it cannot be read."""
+    return document.load(read_text(file), str(file))
+
+
+def read_text(file: Path) -> str:
+    """What is written in it. Raises Refused when it cannot be read."""
     try:
-        text = file.read_text(encoding="utf-8")
+        return file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise Refused("flow_unreadable", f"{file} cannot be read: {error}") from error
-    return document.load(text, str(file))
 
 
 @flow_app.command(name="check")
@@ -86,20 +90,23 @@ def publish_file(file: Path, *, tenant: str, number: str | None = None, note: st
     number: phone_number_id of the one number it answers on; all of the tenant's without it
     note: a word about this version
     """
-    flow = read_flow(file)
+    source = read_text(file)
+    flow = document.load(source, str(file))
     failed = [outcome for outcome in testing.run(flow) if not outcome.passed]
     if failed:
         raise Refused("flow_tests_fail", "\n".join(map(str, failed)), hint="a flow is published when its own conversations pass")
-    return asyncio.run(_publish(load_config(), flow, tenant, number, note))
+    return asyncio.run(_publish(load_config(), flow, source, tenant, number, note))
 
 
-async def _publish(settings: Config, flow: Flow, slug: str, phone_number_id: str | None, note: str | None) -> int:
+async def _publish(settings: Config, flow: Flow, source: str, slug: str, phone_number_id: str | None, note: str | None) -> int:
     async with open_database(settings) as db:
         tenant = await find_tenant(db, slug)
 
         async def work(tx: Tx) -> Publication:
             number_id = await _number_id(tx, phone_number_id) if phone_number_id else None
-            return await flows.publish(tx, flow, number_id=number_id, author=_author(), now=utc_now(), new_id=fresh_id, note=note)
+            return await flows.publish(
+                tx, flow, number_id=number_id, author=_author(), now=utc_now(), new_id=fresh_id, note=note, source=source
+            )
 
         done = await db.transact(tenant.id, work)
     print(

@@ -89,7 +89,9 @@ class Database:
         async with self.connection() as connection:
             await connection.execute(begin)
             try:
-                yield Tx(connection, tenant_id)
+                tx = Tx(connection, tenant_id)
+                yield tx
+                await tx.end()
                 failpoints.reach("commit.before", about=(by,))
                 await connection.execute("COMMIT")
             except (TimeoutError, asyncio.CancelledError):

@@ -1,6 +1,6 @@
 """A connection on which statements run: each on its own, or inside a transaction."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Literal, TypeVar, cast
 
@@ -64,6 +64,16 @@ class Tx(Session):
     def __init__(self, connection: asyncpg.Connection, tenant_id: int | None) -> None:
         super().__init__(connection, {} if tenant_id is None else {"tenant_id": tenant_id})
         self._tenant_id = tenant_id
+        self._endings: list[Callable[[], Awaitable[None]]] = []
+
+    def last(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Have this done behind everything else in the transaction: what takes a lock that many take, and takes no other."""
+        self._endings.append(work)
+
+    async def end(self) -> None:
+        """Do what was to be the last, in the order in which it came."""
+        for work in self._endings:
+            await work()
 
     @property
     def tenant_id(self) -> int:

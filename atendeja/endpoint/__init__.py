@@ -23,7 +23,7 @@ from atendeja.endpoint.declaration import PEOPLE, Access, Call, Caller, Endpoint
 from atendeja.endpoint.files import File
 from atendeja.endpoint.idempotency import FORGET, KEEPS, forget_about, once
 from atendeja.endpoint.pages import Cursors, Listing, Page, tag
-from atendeja.endpoint.problems import SAFE, Problem, Trouble, not_found
+from atendeja.endpoint.problems import SAFE, Fault, Problem, Trouble, not_found
 from atendeja.endpoint.reading import networks
 from atendeja.endpoint.serving import Api, answer_bug
 
@@ -38,6 +38,7 @@ __all__ = [
     "Caller",
     "Cursors",
     "Endpoint",
+    "Fault",
     "File",
     "Instant",
     "Listing",

@@ -11,6 +11,7 @@ from msgspec import Meta, Struct
 
 from atendeja.endpoint.idempotency import Request
 from atendeja.endpoint.pages import Cursors, Listing, check_tag
+from atendeja.endpoint.problems import Problem
 
 R = TypeVar("R")
 B = TypeVar("B")
@@ -26,6 +27,9 @@ Scope = str
 Instant = Annotated[dt.datetime, Meta(tz=True)]
 """A time in what is taken and given: with its zone, as RFC 3339 has it."""
 
+FRESH = dt.timedelta(minutes=10)
+"""How long a proof of who somebody is counts for what is sensitive."""
+
 PEOPLE: frozenset[Role] = frozenset({"owner", "admin", "agent", "viewer", "operator"})
 """Every person who has signed in."""
 
@@ -38,6 +42,8 @@ class Caller(Struct, frozen=True):
     """A person's. A key has none: it has scopes."""
     account_id: UUID | None = None
     sign_in_id: UUID | None = None
+    proved_at: dt.datetime | None = None
+    """When this sign-in last proved who it is, by the password and the second factor where there is one."""
     key_id: UUID | None = None
     scopes: frozenset[Scope] = frozenset()
 
@@ -67,6 +73,8 @@ class Call(Generic[B]):
     if_match: str | None
     request: Request | None
     """It came with an Idempotency-Key: see `once`."""
+    now: dt.datetime
+    """When it was let in."""
 
     @property
     def by(self) -> Caller:
@@ -96,6 +104,10 @@ class Call(Generic[B]):
         items = found[: listing.limit]
         return items, self.cursors.write(self.place, after(items[-1])) if len(found) > len(items) else None
 
+    def check_fresh(self) -> None:
+        """Whether the person who asks has proved lately who he is; a key was let in by its scope. Raises Problem 403."""
+        check_fresh(self.by, self.now)
+
     def check_tag(self, current: object) -> None:
         """Whether the client has seen what is there now. Raises Problem 412."""
         check_tag(self.if_match, current)
@@ -121,10 +133,19 @@ class Endpoint(Generic[R]):
     """The codes of its own that it may refuse with (`Refused`) → status."""
     is_tagged: bool = field(kw_only=True, default=False)
     """Whether what it gives comes with an ETag."""
+    fresh: bool | Literal["sometimes"] = field(kw_only=True, default=False)
+    """Whether the person must have proved within FRESH who he is, so that a token or a screen that was left is not enough;
+    `sometimes` when the endpoint itself sees whether (`Call.check_fresh`)."""
+    keys_too: bool = field(kw_only=True, default=False)
+    """Of a fresh one with a scope: that a key, which can prove nothing, may do it all the same. It has to be said."""
     once: bool = field(kw_only=True, default=False)
     """Whether it takes an Idempotency-Key: then all that it changes goes through `once`."""
     says: str = field(kw_only=True)
     """What it does, in a line."""
+
+    def __post_init__(self) -> None:
+        if self.keys_too != (self.fresh is not False and self.scope is not None):
+            raise TypeError(f"{self.operation}: say `keys_too` exactly if it is fresh and has a scope all the same")
 
     @property
     def has_body(self) -> bool:
@@ -135,6 +156,13 @@ class Endpoint(Generic[R]):
     def names(self) -> list[str]:
         """Of the ids in the path."""
         return re.findall(r"{(\w+)}", self.path)
+
+
+def check_fresh(caller: Caller, now: dt.datetime) -> None:
+    """Whether this person has proved lately who he is. A key can prove nothing, and is not asked to. Raises Problem 403."""
+    if caller.role is not None and (caller.proved_at is None or now - caller.proved_at > FRESH):
+        hint = "POST /v1/auth/confirm with your password, and then this again"
+        raise Problem(403, "sign_in_again", f"this wants that you have proved within ten minutes who you are: {hint}")
 
 
 class Access:

@@ -1,11 +1,12 @@
 """The routes of the declared endpoints: each request let in, read, run and answered in the same order.
 
-Path (404), method (405), who (401), how fast (429), may he (403), body (400, 413, 415, 422), the endpoint itself. A stranger's body
-is not read where one has to be known. Nothing here allows another origin: browsers keep other sites' pages out.
+Path (404), method (405), who (401), how fast (429), may he, and has he proved lately who he is where that counts (403), body (400,
+413, 415, 422), the endpoint itself. A stranger's body is not read where one has to be known. Nothing here allows another origin:
+browsers keep other sites' pages out.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from ipaddress import IPv4Network, IPv6Network
 from typing import Any, Generic, Protocol, TypeVar
@@ -22,7 +23,7 @@ from starlette.types import Receive, Scope, Send
 
 from atendeja.db import TRANSIENT, describe
 from atendeja.endpoint import files, idempotency
-from atendeja.endpoint.declaration import Access, Call, Caller, Endpoint
+from atendeja.endpoint.declaration import Access, Call, Caller, Endpoint, check_fresh
 from atendeja.endpoint.pages import Cursors, tag
 from atendeja.endpoint.problems import SAFE, Problem, again, answer, not_found
 from atendeja.endpoint.rates import Rates
@@ -51,8 +52,11 @@ class Host(idempotency.Host, Protocol):
 
 
 R = TypeVar("R", bound=Host)
-Gate = Callable[[str], Awaitable[Caller | None]]
-"""Who shows this bearer; None for nobody we know."""
+
+
+class Gate(Protocol):
+    async def __call__(self, bearer: str, *, anew: bool = False) -> Caller | None:
+        """Who shows this bearer; None for nobody we know. `anew`: as it is now, not as it was some seconds ago."""
 
 
 class Empty(Struct, frozen=True, forbid_unknown_fields=True):
@@ -201,7 +205,7 @@ class _Visit(Generic[R]):
         if scheme.lower() == "bearer" and 0 < len(bearer) <= MOST_TOKEN_CHARS:
             self._api.check_stranger(self._place)
             async with self._api.turn():
-                self._caller = await self._api.gate(bearer.strip())
+                self._caller = await self._api.gate(bearer.strip(), anew=endpoint.fresh is not False)
             if self._caller is None:
                 self._api.count_stranger(self._place)
         if self._caller is None:
@@ -209,6 +213,8 @@ class _Visit(Generic[R]):
         self._api.slow_down(self._caller, self._place)
         if not self._api.access.allows(self._caller, endpoint):
             raise Problem(403, "forbidden", "you may not do this")
+        if endpoint.fresh is True:
+            check_fresh(self._caller, self._api.rt.now())
 
     async def _read(self, endpoint: Endpoint[R]) -> Struct:
         kind = endpoint.takes or Empty
@@ -235,6 +241,7 @@ class _Visit(Generic[R]):
             place=f"{endpoint.operation}/{self._caller.tenant_id if self._caller else ''}",
             if_match=self._headers.get("if-match"),
             request=self._read_request(endpoint, ids, body),
+            now=self._api.rt.now(),
         )
 
     def _read_request(self, endpoint: Endpoint[R], ids: dict[str, UUID], body: Struct) -> idempotency.Request | None:

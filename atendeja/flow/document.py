@@ -6,7 +6,7 @@ no anchor, alias or tag to blow up or to call anything.
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final, Protocol
 
 import msgspec
@@ -34,10 +34,12 @@ def load(text: str, name: str) -> Flow:
     """
     flow, problems = read(text)
     if flow is None:
-        raise Refused(
-            "flow_malformed", "\n".join([f"{name}: {len(problems)} problem(s)", *(f"  {problem}" for problem in problems)])
-        )
+        raise _malformed(problems, name)
     return flow
+
+
+def _malformed(problems: list[Problem], name: str) -> Refused:
+    return Refused("flow_malformed", "\n".join([f"{name}: {len(problems)} problem(s)", *(f"  {problem}" for problem in problems)]))
 
 
 def read(text: str) -> tuple[Flow | None, list[Problem]]:
@@ -52,6 +54,18 @@ def read(text: str) -> tuple[Flow | None, list[Problem]]:
     if "spec" in raw and raw["spec"] != 1:
         return None, [Problem("error", "spec", f"this release reads `spec: 1`, not `{str(raw['spec'])[:20]}`")]
     return grammar.read(Flow, raw, "", problems), problems
+
+
+def stored(definition: str | bytes, name: str) -> Flow:
+    """The flow that `canonical` wrote, which may have grown: JSON says some things longer than they were written.
+
+    Raises Refused when this release cannot read it.
+    """
+    problems: list[Problem] = []
+    flow = grammar.read(Flow, msgspec.json.decode(definition), "", problems)
+    if flow is None:
+        raise _malformed(problems, name)
+    return flow
 
 
 def canonical(flow: Flow) -> bytes:
@@ -198,3 +212,67 @@ def _scalar(event: yaml.Event) -> object:
         return msgspec.json.decode(text)
     except msgspec.DecodeError as error:
         raise DocumentError(f"the number is too large{_at(event.start_mark)}") from error
+
+
+class _Place:
+    """Where a value begins, and where those in it do."""
+
+    def __init__(self, line: int) -> None:
+        self.line = line
+        self.inside: dict[str, _Place] = {}
+
+
+_STEP = re.compile(r"\[([0-9]+)\]|([^.\[]+)")
+
+
+def lines(text: str, paths: Iterable[str]) -> list[int | None]:
+    """The line, from 1, in which each of these places of a document begins, or the nearest place around it that is written there;
+    none for a document that cannot be read."""
+    try:
+        top = _place(text)
+    except (yaml.YAMLError, UnicodeError, DocumentError):
+        return [None for _ in paths]
+    return [_line(top, path) for path in paths]
+
+
+def _line(place: _Place, path: str) -> int:
+    for step in _STEP.finditer(path):
+        inside = place.inside.get(step[1] or step[2])
+        if inside is None:
+            break
+        place = inside
+    return place.line
+
+
+def _place(text: str) -> _Place:
+    """The places of a document that `_Events` has read."""
+    events = yaml.parse(text, Loader=_PARSER)
+    top = _Place(1)
+    around: list[tuple[_Place, bool]] = []
+    """The mappings (True) and lists that are open, the innermost last."""
+    key: str | None = None
+    for event in events:
+        match event:
+            case yaml.CollectionEndEvent():
+                around.pop()
+                continue
+            case yaml.NodeEvent():
+                pass
+            case _:
+                continue
+        line = event.start_mark.line + 1 if event.start_mark else 1
+        if around and around[-1][1] and key is None:
+            if not isinstance(event, yaml.ScalarEvent):
+                raise DocumentError("a key must be a word")
+            key = str(event.value)
+            around[-1][0].inside[key] = _Place(line)
+            continue
+        if not around:
+            place = top = _Place(line)
+        elif around[-1][1]:
+            place, key = around[-1][0].inside[str(key)], None
+        else:
+            place = around[-1][0].inside[str(len(around[-1][0].inside))] = _Place(line)
+        if isinstance(event, yaml.CollectionStartEvent):
+            around.append((place, isinstance(event, yaml.MappingStartEvent)))
+    return top

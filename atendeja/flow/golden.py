@@ -179,5 +179,7 @@ class Test(Grammar):
     contact: Person = msgspec.field(default_factory=Person)
 
     def flaw(self) -> str | None:
-        """An instant needs its zone."""
-        return "`now` needs a zone, such as -03:00" if self.now.tzinfo is None else None
+        """An instant needs its zone, and the calendar has an end."""
+        if self.now.tzinfo is None:
+            return "`now` needs a zone, such as -03:00"
+        return None if 2000 <= self.now.year <= 2100 else "`now` is in the years from 2000 to 2100"

@@ -12,7 +12,10 @@ from atendeja.phone import canonical, digits
 from .times import MONTHS, make_date, next_date
 from .words import fold
 
-_NUMBER = re.compile(r"(?<![\w.,])[+-]?(?:[0-9]{1,3}(?:\.[0-9]{3})+|[0-9]{1,15})(?:[.,][0-9]{1,6})?(?![\w]|[.,][0-9])", re.ASCII)
+_NUMBER = re.compile(
+    r"(?<![\w.,])[+-]?(?:[0-9]{1,3}(?:\.[0-9]{3}){1,4}(?:,[0-9]{1,6})?|[0-9]{1,15}(?:[.,][0-9]{1,6})?)(?![\w]|[.,][0-9])", re.ASCII
+)
+"""Of 15 digits at most, with or without dots between the thousands."""
 _DATE = re.compile(r"(?<![0-9/.-])([0-9]{1,2})([/.-])([0-9]{1,2})(?:\2([0-9]{4}|[0-9]{2}))?(?![0-9/-]|\.[0-9])", re.ASCII)
 _ISO_DATE = re.compile(r"(?<![0-9-])([0-9]{4})-([0-9]{2})-([0-9]{2})(?![0-9-])", re.ASCII)
 _MONTH_NAMES = [fold(name) for name in MONTHS["pt"]]
@@ -37,7 +40,7 @@ def number(text: str) -> int | float | None:
 
 
 def _plain(written: str) -> int | float:
-    if re.fullmatch(r"[+-]?[0-9]{1,3}(\.[0-9]{3})+", written):
+    if re.fullmatch(r"[+-]?[0-9]{1,3}(\.[0-9]{3}){1,4}", written):
         return int(written.replace(".", ""))
     if "," in written:
         written = written.replace(".", "").replace(",", ".")

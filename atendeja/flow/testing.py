@@ -1,24 +1,24 @@
 """Golden conversations, run: the steps of a flow's own tests against the engine that production runs."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import msgspec
 from msgspec import UNSET, Struct
 
 from atendeja.wa import content as wa
 
-from . import engine
+from . import engine, preview
 from .engine import Program
 from .golden import ConsentIs, Expectation, In, Nothing, Out, Pass, StateIs, Step, Test
 from .model import Flow
+from .preview import Stage
 from .run import choices
-from .session import Answer, Close, Consent, Effect, Erasure, Facts, Handoff, Input, Notice, Say, Session, Tag
+from .session import Answer, Close, Consent, Effect, Erasure, Handoff, Notice, Say, Tag
 from .types import duration
 
-BUSINESS = "Empresa"
-BUSINESS_PHONE = "+551140000000"
-PHONE = "+5511900000000"
+LAST_YEAR = 2200
+"""The calendar has an end."""
 
 
 class Outcome(Struct, frozen=True):
@@ -90,21 +90,14 @@ def _outcome(program: Program, test: Test, *, saved: bool) -> Outcome:
 
 
 class _Play:
-    """One conversation going on: the session, the clock, and what the contact has on the screen."""
+    """One conversation going on, and what of it nobody has looked at yet."""
 
     def __init__(self, program: Program, test: Test, *, saved: bool) -> None:
         self.transcript: list[str] = []
-        self._program = program
-        self._test = test
-        self._saved = saved
-        self._now: datetime = test.now
-        self._session: Session | None = None
-        self._tags = list(test.contact.tags)
-        self._consents: dict[str, str] = {}
-        self._queue: str | None = None
+        self._program, self._saved = program, saved
+        person = test.contact
+        self._stage = Stage(test.now, person.name, person.language, list(person.tags), person.fields)
         self._unread: list[wa.Text | wa.Buttons | wa.Options] = []
-        self._labels: dict[str, str] = {}
-        self._turns = 0
 
     def step(self, step: Step) -> None:
         """Do one step. Raises Missed."""
@@ -119,57 +112,28 @@ class _Play:
             case Pass():
                 self._pass(duration(step.pass_))
             case ConsentIs():
-                _compare("consent", step.consent, self._consents)
+                _compare("consent", step.consent, self._stage.consents)
             case StateIs():
                 self._look(step.state)
 
-    def _facts(self) -> Facts:
-        person = self._test.contact
-        return Facts(
-            name=person.name,
-            phone=PHONE,
-            language=person.language,
-            tags=self._tags,
-            fields=person.fields,
-            business_name=BUSINESS,
-            business_phone=BUSINESS_PHONE,
-            owner="human" if self._queue else "bot",
-        )
+    def _save(self) -> None:
+        if self._saved:
+            self._stage = msgspec.json.decode(msgspec.json.encode(self._stage), type=Stage)
 
-    def _answer(self, heard: Input) -> None:
-        self._turns += 1
-        if self._saved and self._session is not None:
-            self._session = msgspec.json.decode(msgspec.json.encode(self._session), type=Session)
-        found = engine.answer(
-            [self._program], self._session, self._program, heard, self._facts(), self._now, f"session-{self._turns}"
-        )
-        if found.outcome != "no_flow":
-            self._session = found.session or self._session
-        self._apply(found)
-
-    def _apply(self, found: Answer) -> None:
+    def _read(self, found: Answer) -> None:
         for effect in found.effects:
             self.transcript.append(("< " if isinstance(effect, Say) else "  ") + describe(effect))
-            match effect:
-                case Say():
-                    self._unread.append(effect.content)
-                    self._labels |= dict(choices(effect.content))
-                case Tag():
-                    self._tags = [*(tag for tag in self._tags if tag not in effect.remove), *effect.add]
-                case Consent():
-                    self._consents[effect.purpose] = effect.state
-                case Handoff():
-                    self._queue = effect.queue
-                case _:
-                    pass
+            if isinstance(effect, Say):
+                self._unread.append(effect.content)
         for row in found.trace:
             if row.error:
                 self.transcript.append(f"  * error in {row.node}: {row.error}")
 
     def _hear(self, step: In) -> None:
+        self._save()
         self._unread = []
         self.transcript.append(f"> {step.in_}")
-        self._answer(step.in_.input(f"in-{self._turns + 1}", self._labels))
+        self._read(preview.hear(self._program, self._stage, step.in_.input(self._stage.event_id, self._stage.labels)))
 
     def _expect(self, step: Out) -> None:
         for index, said in enumerate(self._unread):
@@ -181,24 +145,25 @@ class _Play:
 
     def _pass(self, dur: timedelta) -> None:
         """Let the clock run: each timer rings at its own time."""
+        self._save()
         self._unread = []
         self.transcript.append(f"  * {dur} pass")
-        until = self._now + dur
-        while self._session is not None and (due := self._session.due_at) is not None and due <= until:
-            self._now = max(due, self._now)
-            self._answer(Input("timeout"))
-        self._now = until
+        if self._stage.now.year > LAST_YEAR:
+            raise Missed(f"a test ends in {LAST_YEAR}")
+        for found in preview.wait(self._program, self._stage, dur):
+            self._read(found)
 
     def _look(self, wanted: Expectation) -> None:
-        session = self._session
+        stage = self._stage
+        session = stage.session
         if wanted.node is not UNSET:
             _compare("node", wanted.node, session.node if session else None)
         if wanted.ended is not UNSET:
-            _compare("ended", wanted.ended, session is None or not session.live)
+            _compare("ended", wanted.ended, stage.is_over)
         if wanted.queue is not UNSET:
-            _compare("queue", wanted.queue, self._queue)
-        if missing := [tag for tag in wanted.tags if tag not in self._tags]:
-            raise Missed(f"expected the tags {', '.join(missing)}, got {', '.join(self._tags) or 'none'}")
+            _compare("queue", wanted.queue, stage.queue)
+        if missing := [tag for tag in wanted.tags if tag not in stage.tags]:
+            raise Missed(f"expected the tags {', '.join(missing)}, got {', '.join(stage.tags) or 'none'}")
         _compare("vars", wanted.vars, session.vars if session else {})
 
 

@@ -14,7 +14,6 @@ from .filters import FILTERS, Arg, show
 from .scope import Scope
 from .types import LONGEST_TEXT, Text, in_language
 
-_HOLE = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 _PATH = re.compile(r"[a-z][a-z0-9_]{0,39}(\.[a-z][a-z0-9_]{0,39}){0,4}")
 _FILTER = re.compile(r"\s*\|\s*([a-z_]+)\s*(:\s*(?:'[^']*'|-?[0-9]+(?:\.[0-9]+)?)(?:\s*,\s*(?:'[^']*'|-?[0-9]+(?:\.[0-9]+)?))*)?")
 _ARG = re.compile(r"'([^']*)'|(-?[0-9]+(?:\.[0-9]+)?)")
@@ -43,11 +42,11 @@ class TextError(ValueError):
 def parse(source: str) -> tuple[str | Hole, ...]:
     """The literal parts and holes of a text, in order. Raises TextError."""
     parts: list[str | Hole] = []
-    end = 0
-    for found in _HOLE.finditer(source):
-        parts += [source[end : found.start()], _hole(found[1].strip())]
-        end = found.end()
-    parts.append(source[end:])
+    at = 0
+    while (begin := source.find("{{", at)) >= 0 and (end := source.find("}}", begin)) >= 0:
+        parts += [source[at:begin], _hole(source[begin + 2 : end].strip())]
+        at = end + 2
+    parts.append(source[at:])
     if any(isinstance(part, str) and ("{{" in part or "}}" in part) for part in parts):
         raise TextError("`{{` and `}}` do not match")
     return tuple(part for part in parts if part)

@@ -39,9 +39,9 @@ def instant(value: object, scope: Scope) -> datetime:
         raise FlowError("a date is expected here")
     try:
         moment = datetime.fromisoformat(value)
-    except ValueError as error:
+        return moment.astimezone(scope.now.tzinfo) if moment.tzinfo else moment.replace(tzinfo=scope.now.tzinfo)
+    except (ValueError, OverflowError) as error:
         raise FlowError("a date is expected here") from error
-    return moment.astimezone(scope.now.tzinfo) if moment.tzinfo else moment.replace(tzinfo=scope.now.tzinfo)
 
 
 def moment(text: str, scope: Scope) -> datetime:
@@ -53,7 +53,10 @@ def moment(text: str, scope: Scope) -> datetime:
     at = _base(base, scope)
     if dur:
         at = shift(at, f"{sign}{dur}")
-    return at.replace(hour=int(hour), minute=int(minute), second=0, microsecond=0) if hour else at
+    try:
+        return at.replace(hour=int(hour), minute=int(minute), second=0, microsecond=0) if hour else at
+    except ValueError as error:
+        raise FlowError(f"{hour}:{minute} is not a time of day") from error
 
 
 def _base(base: str, scope: Scope) -> datetime:

@@ -38,8 +38,8 @@ SELECT FROM account WHERE id = :id AND password_hash = :password_hash AND disabl
 
 -- name: begin_sign_in
 -- Repeated whole when it is not known whether it was kept: hence no error when it was.
-INSERT INTO sign_in (id, account_id, tenant_id, address, network, started_at, expires_at)
-VALUES (:id, :account_id, :of_tenant, :address, :network, :now, :expires_at) ON CONFLICT (id) DO NOTHING;
+INSERT INTO sign_in (id, account_id, tenant_id, address, network, started_at, proved_at, expires_at)
+VALUES (:id, :account_id, :of_tenant, :address, :network, :now, :now, :expires_at) ON CONFLICT (id) DO NOTHING;
 
 -- name: put_refresh_token
 INSERT INTO refresh_token (sha256, sign_in_id, expires_at) VALUES (:sha256, :sign_in_id, :expires_at) ON CONFLICT (sha256) DO NOTHING;
@@ -65,6 +65,12 @@ UPDATE refresh_token SET used_at = :now WHERE sha256 = :sha256;
 -- name: prolong_sign_in
 UPDATE sign_in SET expires_at = :expires_at WHERE id = :id;
 
+-- name: prove_sign_in
+UPDATE sign_in SET proved_at = :now WHERE id = :id AND ended_at IS NULL;
+
+-- name: end_other_sign_ins
+UPDATE sign_in SET ended_at = :now WHERE account_id = :account_id AND id <> :but AND ended_at IS NULL;
+
 -- name: end_sign_in
 UPDATE sign_in SET ended_at = :now WHERE id = :id AND ended_at IS NULL;
 
@@ -73,7 +79,7 @@ UPDATE sign_in SET ended_at = :now WHERE account_id = :account_id AND ended_at I
 
 -- name: standing
 -- What a sign-in is worth at this moment: asked by each process at most every few seconds.
-SELECT s.account_id, s.tenant_id AS of_tenant, m.role, a.is_operator
+SELECT s.account_id, s.tenant_id AS of_tenant, m.role, a.is_operator, s.proved_at
 FROM sign_in s JOIN account a ON a.id = s.account_id
 LEFT JOIN membership m ON m.tenant_id = :tenant_id AND m.account_id = a.id AND m.joined_at IS NOT NULL AND m.disabled_at IS NULL
 WHERE s.id = :id AND s.ended_at IS NULL AND s.expires_at > :now AND a.disabled_at IS NULL;
@@ -200,3 +206,52 @@ DELETE FROM key_route WHERE key_id = :key_id AND tenant_id = :tenant_id;
 
 -- name: drop_key
 DELETE FROM api_key WHERE tenant_id = :tenant_id AND id = :id;
+
+-- name: lock_account
+-- Who begins a sign-in by a password alone holds the account: he is done before a second factor counts, or sees that it does.
+SELECT FROM account WHERE id = :id FOR NO KEY UPDATE;
+
+-- name: totp
+SELECT seed, last_step, active_at IS NOT NULL AS is_active FROM totp WHERE account_id = :account_id;
+
+-- name: factor
+SELECT t.active_at IS NOT NULL AS is_active, (SELECT count(*) FROM recovery_code c WHERE c.account_id = t.account_id AND c.used_at IS NULL) AS codes_left
+FROM totp t WHERE t.account_id = :account_id;
+
+-- name: put_totp
+-- In the place of one that has not counted yet; no row where one does.
+INSERT INTO totp (account_id, seed, created_at) VALUES (:account_id, :seed, :now)
+ON CONFLICT (account_id) DO UPDATE SET seed = excluded.seed, created_at = excluded.created_at WHERE totp.active_at IS NULL;
+
+-- name: activate_totp
+UPDATE totp SET active_at = :now, last_step = :step WHERE account_id = :account_id AND active_at IS NULL;
+
+-- name: put_recovery_codes
+INSERT INTO recovery_code (account_id, sha256) SELECT :account_id, c FROM unnest(:sha256s::bytea[]) AS c;
+
+-- name: recovery_code
+SELECT used_at FROM recovery_code WHERE account_id = :account_id AND sha256 = :sha256;
+
+-- name: spend_code
+-- Each once: whoever comes second with it waits, and finds it spent.
+UPDATE totp SET last_step = :step, last_try = :try_id WHERE account_id = :account_id AND (last_step < :step OR last_try = :try_id);
+
+-- name: spend_recovery_code
+UPDATE recovery_code SET used_at = :now, last_try = :try_id WHERE account_id = :account_id AND sha256 = :sha256
+AND (used_at IS NULL OR last_try = :try_id);
+
+-- name: drop_totp
+DELETE FROM totp WHERE account_id = :account_id;
+
+-- name: kept_seeds
+SELECT t.account_id AS id, a.email AS name, t.seed AS sealed FROM totp t JOIN account a ON a.id = t.account_id
+WHERE t.account_id > :after ORDER BY t.account_id LIMIT :most;
+
+-- name: renew_seeds
+UPDATE totp t SET seed = k.new FROM unnest(:ids::uuid[], :olds::bytea[], :news::bytea[]) AS k (id, old, new)
+WHERE t.account_id = k.id AND t.seed = k.old;
+
+-- name: name_of
+-- What people know a caller by: an address is a name to those who are in the same business.
+SELECT coalesce((SELECT coalesce(name, split_part(email, '@', 1)) FROM account WHERE id = :account_id),
+                (SELECT name FROM api_key WHERE tenant_id = :tenant_id AND id = :key_id), '') AS name;

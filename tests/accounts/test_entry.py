@@ -181,7 +181,7 @@ async def test_who_signs_in_while_the_password_changes_is_not_let_in(
             token = await office.appoint(ANA)
             assert (await office.post("/auth/accept", {"token": token, "password": "mesa verde 4242"})).status_code == 204
         else:
-            await office.rt.db.transact(None, lambda tx: accounts.disable(tx, ANA, office.at))
+            await office.switch(accounts.disable, ANA)
         return is_right
 
     monkeypatch.setattr(HASHING, "check", slowly)
@@ -285,7 +285,7 @@ async def test_what_is_taken_back_is_gone_within_five_seconds_in_every_process(h
         if how == "logout":
             assert (await office.post("/auth/logout", bearer=token)).status_code == 204
         elif how == "disabled":
-            await rt.db.transact(None, lambda tx: accounts.disable(tx, ANA, office.at))
+            await office.switch(accounts.disable, ANA)
         elif how == "disabled alone":
             await rt.db.pool.execute("UPDATE account SET disabled_at = now()")
         elif how == "removed":
@@ -298,7 +298,7 @@ async def test_what_is_taken_back_is_gone_within_five_seconds_in_every_process(h
             assert (await process.get("/me", token)).status_code == 401
     if how == "disabled":
         assert (await office.login(ANA)).json()["code"] == "sign_in_failed"
-        await office.rt.db.transact(None, lambda tx: accounts.enable(tx, ANA))
+        await office.switch(accounts.enable, ANA)
         assert (await office.login(ANA)).status_code == 200
 
 
@@ -306,7 +306,7 @@ async def test_an_operator_who_is_demoted_is_none_within_five_seconds(office: Of
     token = await office.sign_in("op@host.example", is_operator=True)
     unused = await office.appoint("op@host.example", is_operator=True)
     assert (await office.get("/me", token)).json()["role"] == "operator"
-    await office.rt.db.transact(None, lambda tx: accounts.demote(tx, "op@host.example"))
+    await office.switch(accounts.demote, "op@host.example")
     office.later(4.9)
     assert (await office.get("/me", token)).status_code == 401
     assert (await office.login("op@host.example")).status_code == 401

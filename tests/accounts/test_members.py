@@ -174,9 +174,9 @@ async def test_an_owner_whose_account_is_disabled_is_none(office: Office) -> Non
     boss = await office.sign_in("ana@a.example", "owner", office.world.a)
     await office.settle("bia@a.example", "owner", office.world.a)
     ana = (await office.get("/me", boss)).json()["account_id"]
-    await office.rt.db.transact(None, lambda tx: accounts.disable(tx, "bia@a.example", office.at))
+    await office.switch(accounts.disable, "bia@a.example")
     assert (await office.patch(f"/users/{ana}", {"role": "admin"}, boss)).json()["code"] == "last_owner"
-    await office.rt.db.transact(None, lambda tx: accounts.enable(tx, "bia@a.example"))
+    await office.switch(accounts.enable, "bia@a.example")
     assert (await office.patch(f"/users/{ana}", {"role": "admin"}, boss)).status_code == 200
 
 

@@ -76,10 +76,12 @@ def test_a_day_without_a_failure_forgets_them() -> None:
 
 def test_success_takes_back_what_it_counted_and_no_wait_of_others() -> None:
     for key, left in (("pair:x", 0), ("network:x", 6), ("account:x", 6)):
-        own = throttle.forgive(Throttle(key, 7, later(9), NOW, ONE), ONE, NOW)
-        others = throttle.forgive(Throttle(key, 7, later(9), NOW, OTHER), ONE, NOW)
+        own = throttle.forgive(Throttle(key, 7, later(9), NOW, ONE), ONE, NOW, is_proved=True)
+        others = throttle.forgive(Throttle(key, 7, later(9), NOW, OTHER), ONE, NOW, is_proved=True)
         assert (own.count, throttle.wait_s([own], NOW)) == (left, 0)
         assert (others.count, throttle.wait_s([others], NOW)) == (left, 9)
+        half = throttle.forgive(Throttle(key, 7, later(9), NOW, ONE), ONE, NOW, is_proved=False)
+        assert (half.count, throttle.wait_s([half], NOW)) == (6, 0), "a right password without a code makes no failure forgotten"
 
 
 def test_a_try_that_is_counted_again_is_one_and_does_not_wait_for_itself() -> None:

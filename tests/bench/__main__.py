@@ -13,10 +13,12 @@ from pathlib import Path
 import msgspec
 
 from atendeja import log
-from tests.bench import report, rows, stage, watch
+from tests.bench import api, report, rows, stage, watch
 from tests.bench.stage import Stage
 
-ONCE = ("1b", "7d")
+MEASURES = rows.MEASURES | api.MEASURES
+ONCE = ("1b", "7d", "A", "A2", "A3", "A4")
+LONG = (*rows.LONG, "A")
 
 
 def main() -> int:
@@ -35,13 +37,13 @@ def main() -> int:
 
 def _read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/bench", description="Measures the path of a message on this machine alone.")
-    usual = ",".join(row for row in rows.MEASURES if row not in rows.LONG)
+    usual = ",".join(row for row in MEASURES if row not in LONG)
     parser.add_argument(
         "--rows",
         default=usual,
         type=_rows,
         metavar="1,2,3",
-        help=f"which rows of the table (default {usual}; {', '.join(rows.LONG)} takes ten minutes)",
+        help=f"which rows of the table (default {usual}; {', '.join(LONG)} take ten minutes each)",
     )
     parser.add_argument("--rounds", default=3, type=int, help="how often each is measured; the median counts (default 3)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures of all rounds there")
@@ -50,8 +52,8 @@ def _read_options() -> argparse.Namespace:
 
 def _rows(text: str) -> list[str]:
     chosen = text.split(",")
-    if unknown := [row for row in chosen if row not in rows.MEASURES]:
-        raise argparse.ArgumentTypeError(f"no row {', '.join(unknown)}; there are {', '.join(rows.MEASURES)}")
+    if unknown := [row for row in chosen if row not in MEASURES]:
+        raise argparse.ArgumentTypeError(f"no row {', '.join(unknown)}; there are {', '.join(MEASURES)}")
     return chosen
 
 
@@ -63,7 +65,7 @@ async def _measure(chosen: list[str], rounds: int) -> dict[str, list[float | Non
         _say(f"{os.cpu_count()} cores, Python {platform.python_version()}, {stage.sync_ms(built.folder):.2f} ms a synced write")
         for n in range(rounds):
             wanted = [row for row in chosen if n == 0 or row not in ONCE]
-            for measure in dict.fromkeys(m for row in wanted for m in rows.MEASURES[row]):
+            for measure in dict.fromkeys(m for row in wanted for m in MEASURES[row]):
                 await _take(built, measure, n, measured)
     return measured
 

@@ -56,6 +56,12 @@ FIGURES = (
     Figure("pss_idle", "8", "memory of the process (PSS), idle", "MiB", 100, 70),
     Figure("pss_at_300", "8", "memory of the process (PSS), at 300/s", "MiB", 160, 110),
     Figure("first_reply", "9", "start to first reply", "s", 2, 1, digits=2),
+    Figure("list_p99", "A", "a page of a list, 100 requests/s beside 100 exchanges/s, 10,000,000 messages, p99", "ms", 20),
+    Figure("read_p99", "A", "any other read, p99", "ms", 10),
+    Figure("beside_to_alone", "A", "p99 of the exchanges beside them to alone", "x", 1.1, digits=2),
+    Figure("let_in", "A2", "authentication and authorisation of a request", "ms", 0.5, digits=3),
+    Figure("sends", "A3", "10,000 sends by the API in batches of 1,000", "s", 10, digits=2),
+    Figure("streams", "A4", "memory of 500 open event streams (PSS)", "MiB", 50),
 )
 """The table, in its order."""
 

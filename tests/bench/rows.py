@@ -68,8 +68,8 @@ async def acks(stage: Stage, say: Say) -> Values:
         "acks": ours,
         "acks_hmac": rates["hmac"],
         "acks_transaction": rates["transaction"],
-        "acks_to_hmac": _ratio(ours, rates["hmac"]),
-        "acks_to_transaction": _ratio(ours, rates["transaction"]),
+        "acks_to_hmac": ratio(ours, rates["hmac"]),
+        "acks_to_transaction": ratio(ours, rates["transaction"]),
     }
 
 
@@ -81,7 +81,7 @@ async def _rate(port: int, say: Say, who: str) -> float | None:
     return result.answered / result.seconds
 
 
-def _ratio(one: float | None, other: float | None) -> float | None:
+def ratio(one: float | None, other: float | None) -> float | None:
     return None if one is None or other is None else one / other
 
 
@@ -132,10 +132,10 @@ def _started_at(child: Child) -> float:
 async def steady(stage: Stage, say: Say) -> Values:
     """Rows 3 and 8: 300 a second."""
     async with stage.scene() as scene, scene.serving() as app:
-        await _warm(scene, app)
+        await warm(scene, app)
         idle = watch.pss_mib(app.process.pid)
         async with watch.memory(app.process.pid) as samples:
-            latencies = await _exchange(scene, app, say, rate=300, count=3600, customers=1200)
+            latencies = await exchange(scene, app, say, rate=300, count=3600, customers=1200)
     return {
         "p99_at_300": _at(latencies, 0.99),
         "p50_at_300": _at(latencies, 0.5),
@@ -147,25 +147,25 @@ async def steady(stage: Stage, say: Say) -> Values:
 async def hurried(stage: Stage, say: Say) -> Values:
     """Row 3's goal: 600 a second."""
     async with stage.scene() as scene, scene.serving() as app:
-        await _warm(scene, app)
-        return {"p99_at_600": _at(await _exchange(scene, app, say, rate=600, count=6000, customers=2000), 0.99)}
+        await warm(scene, app)
+        return {"p99_at_600": _at(await exchange(scene, app, say, rate=600, count=6000, customers=2000), 0.99)}
 
 
 async def slow(stage: Stage, say: Say) -> Values:
     """Row 4: 10 a second."""
     async with stage.scene() as scene, scene.serving() as app:
-        await _warm(scene, app)
-        latencies = await _exchange(scene, app, say, rate=10, count=300, customers=100)
+        await warm(scene, app)
+        latencies = await exchange(scene, app, say, rate=10, count=300, customers=100)
     return {"p50_at_10": _at(latencies, 0.5), "p99_at_10": _at(latencies, 0.99)}
 
 
 async def thrift(stage: Stage, say: Say) -> Values:
     """Row 5: CPU from the first webhook until the last status is recorded."""
     async with stage.scene() as scene, scene.serving() as app:
-        await _warm(scene, app)
+        await warm(scene, app)
         count = 2400
         before, before_app = _cpu_s(stage, app), watch.cpu_s(app.process.pid)
-        latencies = await _exchange(scene, app, say, rate=200, count=count, customers=800)
+        latencies = await exchange(scene, app, say, rate=200, count=count, customers=800)
         used, used_app = _cpu_s(stage, app) - before, watch.cpu_s(app.process.pid) - before_app
     if latencies is None:
         return {"cpu_ms": None, "cpu_app_ms": None}
@@ -176,7 +176,7 @@ async def full(stage: Stage, say: Say) -> Values:
     """Row 6: one number at 100 texts a second, each answered with three messages of three statuses each, for ten minutes."""
     texts = Texts(0, FULL_RATE * FULL_S, 3000, TALKATIVE)
     async with stage.scene() as scene, scene.serving() as app:
-        await _warm(scene, app)
+        await warm(scene, app)
         before = await scene.accepted()
         result = await send(Job("open", port_of(app), texts, rate=FULL_RATE))
         left = await scene.left()
@@ -244,7 +244,7 @@ async def overtaken(stage: Stage, say: Say) -> Values:
     """Row 7b: replies on a number that has a campaign of 100,000 in its queue, at its usual rate."""
     texts = Texts(0, OVERTAKING, OVERTAKING, 0)
     async with stage.scene() as scene, scene.serving() as app:
-        await _warm(scene, app)
+        await warm(scene, app)
         await scene.queue(80, CAMPAIGN, "marketing")
         await asyncio.sleep(3)
         before = await scene.accepted()
@@ -372,14 +372,14 @@ async def _post_first(port: int) -> None:
 # ── exchanges ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def _warm(scene: Scene, app: Child) -> None:
+async def warm(scene: Scene, app: Child) -> None:
     """Statements prepared, leases taken, connections open: the start is row 9's. Other customers than those who count."""
     await send(Job("open", port_of(app), Texts(10_000_000, WARM, WARM), rate=100))
     assert not await scene.left(20), "it does not come to rest"
     await asyncio.sleep(1)
 
 
-async def _exchange(scene: Scene, app: Child, say: Say, *, rate: float, count: int, customers: int) -> list[float] | None:
+async def exchange(scene: Scene, app: Child, say: Say, *, rate: float, count: int, customers: int) -> list[float] | None:
     """Seconds from when each text was to go to its reply at the simulator; None when the rate was not held."""
     texts = Texts(0, count, customers)
     before = await scene.accepted()

@@ -9,7 +9,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 
@@ -95,14 +95,15 @@ class Scene:
         self._queued = 0
 
     @contextlib.asynccontextmanager
-    async def serving(self, role: str = "all", *, ready: bool = True, statuses: bool = True) -> AsyncIterator[Child]:
-        """`atendeja serve`; with `statuses` the simulator reports to it."""
+    async def serving(
+        self, role: str = "all", *, ready: bool = True, statuses: bool = True, more: Mapping[str, str] | None = None
+    ) -> AsyncIterator[Child]:
+        """`atendeja serve`, with `more` settings; with `statuses` the simulator reports to it."""
         stage, cluster = self._stage, self._stage.cluster
         urls = cluster.dsn(self.database), cluster.dsn(self.database, SUPERUSER)
         state_dir = stage.folder / f"state-{self.database}-{role}"
-        async with process.serving(
-            *urls, state_dir, stage.folder, role=role, ready=ready, more={"WA_API_BASE": self.simulator.url}
-        ) as child:
+        settings = {"WA_API_BASE": self.simulator.url, **(more or {})}
+        async with process.serving(*urls, state_dir, stage.folder, role=role, ready=ready, more=settings) as child:
             if statuses:
                 await self.ask("settings", {"webhook_url": f"{child.url}/webhook"})
             yield child

@@ -384,7 +384,7 @@ def test_people_are_let_in_put_out_and_let_in_again(shell: Shell, cluster: serve
     assert "--tenant and --role together" in shell.refused("admin", "create", *who, "--tenant", "loja")
     assert "is not an e-mail address" in shell.refused("admin", "create", "--email", "ana", "--operator")
     assert "there is no tenant 'nope'" in shell.refused("admin", "create", *who, "--tenant", "nope", "--role", "owner")
-    for command in ("create", "disable", "enable", "demote"):
+    for command in ("create", "disable", "enable", "demote", "reset-totp"):
         assert "there is no account Ana@Loja.example" in shell.refused("admin", command, *who)
     ways = ("--tenant", "loja", "--role", "owner"), ("--operator",), ()
     tokens = [shell.done("admin", "create", *who, *more).split()[5] for more in ways]
@@ -394,7 +394,8 @@ def test_people_are_let_in_put_out_and_let_in_again(shell: Shell, cluster: serve
         digests = [hashlib.sha256(token.encode()).digest() for token in tokens]
         assert sorted(kept) == sorted([digests[0], digests[2]]), "for the business, and the newest for herself"
         assert admin.execute("SELECT role, joined_at FROM membership").fetchall() == [("owner", None)]
-        assert admin.execute("SELECT action, account_id FROM audit").fetchall() == [("user_appointed", None)]
+        told = admin.execute("SELECT tenant_id = 0, action, account_id FROM audit ORDER BY tenant_id DESC").fetchall()
+        assert told == [(False, "user_appointed", None), *[(True, "user_appointed", None)] * 2]
         assert "is out" in shell.done("admin", "disable", *who)
         assert admin.execute("SELECT disabled_at IS NULL FROM account").fetchall() == [(False,)]
         admin.rollback()
@@ -402,10 +403,35 @@ def test_people_are_let_in_put_out_and_let_in_again(shell: Shell, cluster: serve
         admin.execute("UPDATE account SET is_operator = true")
         admin.commit()
         shell.done("admin", "create", *who, "--operator")
+        assert "has no second factor" in shell.refused("admin", "reset-totp", *who)
+        admin.execute("INSERT INTO totp (account_id, seed, created_at) SELECT id, '', now() FROM account")
+        admin.commit()
+        assert "signs in without a code" in shell.done("admin", "reset-totp", *who)
         assert "is no operator" in shell.done("admin", "demote", *who)
         assert admin.execute("SELECT is_operator FROM account").fetchall() == [(False,)]
         assert admin.execute("SELECT count(*) FROM one_time_token WHERE grants_operator").fetchall() == [(0,)]
         assert admin.execute("SELECT disabled_at IS NULL FROM account").fetchall() == [(True,)]
+
+
+def test_a_log_that_was_tampered_with_is_told_from_one_that_was_not(shell: Shell, cluster: server.Server, database: str) -> None:
+    """S26."""
+    shell.done(*TENANT)
+    for _ in range(2):
+        shell.done("admin", "create", "--email", "ana@loja.example", "--tenant", "loja", "--role", "owner")
+    shell.done("admin", "disable", "--email", "ana@loja.example")
+    sound = shell.done("audit", "verify").splitlines()
+    head = sound[0].removeprefix("loja: 2 line(s) fit; the last is ")
+    assert sound[1].startswith("installation: 1 line(s) fit; the last is 1:")
+    assert shell.done("audit", "verify", "--tenant", "loja", "--expect", head).splitlines() == sound[:1]
+    assert shell.done("audit", "verify", "--tenant", "installation").splitlines() == sound[1:]
+    assert "is not NUMBER:HASH" in shell.refused("audit", "verify", "--tenant", "loja", "--expect", "2")
+    assert "say whose" in shell.refused("audit", "verify", "--expect", head)
+    with psycopg.connect(cluster.dsn(database, "postgres")) as admin:
+        admin.execute("UPDATE audit SET after = '{}' WHERE tenant_id <> 0 AND number = 1")
+    found = shell("audit", "verify")
+    assert (found.returncode, found.stderr) == (1, "")
+    assert "loja: line 1 (" in found.stdout and "user_appointed) does not fit: it is not what was written" in found.stdout
+    assert found.stdout.splitlines()[-1] == sound[1]
 
 
 def test_unknown_ids_are_refused(shell: Shell) -> None:

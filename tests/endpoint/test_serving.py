@@ -95,7 +95,7 @@ ID = "01980000-0000-7000-8000-000000000000"
 JSON = {"Content-Type": "application/json"}
 
 
-async def gate(bearer: str) -> Caller | None:
+async def gate(bearer: str, *, anew: bool = False) -> Caller | None:
     return CALLERS.get(bearer)
 
 
@@ -328,5 +328,5 @@ async def test_few_are_at_the_database_and_too_many_are_told_to_come_again(rt: R
     await ask()
 
 
-async def known(_bearer: str) -> Caller | None:
+async def known(bearer: str, *, anew: bool = False) -> Caller | None:
     return BOSS

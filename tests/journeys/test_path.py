@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from time import monotonic
@@ -135,9 +136,15 @@ async def test_a_request_to_be_erased_is_a_notice(loja: Town, ana: str) -> None:
 
 
 async def test_the_customer_is_not_in_the_log(loja: Town) -> None:
-    """S43: the canary writes; every file of this run is searched at its end."""
+    """S43: the canary writes; every file of this run is searched at its end. S45: nor are he and his tenant in the metrics."""
     await loja.writes(canary.CANARY_PHONE, canary.CANARY_TEXT)
     await loja.handled(canary.CANARY_PHONE, 1)
+    async with loja.http.get(f"{loja.url}/metrics") as response:
+        text = await response.text()
+    families = list(text_string_to_metric_families(text))
+    assert canary.find(text.encode()) is None and len(families) > 20
+    values = {value for family in families for sample in family.samples for value in sample.labels.values()}
+    assert not [value for value in values if not re.fullmatch(r"[a-z_]+|[0-9]+\.[0-9]+|\+Inf", value)], "no name, id or number"
 
 
 async def test_metrics_and_health_answer(loja: Town, ana: str) -> None:

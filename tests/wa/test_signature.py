@@ -28,6 +28,7 @@ def test_upper_case_hex_is_the_same() -> None:
 
 
 def test_any_of_the_secrets() -> None:
+    """S9: two while one takes the other's place."""
     assert verify([b"novo", SECRET], BODY, [GOOD])
     assert verify([SECRET, b"novo"], BODY, [GOOD])
 

@@ -106,3 +106,18 @@ async def test_a_version_is_the_document_that_was_published(rt: Runtime, made: w
 
         loaded = await rt.db.transact(made.a, load)
         assert flow in [program.flow for program in loaded.values()]
+
+
+async def test_what_is_kept_is_what_runs_however_long_json_says_it(rt: Runtime, made: world.World) -> None:
+    """A document grows on its way into the database, where a line's end takes two bytes: what was accepted is loaded."""
+    blank = chr(10) * 200_000
+    flow = document.load(f"{HEAD.format(key='longa')}ui: |+\n  x{blank}nodes:{ECHO}{PERSON}", "longa")
+    assert len(document.canonical(flow)) > document.LARGEST
+    await publish(rt, made.a, flow)
+    (version,) = await published(rt, made.a)
+
+    async def load(tx: Tx) -> Program | None:
+        return (await Programs().load(tx, [version])).get(version)
+
+    program = await rt.db.transact(made.a, load)
+    assert program is not None and program.flow == flow

@@ -760,7 +760,8 @@ class Client(Sync):
         """Have this contact be another from now on: who was known by a telephone number and who by WhatsApp's id. The
         consents of both count, the newest last; what was said stays where it was said.
 
-        For admin, owner; no key.
+        For admin, owner; no key. A person must have proved within the last ten minutes who he is, by `login` or
+        `confirm`.
         """
         return self._call("merge_contact", ContactDetail, ids={"id": id}, body={"into": into}, idempotency_key=idempotency_key)
 
@@ -796,14 +797,16 @@ class Client(Sync):
     def export_contact(self, id: UUID, *, idempotency_key: str | None = None) -> Job:
         """Have all that is kept of somebody written into one JSON file, which the job then has.
 
-        For admin, owner; a key with `contacts:export`.
+        For admin, owner; a key with `contacts:export`. A person must have proved within the last ten minutes who he is,
+        by `login` or `confirm`.
         """
         return self._call("export_contact", Job, ids={"id": id}, idempotency_key=idempotency_key)
 
     def erase_contact(self, id: UUID, *, idempotency_key: str | None = None) -> Job:
         """Forget somebody, everywhere. It cannot be taken back once it runs. What he refused stays so, under a hash.
 
-        For admin, owner; a key with `contacts:erase`.
+        For admin, owner; a key with `contacts:erase`. A person must have proved within the last ten minutes who he is,
+        by `login` or `confirm`.
         """
         return self._call("erase_contact", Job, ids={"id": id}, idempotency_key=idempotency_key)
 
@@ -838,7 +841,8 @@ class Client(Sync):
     def download_file(self, id: UUID) -> bytes:
         """The file that an export made, for seven days.
 
-        For admin, owner; a key with `contacts:export`.
+        For admin, owner; a key with `contacts:export`. A person must have proved within the last ten minutes who he is,
+        by `login` or `confirm`.
         """
         return self._call("download_file", bytes, ids={"id": id})
 
@@ -1241,7 +1245,8 @@ class AsyncClient(Async):
         """Have this contact be another from now on: who was known by a telephone number and who by WhatsApp's id. The
         consents of both count, the newest last; what was said stays where it was said.
 
-        For admin, owner; no key.
+        For admin, owner; no key. A person must have proved within the last ten minutes who he is, by `login` or
+        `confirm`.
         """
         return await self._call(
             "merge_contact", ContactDetail, ids={"id": id}, body={"into": into}, idempotency_key=idempotency_key
@@ -1279,14 +1284,16 @@ class AsyncClient(Async):
     async def export_contact(self, id: UUID, *, idempotency_key: str | None = None) -> Job:
         """Have all that is kept of somebody written into one JSON file, which the job then has.
 
-        For admin, owner; a key with `contacts:export`.
+        For admin, owner; a key with `contacts:export`. A person must have proved within the last ten minutes who he is,
+        by `login` or `confirm`.
         """
         return await self._call("export_contact", Job, ids={"id": id}, idempotency_key=idempotency_key)
 
     async def erase_contact(self, id: UUID, *, idempotency_key: str | None = None) -> Job:
         """Forget somebody, everywhere. It cannot be taken back once it runs. What he refused stays so, under a hash.
 
-        For admin, owner; a key with `contacts:erase`.
+        For admin, owner; a key with `contacts:erase`. A person must have proved within the last ten minutes who he is,
+        by `login` or `confirm`.
         """
         return await self._call("erase_contact", Job, ids={"id": id}, idempotency_key=idempotency_key)
 
@@ -1321,7 +1328,8 @@ class AsyncClient(Async):
     async def download_file(self, id: UUID) -> bytes:
         """The file that an export made, for seven days.
 
-        For admin, owner; a key with `contacts:export`.
+        For admin, owner; a key with `contacts:export`. A person must have proved within the last ten minutes who he is,
+        by `login` or `confirm`.
         """
         return await self._call("download_file", bytes, ids={"id": id})
 

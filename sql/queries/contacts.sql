@@ -121,15 +121,19 @@ WHERE s.tenant_id = :tenant_id AND s.purpose = :purpose AND s.state = :state AND
                   AND (n.arrival, n.position, n.id) > (s.arrival, s.position, s.id))
 ORDER BY s.contact_id DESC LIMIT :most;
 
+-- name: folded
+SELECT fold(:said) AS said;
+
 -- name: search
 -- By the beginning of a word of the name with all that follows it, of the user name, or of the telephone number: in the order of what
--- was found, each contact once, where it is found first. Terms lie in the order of bytes: what begins alike lies together.
+-- was found, each contact once, where it is found first. Terms lie in the order of bytes: what begins alike lies together. (One lower
+-- bound: of two an index begins at the wrong one.)
 -- include: contacts.profile
 , t.term FROM contact_term t JOIN contact c ON c.tenant_id = t.tenant_id AND c.id = t.contact_id
-WHERE t.tenant_id = :tenant_id AND t.term >= 's:' || fold(:said) AND t.term < 's:' || fold(:said) || U&'\+10FFFF' AND fold(:said) <> ''
+WHERE t.tenant_id = :tenant_id AND t.term < :behind
   AND (t.term, t.contact_id) > (:after_term, :after_id)
   AND NOT EXISTS (SELECT FROM contact_term f WHERE f.tenant_id = :tenant_id AND f.contact_id = t.contact_id
-                  AND f.term >= 's:' || fold(:said) AND f.term < t.term)
+                  AND f.term >= :first AND f.term < t.term)
 ORDER BY t.term, t.contact_id LIMIT :most;
 
 -- name: whole

@@ -11,7 +11,8 @@ PLAIN = {
     "account": {"password_hash"},
     "api_key": {"name", "scopes", "start"},
     "attempt": {"state"},
-    "audit": {"action", "subject", "before", "after"},
+    "audit": {"action", "after", "before", "hash", "subject"},
+    "audit_head": {"hash"},
     "consent": {"purpose", "source", "state"},
     "contact": {"portfolio_id"},
     "conversation": {"owner", "queue", "state"},
@@ -19,7 +20,7 @@ PLAIN = {
     "event": {"kind", "reason", "state"},
     "flow": {"key"},
     "flow_session": {"node", "state"},
-    "flow_version": {"author", "definition", "note", "sha256", "status"},
+    "flow_version": {"author", "definition", "note", "sha256", "source", "status"},
     "guard": {"held_reason"},
     "hold": {"reason", "source"},
     "idempotency_key": {"key", "request_sha256"},
@@ -34,6 +35,7 @@ PLAIN = {
     "number": {"display_number", "phone_number_id", "portfolio_id", "token", "waba_id"},
     "number_route": {"kind", "meta_id", "portfolio_id"},
     "one_time_token": {"grants_role", "sha256"},
+    "recovery_code": {"sha256"},
     "refresh_token": {"sha256"},
     "running": {"stage"},
     "status_orphan": {"status"},
@@ -41,6 +43,7 @@ PLAIN = {
     "template_stop": {"language", "name", "waba_id"},
     "tenant": {"data_key", "language", "name", "slug", "timezone"},
     "tombstone": {"refused"},
+    "totp": {"seed"},
 }
 """Columns that could hold a word of somebody's, and hold none: reviewed, then listed."""
 COLUMNS = """

@@ -124,17 +124,25 @@ ORDER BY s.contact_id DESC LIMIT :most;
 -- name: folded
 SELECT fold(:said) AS said;
 
+-- part: first_found
+NOT EXISTS (SELECT FROM contact_term f WHERE f.tenant_id = :tenant_id AND f.contact_id = t.contact_id AND f.term >= :first AND f.term < t.term)
+
 -- name: search
 -- By the beginning of a word of the name with all that follows it, of the user name, or of the telephone number: in the order of what
--- was found, each contact once, where it is found first. Terms lie in the order of bytes: what begins alike lies together. (One lower
--- bound: of two an index begins at the wrong one.)
+-- was found, each contact once. Terms lie in the order of bytes: what begins alike lies together. The rest of the cursor's own term and what is behind it
+-- apart: of a comparison of rows the index takes no place to begin at.
 -- include: contacts.profile
-, t.term FROM contact_term t JOIN contact c ON c.tenant_id = t.tenant_id AND c.id = t.contact_id
-WHERE t.tenant_id = :tenant_id AND t.term < :behind
-  AND (t.term, t.contact_id) > (:after_term, :after_id)
-  AND NOT EXISTS (SELECT FROM contact_term f WHERE f.tenant_id = :tenant_id AND f.contact_id = t.contact_id
-                  AND f.term >= :first AND f.term < t.term)
-ORDER BY t.term, t.contact_id LIMIT :most;
+, t.term FROM (
+    (SELECT t.term, t.contact_id FROM contact_term t
+     WHERE t.tenant_id = :tenant_id AND t.term = :after_term AND t.contact_id > :after_id AND
+-- include: contacts.first_found
+     ORDER BY t.contact_id LIMIT :most)
+    UNION ALL
+    (SELECT t.term, t.contact_id FROM contact_term t
+     WHERE t.tenant_id = :tenant_id AND t.term > :after_term AND t.term < :behind AND
+-- include: contacts.first_found
+     ORDER BY t.term, t.contact_id LIMIT :most)
+) AS t JOIN contact c ON c.tenant_id = :tenant_id AND c.id = t.contact_id ORDER BY t.term, t.contact_id LIMIT :most;
 
 -- name: whole
 -- Who was merged is shown as whom he was merged into, who was forgotten not at all.

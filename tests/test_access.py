@@ -148,6 +148,7 @@ QUERIES = {"stream_events": "?types=x"}
 FRESH = {
     "enrol_totp": True,
     "make_key": True,
+    "merge_contact": True,
     "export_contact": True,
     "erase_contact": True,
     "download_file": True,

@@ -398,8 +398,8 @@ class FieldIs(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Figures(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Of one day, or one number."""
 
-    place: str
-    """The day, or the number's id."""
+    day: dt.date | None
+    number_id: UUID | None
     received: int
     """What customers sent."""
     sent: dict[str, int]
@@ -1294,6 +1294,7 @@ class To(Struct, frozen=True, kw_only=True, omit_defaults=True):
     contact_id: UUID | None = None
     conversation_id: UUID | None = None
     phone: str | None = None
+    """With the country's code, written in any way."""
 
 
 class Tokens(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -1830,7 +1831,8 @@ class Client(Sync):
         """Have this contact be another from now on: who was known by a telephone number and who by WhatsApp's id. The
         consents of both count, the newest last; what was said stays where it was said.
 
-        For admin, owner; no key.
+        For admin, owner; no key. A person must have proved within the last ten minutes who he is, by `login` or
+        `confirm`.
         """
         return self._call("merge_contact", ContactDetail, ids={"id": id}, body={"into": into}, idempotency_key=idempotency_key)
 
@@ -2572,7 +2574,7 @@ class Client(Sync):
         until: dt.datetime | UnsetType | None = UNSET,
         by: Literal["day", "number"] | UnsetType = UNSET,
     ) -> Statistics:
-        """How much happened, by day or by number: at most 31 days, and 200,000 messages, at once.
+        """How much happened, by day or by number: at most 31 days and 100,000 messages at once.
 
         For admin, agent, owner, viewer; a key with `statistics:read`.
         """
@@ -2933,7 +2935,8 @@ class AsyncClient(Async):
         """Have this contact be another from now on: who was known by a telephone number and who by WhatsApp's id. The
         consents of both count, the newest last; what was said stays where it was said.
 
-        For admin, owner; no key.
+        For admin, owner; no key. A person must have proved within the last ten minutes who he is, by `login` or
+        `confirm`.
         """
         return await self._call(
             "merge_contact", ContactDetail, ids={"id": id}, body={"into": into}, idempotency_key=idempotency_key
@@ -3679,7 +3682,7 @@ class AsyncClient(Async):
         until: dt.datetime | UnsetType | None = UNSET,
         by: Literal["day", "number"] | UnsetType = UNSET,
     ) -> Statistics:
-        """How much happened, by day or by number: at most 31 days, and 200,000 messages, at once.
+        """How much happened, by day or by number: at most 31 days and 100,000 messages at once.
 
         For admin, agent, owner, viewer; a key with `statistics:read`.
         """

@@ -46,12 +46,15 @@ class To(Struct, frozen=True, forbid_unknown_fields=True):
     """To whom: exactly one of the three. Who is not known yet is made by his phone."""
 
     contact_id: UUID | None = None
-    conversation_id: UUID | None = None
-    phone: Annotated[str, Meta(max_length=40, description="With the country's code, written in any way.")] | None = None
+    conversation_id: Annotated[UUID | None, Meta(examples=[None])] = None
+    phone: Annotated[
+        Annotated[str, Meta(max_length=40)] | None,
+        Meta(description="With the country's code, written in any way.", examples=[None]),
+    ] = None
 
 
 class NewMessage(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    to: Annotated[To, Meta(examples=[{"contact_id": "01980000-0000-7000-8000-000000000000"}])]
+    to: To
     content: Annotated[Sendable, Meta(examples=[{"type": "text", "body": "Seu carro está pronto."}])]
     category: Annotated[
         Category, Meta(description="service: free-form, while the window is open. A template is sent as one of the others.")
@@ -308,6 +311,7 @@ async def _make_contacts(tx: Tx, rt: Runtime, order: Order, known: Mapping[UUID,
         return
     people = [Person(known[d.number_id].portfolio_id, None, phone.digits(d.new.to.phone or "")) for d in new if d.number_id]
     meeting = await contacts.settle(tx, await contacts.meet(tx, people), order.now, rt.new_id)
+    await contacts.recall(tx, rt.config.secret_keys, meeting, order.now, rt.new_id)
     for draft, contact_id in zip(new, meeting.ids, strict=True):
         draft.recipient = Recipient("phone", draft.key[1], contact_id, None, None, contact_id)
 

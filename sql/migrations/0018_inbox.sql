@@ -4,6 +4,3 @@ ALTER TABLE conversation ADD COLUMN listed_at timestamptz NOT NULL
 -- One for every choice of number, state and owner: a list is the first few of each, put together.
 CREATE INDEX conversation_inbox ON conversation (tenant_id, number_id, state, owner, listed_at, id);
 CREATE INDEX conversation_queue ON conversation (tenant_id, queue, listed_at, id) WHERE queue IS NOT NULL;
-
--- What people ask for by its state: what did not arrive, and what waits. What went well is most of the table, and in no such index.
-CREATE INDEX message_trouble ON message (tenant_id, state, id) WHERE state IN ('queued', 'sending', 'in_doubt', 'unknown', 'withdrawn', 'failed');

@@ -69,13 +69,13 @@ UNION ALL
  ORDER BY m.created_at, m.ordinal, m.id LIMIT :most);
 
 -- name: recipients
--- Whom these name. Whoever was found to be somebody we knew is that one now; a conversation stays where it is. Asked before the contacts
--- are locked, for whose they are, and after, for what they are.
+-- Whom these name. Whoever was found to be somebody we knew is that one now; a conversation stays where it is; who was forgotten is nobody.
+-- Asked before the contacts are locked, for whose they are, and after, for what they are.
 SELECT 'conversation' AS what, v.id::text AS key, v.contact_id, v.number_id, v.id AS conversation_id, coalesce(c.merged_into, c.id) AS person_id
-FROM conversation v JOIN contact c ON c.tenant_id = v.tenant_id AND c.id = v.contact_id WHERE v.tenant_id = :tenant_id AND v.id = ANY (:conversation_ids::uuid[])
+FROM conversation v JOIN contact c ON c.tenant_id = v.tenant_id AND c.id = v.contact_id WHERE v.tenant_id = :tenant_id AND v.id = ANY (:conversation_ids::uuid[]) AND c.erased_at IS NULL
 UNION ALL
 SELECT 'contact', c.id::text, coalesce(c.merged_into, c.id), NULL, NULL, coalesce(c.merged_into, c.id)
-FROM contact c WHERE c.tenant_id = :tenant_id AND c.id = ANY (:contact_ids::uuid[])
+FROM contact c WHERE c.tenant_id = :tenant_id AND c.id = ANY (:contact_ids::uuid[]) AND c.erased_at IS NULL
 UNION ALL
 SELECT 'phone', c.phone, c.id, NULL, NULL, c.id FROM contact c WHERE c.tenant_id = :tenant_id AND c.phone = ANY (:phones::text[]);
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import msgspec
 
-from atendeja import media
+from atendeja import contacts, media, tenants
 from atendeja.blobs import Blobs
+from atendeja.contacts import Contact
 from atendeja.wa import limits
 from tests import canary, world
 from tests.files import PDF
@@ -184,6 +185,23 @@ async def test_who_wants_no_marketing_gets_none_however_close_it_was(desk: Desk)
             await asyncio.sleep(0.02)
     found = {(m["category"], m["state"], m["reason"]) for m in await desk.messages()}
     assert found == {("marketing", "withdrawn", "opted_out"), ("utility", "accepted", None)}
+
+
+async def test_who_was_forgotten_is_nobody_and_refuses_still_what_he_refused(desk: Desk) -> None:
+    """S57: by his ids he gets nothing; made anew by his phone he gets no marketing."""
+    await desk.says("oi")
+    talk, contact = await desk.talk_id(), (await desk.contact())["id"]
+    nothing = ", ".join(f"{name} = NULL" for name in ("portfolio_id", "user_id", "phone", "wa_id", "name", "username", "due_at"))
+    await desk.admin.execute(f"UPDATE contact SET erased_at = now(), {nothing} WHERE id = $1", contact)
+    for to in ({"contact_id": str(contact)}, {"conversation_id": str(talk)}):
+        assert await refusal(desk, template(to)) == (404, "not_found")
+    async with desk.rt.db.session() as session:
+        tenant = await tenants.find(session, "a")
+    gone = Contact(contact, None, None, ANA, ANA, None, None, desk.now)
+    hashes = contacts.Seal(tenant, desk.rt.config.secret_keys).hashes(gone)
+    await desk.rt.db.transact(desk.a, lambda tx: contacts.bury(tx, hashes, ["marketing"], desk.now))
+    assert await refusal(desk, template({"phone": ANA}, "marketing")) == (409, "opted_out")
+    assert (await desk.post("/messages", template({"phone": ANA}), "key")).status_code == 201
 
 
 async def test_what_is_for_later_waits_and_keeps_nothing_from_going(desk: Desk) -> None:

@@ -1,5 +1,6 @@
 """How people are found: by how a name or a number begins, by tag, field and consent; each once, page after page."""
 
+import asyncpg
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,6 +11,7 @@ from atendeja.contacts.finding import read_search
 from atendeja.db import Tx
 from tests import world
 from tests.office import Office
+from tests.turn.shop import Shop
 
 NAMES = {
     "Ana Maria de Souza": "5511987654321", "Mariana Lima": "5521912345678", "João D'Ávila": "551140041234",
@@ -142,3 +144,15 @@ async def test_terms_follow_the_row_whoever_writes_it(office: Office) -> None:
         )
 
     await office.rt.db.transact(office.world.a, work)
+
+
+async def test_who_was_tagged_by_a_flow_is_found_by_it(office: Office) -> None:
+    admin = await asyncpg.connect(office.rt.config.admin_url.reveal())
+    shop = Shop(office.rt, office.world, admin)
+    await shop.publish("\n  a: {do: [{tag: [agendado]}, {say: {text: 'Oi!'}}, {end: {}}]}\n")
+    await shop.asks("oi")
+    office.rt.clock = lambda: office.at
+    viewer = await office.sign_in("viewer@a.example", "viewer", office.world.a)
+    (found,) = (await office.get("/contacts?tag=agendado", viewer)).json()["items"]
+    assert (found["phone"], found["tags"]) == ("+5511900000001", ["agendado"])
+    await admin.close()

@@ -28,23 +28,32 @@ from atendeja import (
     connections,
     contacts,
     db,
+    dead_letters,
     docs,
     endpoint,
+    events,
     flows,
+    inbox,
+    installation,
     jobs,
     leases,
+    media,
     metrics,
     migrate,
     notify,
+    numbers,
     openapi,
     privacy,
+    reporting,
+    tenants,
+    webhooks,
 )
 from atendeja.cloud import Cloud
 from atendeja.config import Config
 from atendeja.db import Database
 from atendeja.endpoint import Api
 from atendeja.errors import Refused, Unavailable
-from atendeja.inbound import webhook
+from atendeja.inbound import deliveries, webhook
 from atendeja.inbound.intake import Intake
 from atendeja.queue import end, every, supervise
 from atendeja.runtime import KEEP_TIME_EVERY_S, Runtime, fresh_id
@@ -55,7 +64,24 @@ log = structlog.get_logger(__name__)
 
 Role = Literal["all", "web", "worker"]
 
-ENDPOINTS = [*accounts.ROUTES, *audit.ROUTES, *contacts.ROUTES, *privacy.ROUTES, *jobs.ROUTES, *flows.ROUTES]
+ENDPOINTS = [
+    *accounts.ROUTES,
+    *audit.ROUTES,
+    *contacts.ROUTES,
+    *privacy.ROUTES,
+    *jobs.ROUTES,
+    *events.ROUTES,
+    *webhooks.ROUTES,
+    *tenants.ROUTES,
+    *numbers.ROUTES,
+    *inbox.ROUTES,
+    *media.ROUTES,
+    *dead_letters.ROUTES,
+    *flows.ROUTES,
+    *reporting.ROUTES,
+    *installation.ROUTES,
+    *deliveries.ROUTES,
+]
 """Everything under /v1."""
 
 STALE_BEAT_S = 15.0
@@ -136,6 +162,7 @@ async def open_runtime(config: Config) -> AsyncIterator[Runtime]:
     finally:
         await rt.trials.close()
         await cloud.close()
+        await rt.outside.close()
         await database.close()
         os.close(who.descriptor)
 
@@ -169,6 +196,8 @@ def build(rt: Runtime, role: Role, extra: list[BaseRoute] | None = None) -> Star
         watching.start()
         clock = _keep(rt, "clock", lambda: every(KEEP_TIME_EVERY_S, rt.keep_time, rt.stopping), rt.stopping)
         flushing = _keep(rt, "intake", intake.run, intake.closing)
+        audience = _keep(rt, "audience", lambda: rt.feed.audience.keep(rt.stopping), rt.stopping)
+        listening = _keep(rt, "listen", lambda: _listen(rt), rt.stopping) if worker is None else None  # as every worker does
         door = None if role == "worker" else _keep(rt, "door", lambda: _hold_door(rt), rt.stopping)
         if rt.guard.hold is not None:
             notify.tell_hold(rt.meter, rt.guard.hold)
@@ -191,8 +220,9 @@ def build(rt: Runtime, role: Role, extra: list[BaseRoute] | None = None) -> Star
             await rt.grant(flushing)
             if worker is not None:
                 await worker.stop()
-            if door is not None:
-                door.cancel()
+            for task in (audience, listening, door):
+                if task is not None:
+                    task.cancel()
             watching.stop()
             log.info("stopped")
 
@@ -210,6 +240,11 @@ def api(rt: Runtime) -> Api[Runtime]:
 def _keep(rt: Runtime, name: str, run: Callable[[], Coroutine[object, object, None]], until: asyncio.Event) -> asyncio.Task[None]:
     watched = supervise(name, run, until, lambda loop: rt.meter.count("loops_ended", label=loop))
     return asyncio.get_running_loop().create_task(watched, name=name)
+
+
+async def _listen(rt: Runtime) -> None:
+    """Hear what others tell: streams live on it."""
+    await rt.broadcast.listen(rt.config.listen_url.reveal(), rt.bells.hear)
 
 
 async def _hold_door(rt: Runtime) -> None:

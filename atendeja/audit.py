@@ -224,6 +224,12 @@ def follow(tenant_id: int, head: Head, lines: Iterable[Line], wanted: Mapping[in
     return head, None
 
 
+def difference(before: Mapping[str, object], after: Mapping[str, object]) -> tuple[dict[str, object], dict[str, object]]:
+    """What was and what is since, of what is different."""
+    names = [name for name in after if before.get(name) != after[name]]
+    return {name: before.get(name) for name in names}, {name: after[name] for name in names}
+
+
 async def list_changes(rt: Runtime, call: Call[Listing]) -> Page[Change]:
     """The newest first."""
     behind = call.after(call.body, Before)

@@ -11,8 +11,10 @@ import hashlib
 import os
 import re
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 from typing import Protocol
 from uuid import UUID
 
@@ -57,22 +59,55 @@ class Blobs:
         return await asyncio.to_thread(self._keep, tenant_id, source, most_bytes)
 
     def _keep(self, tenant_id: int, source: Readable, most_bytes: int) -> Blob:
-        try:
-            folder = self._root / f"{tenant_id:d}"
-            _make(folder)
-            fd, name = tempfile.mkstemp(prefix="new-", dir=folder)
+        with self._telling():
+            draft = self._begin(tenant_id, most_bytes)
             try:
-                blob = _copy(source, fd, most_bytes)
-                place = self.path(tenant_id, blob.sha256)
-                _make(place.parent)
-                Path(name).replace(place)
+                while chunk := source.read(CHUNK_BYTES):
+                    draft.write(chunk)
+                return self._end(tenant_id, draft)
             finally:
-                Path(name).unlink(missing_ok=True)
-            _sync(place.parent)
+                draft.drop()
+
+    async def receive(self, tenant_id: int, chunks: AsyncIterable[bytes], most_bytes: int) -> Blob:
+        """As `keep`, of bytes that come when they come: a thread is needed only while there is something to write."""
+        with self._telling():
+            draft = await asyncio.to_thread(self._begin, tenant_id, most_bytes)
+            try:
+                async for chunk in _gather(chunks):
+                    await asyncio.to_thread(draft.write, chunk)
+                return await asyncio.to_thread(self._end, tenant_id, draft)
+            finally:
+                draft.drop()
+
+    async def has(self, tenant_id: int, sha256: str) -> bool:
+        """Whether these bytes are kept."""
+        return await asyncio.to_thread(self.path(tenant_id, sha256).is_file)
+
+    async def drop(self, tenant_id: int, sha256: str) -> None:
+        """Have these bytes no more. Whoever calls knows that nobody refers to them, nor is about to. Raises Unavailable."""
+        with self._telling():
+            await asyncio.to_thread(self.path(tenant_id, sha256).unlink, missing_ok=True)
+
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        try:
+            yield
         except OSError as error:
             raise Unavailable(
                 f"the file cannot be kept under {self._root}: {error.strerror or error}; is MEDIA_DIR ours, with room left?"
             ) from error
+
+    def _begin(self, tenant_id: int, most_bytes: int) -> "_Draft":
+        folder = self._root / f"{tenant_id:d}"
+        _make(folder)
+        return _Draft(folder, most_bytes)
+
+    def _end(self, tenant_id: int, draft: "_Draft") -> Blob:
+        blob = draft.finish()
+        place = self.path(tenant_id, blob.sha256)
+        _make(place.parent)
+        draft.path.replace(place)
+        _sync(place.parent)
         return blob
 
     def archive(self, tenant_id: int, job_id: UUID) -> Path:
@@ -115,20 +150,51 @@ async def _write_all(path: Path, parts: AsyncIterator[bytes]) -> Blob:
     return Blob(digest.hexdigest(), size)
 
 
-def _copy(source: Readable, fd: int, most_bytes: int) -> Blob:
-    """Everything of `source` into `fd`, which is synced and closed."""
-    digest, size = hashlib.sha256(), 0
-    with open(fd, "wb", buffering=0) as target:
-        while chunk := source.read(CHUNK_BYTES):
-            size += len(chunk)
-            if size > most_bytes:
-                raise Refused("file_too_large", f"the file has more than {most_bytes} bytes, which is the most allowed")
-            digest.update(chunk)
-            _write(target.fileno(), chunk)
-        if not size:
+class _Draft:
+    """A file that is being written beside the others. Locked: whoever waits for a thread may be cancelled while that goes on."""
+
+    def __init__(self, folder: Path, most_bytes: int) -> None:
+        self._fd, name = tempfile.mkstemp(prefix="new-", dir=folder)
+        self.path, self._most_bytes = Path(name), most_bytes
+        self._digest, self._size, self._is_open = hashlib.sha256(), 0, True
+        self._lock = Lock()
+
+    def write(self, chunk: bytes) -> None:
+        """Raises Refused when that makes it too large."""
+        self._size += len(chunk)
+        if self._size > self._most_bytes:
+            raise Refused("file_too_large", f"the file has more than {self._most_bytes} bytes, which is the most allowed")
+        with self._lock:
+            if self._is_open:
+                self._digest.update(chunk)
+                _write(self._fd, chunk)
+
+    def finish(self) -> Blob:
+        """It is whole, and on the disk. Raises Refused when it is empty."""
+        if not self._size:
             raise Refused("file_empty", "the file is empty")
-        os.fsync(target.fileno())
-    return Blob(digest.hexdigest(), size)
+        os.fsync(self._fd)
+        return Blob(self._digest.hexdigest(), self._size)
+
+    def drop(self) -> None:
+        """Nothing stays of it but what was moved to its place."""
+        with self._lock:
+            if self._is_open:
+                self._is_open = False
+                os.close(self._fd)
+        self.path.unlink(missing_ok=True)
+
+
+async def _gather(chunks: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
+    """The same bytes in fewer pieces."""
+    gathered, size = list[bytes](), 0
+    async for chunk in chunks:
+        gathered.append(chunk)
+        size += len(chunk)
+        if size >= CHUNK_BYTES:
+            yield b"".join(gathered)
+            gathered, size = [], 0
+    yield b"".join(gathered)
 
 
 def _write(fd: int, chunk: bytes) -> None:

@@ -15,12 +15,14 @@ import aiohttp
 import msgspec
 from msgspec import Struct
 
-from atendeja.errors import Refused, Unavailable
+from atendeja.errors import Unavailable
 from atendeja.wa import reply
 
 TOTAL_S = 20
 READ_S = 15
 CONNECT_S = 5
+FETCH_S = 8
+"""For a question that a person waits for."""
 UPLOAD_S = 120
 """For a file, which may be of 100 MB, and for what Meta does to it before it answers."""
 MOST_UPLOADS = 8
@@ -33,6 +35,13 @@ class Outcome(Struct, frozen=True):
 
     verdict: reply.Verdict
     first_byte_at: dt.datetime | None
+
+
+class Fetched(Struct, frozen=True):
+    """What a GET was answered with: what is known, or Meta's `error` in it."""
+
+    status: int
+    body: dict[str, object]
 
 
 class Fenced(Exception):
@@ -107,35 +116,29 @@ class Cloud:
             except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
                 return reply.Unavailable(_word(error))
 
-    async def fetch_number(self, phone_number_id: str, token: str) -> dict[str, object]:
-        """What Meta knows of a number (`display_phone_number`, `verified_name`, `throughput` …).
+    async def fetch(self, path: str, token: str, **params: str) -> Fetched:
+        """GET what Meta knows: of `{phone_number_id}`, `{waba_id}/phone_numbers` … `path` is made of Meta's ids, which are digits.
 
-        Raises Refused with Meta's words when the id or the token is wrong, Unavailable when Meta cannot be reached.
+        Raises Unavailable when Meta cannot be reached, answers with an error of its own, or with something that is not JSON.
         """
-        fields = "display_phone_number,verified_name,quality_rating,throughput,status"
         try:
             async with self._session.get(
-                f"{self._root}/{phone_number_id}",
-                params={"fields": fields},
+                f"{self._root}/{path}",
+                params=params,
                 headers={"Authorization": f"Bearer {token}"},
                 allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(total=FETCH_S, sock_connect=CONNECT_S),
             ) as response:
                 status, answer = response.status, await _read(response)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise Unavailable(f"the Cloud API cannot be reached at {self._root}: {type(error).__name__}") from error
         try:
             known = msgspec.json.decode(answer, type=dict[str, object])
-        except (msgspec.DecodeError, RecursionError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise Unavailable(f"the Cloud API answered {status} and something that is not JSON") from error
-        if status != 200:
-            fault = known.get("error")
-            said = fault.get("message") if isinstance(fault, dict) else status
-            raise Refused(
-                "number_not_verified",
-                f"the Cloud API refuses number {phone_number_id}: {said}",
-                hint="check the id and the token, or add it unverified with --no-verify",
-            )
-        return known
+        if status >= 500:
+            raise Unavailable(f"the Cloud API answered {status}")
+        return Fetched(status, known)
 
     async def close(self) -> None:
         await self._session.close()

@@ -120,6 +120,10 @@ class Config(Struct, frozen=True, kw_only=True, dict=True):
     """Requests a second that one person, API key or stranger's address may make of the API; twice as many at once, and a business
     four times as many. Default 100."""
 
+    outside_trusted: tuple[str, ...] = ()
+    """`host:port`, comma-separated, of this installation's own network that tenants' webhooks may call, over http too. Default:
+    none, they reach public https addresses only."""
+
     state_dir: Path = Path("state")
     """Directory of what a process remembers over a restart: its id, and how far it has seen the database (`guard`: keep it over a
     restore). Default ./state."""
@@ -339,6 +343,12 @@ def _is_web(text: str) -> bool:
     return named and (url.scheme == "https" or (url.scheme == "http" and local)) and not (url.query or url.fragment)
 
 
+def _check_place(text: str) -> None:
+    host, colon, port = text.rpartition(":")
+    if not (colon and host and _is_host(host) and port and _is_port(port)) or "/" in text:
+        raise ValueError(f"each must be host:port, like n8n:5678, not {text!r}")
+
+
 def _check_network(text: str) -> None:
     try:
         network = ip_network(text)
@@ -366,6 +376,7 @@ CHECKS: dict[str, Callable[[str], object]] = {
     "SECRET_KEY": key_bytes,
     "METRICS_TOKEN": _at_least(METRICS_TOKEN_CHARS),
     "TRUSTED_PROXIES": _check_network,
+    "OUTSIDE_TRUSTED": _check_place,
     "HOST": _check_host,
 }
 """What msgspec's types do not say about a setting; each raises ValueError, and those of secrets never quote the value."""

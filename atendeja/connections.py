@@ -16,12 +16,16 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
+from atendeja.endpoint import STREAMS
+
 log = structlog.get_logger(__name__)
 
 DEADLINE_S = 10
 """For a head, from the connection or, after a request, from its first byte; then for the body; for taking an answer. A connection
 that rests between two requests has uvicorn's shorter time."""
 SWEEP_S = 1.0
+STREAM_BYTES = 256 * 1024
+"""Of a file that is being sent to us at least so much has to come within DEADLINE_S, again and again."""
 MOST_HEAD_BYTES = 64 * 1024
 MOST_CONNECTIONS = 4000
 """Twice what the system keeps for us unaccepted: whoever has just been accepted is read before so many others are."""
@@ -90,7 +94,7 @@ class Connection(HttpToolsProtocol):
         super().__init__(config, server_state, *args, **more)
         self._crowd = server_state
         self._stage: Stage = "ours"
-        self._head_bytes = 0
+        self._head_bytes = self._stream_bytes = 0
 
     # ── what the transport tells ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -114,6 +118,12 @@ class Connection(HttpToolsProtocol):
                 self.end(431)
         else:
             self._head_bytes = 0
+        if self._stage == "body" and self._request is not None and STREAMS in self._request.scope:
+            self._stream_bytes += len(data)
+            if self._stream_bytes > STREAM_BYTES:
+                self._stream_bytes = 0
+                self._crowd.waiting.pop(self, None)
+                self._crowd.waiting[self] = self.loop.time()
 
     def pause_writing(self) -> None:
         super().pause_writing()

@@ -8,6 +8,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from atendeja.db import Nothing, Tx, columns, query
+from atendeja.feed.shapes import ConsentDeclared, Data
 
 MARKETING = "marketing"
 
@@ -41,6 +42,11 @@ CARRY = query("consent.carry", Nothing)
 async def put(tx: Tx, entries: Sequence[Entry]) -> None:
     if entries:
         await tx.run(APPEND, **columns(entries))
+
+
+def tell(entries: Sequence[Entry]) -> list[Data]:
+    """These as whoever listens is told."""
+    return [ConsentDeclared(e.contact_id, e.purpose, e.state, e.source) for e in entries]
 
 
 async def load(tx: Tx, contact_ids: Sequence[UUID]) -> dict[tuple[UUID, str], str]:

@@ -8,15 +8,21 @@ gone out before goes again only when that is said to be wanted; a bot's reply no
 import datetime as dt
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
-from atendeja import contacts
+from atendeja import audit, contacts
 from atendeja.db import Database, Nothing, Tx, query
+from atendeja.endpoint import PEOPLE, Call, Endpoint, Instant, Listing, Page, Role, once
+from atendeja.runtime import Runtime
+from atendeja.wa import codes
 
 BATCH = 500
 """Letters a transaction: their locks are held for some milliseconds only."""
+MOST_AT_ONCE = 100
+"""By API: all in one transaction."""
 
 
 class Letter(Struct, frozen=True):
@@ -65,7 +71,44 @@ class Moved(Struct, frozen=True):
     number_id: UUID | None = None
 
 
+class DeadLetter(Struct, frozen=True):
+    """What failed for good, or is unknown, and nobody has looked at."""
+
+    id: Annotated[UUID, Meta(description="Of the message, or of the event.")]
+    what: Annotated[Literal["message", "event"], Meta(description="event: of a customer, which no turn could answer.")]
+    state: Annotated[Literal["failed", "unknown", "dead"], Meta(description="unknown: a message that may have gone out.")]
+    code: Annotated[int | None, Meta(description="Meta's.", examples=[131026])]
+    reason: Annotated[str | None, Meta(description="In words, where there are some.")]
+    advice: Annotated[str | None, Meta(description="What to do about the code.")]
+    conversation_id: UUID | None
+    at: Annotated[Instant, Meta(description="When it was written, or came.")]
+
+
+class ChosenLetters(Struct, frozen=True, forbid_unknown_fields=True):
+    ids: Annotated[list[UUID], Meta(min_length=1, max_length=MOST_AT_ONCE, description="As the list shows them.")]
+
+
+class LettersAgain(ChosenLetters, frozen=True, forbid_unknown_fields=True):
+    may_repeat: Annotated[bool, Meta(description="Also what may have gone out before: a customer may get it twice.")] = False
+
+
+class LettersMoved(Struct, frozen=True):
+    """What became of those that were chosen."""
+
+    moved: Annotated[list[UUID], Meta(description="With these it is done.")]
+    left: Annotated[
+        list[UUID],
+        Meta(description="No dead letters; or what may have gone out before, or whose conversation has gone on since."),
+    ]
+
+
+class Behind(Struct, frozen=True):
+    at: dt.datetime
+    id: UUID
+
+
 NEWEST = query("dead_letters.newest", Letter)
+PAGE = query("dead_letters.page", Letter)
 COUNT = query("dead_letters.count", Letters)
 PICK = query("dead_letters.pick", Picked)
 LOCK_MESSAGES = query("ledger.lock_dead_messages", DeadMessage)
@@ -145,3 +188,72 @@ async def _dead_messages(tx: Tx, ids: Sequence[UUID]) -> list[DeadMessage]:
 
 def _may_have_gone(m: DeadMessage) -> bool:
     return m.state == "unknown" or m.gone
+
+
+# ── endpoints ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def show(letter: Letter) -> DeadLetter:
+    listed = None if letter.code is None else codes.CODES.get(letter.code)
+    reason = letter.reason or (listed.meaning if listed else None)
+    advice = None if letter.code is None else codes.advise(letter.code)
+    return DeadLetter(letter.id, letter.what, letter.state, letter.code, reason, advice, letter.conversation_id, letter.at)  # type: ignore[arg-type]  # words of the view
+
+
+async def list_letters(rt: Runtime, call: Call[Listing]) -> Page[DeadLetter]:
+    """The newest first."""
+    after = call.after(call.body, Behind) or Behind(_FAR, _LAST)
+    async with rt.db.tenant(call.tenant_id) as tx:
+        found = await tx.all(PAGE, before_at=after.at, before_id=after.id, most=call.body.limit + 1)
+    items, following = call.cut(call.body, found, lambda letter: Behind(letter.at, letter.id))
+    return Page([show(letter) for letter in items], following)
+
+
+async def replay_letters(rt: Runtime, call: Call[LettersAgain]) -> LettersMoved:
+    """Have these tried again: a message is queued, an event is answered. All checks apply to them once more."""
+    work = partial(_replay, now=rt.now(), may_repeat=call.body.may_repeat)
+    return await _move(rt, call, call.body.ids, work, "dead_letters_replayed", {"may_repeat": call.body.may_repeat})
+
+
+async def discard_letters(rt: Runtime, call: Call[ChosenLetters]) -> LettersMoved:
+    """Let these be: they keep their state, and are listed no more."""
+    return await _move(rt, call, call.body.ids, partial(_discard, now=rt.now()), "dead_letters_discarded", {})
+
+
+async def _move(
+    rt: Runtime, call: Call[Any], ids: Sequence[UUID], work: Work, action: str, told: dict[str, object]
+) -> LettersMoved:  # Any: whatever it takes
+    numbers = set[UUID]()
+
+    async def move(tx: Tx) -> LettersMoved:
+        moved = await work(tx, ids, ids)  # each is looked for in both: an id is of one thing only
+        numbers.update(m.number_id for m in moved if m.number_id is not None)
+        done = {m.id for m in moved}
+        if done:
+            after = told | {"ids": sorted(done)}
+            await audit.add(tx, rt.new_id(), rt.now(), audit.actor(call), action, "dead_letters", after=after)
+        return LettersMoved(
+            [id_ for id_ in dict.fromkeys(ids) if id_ in done], [id_ for id_ in dict.fromkeys(ids) if id_ not in done]
+        )
+
+    outcome = await once(rt, call, move)
+    for number_id in numbers:
+        rt.bells.ring_number(number_id)
+    rt.bells.turn.ring()
+    return outcome
+
+
+_FAR, _LAST = dt.datetime(9999, 1, 1, tzinfo=dt.UTC), UUID(int=2**128 - 1)
+_MEMBERS: frozenset[Role] = PEOPLE - {"operator"}
+_AGENTS: frozenset[Role] = _MEMBERS - {"viewer"}
+
+ROUTES: list[Endpoint[Runtime]] = [
+    Endpoint("GET", "/v1/dead-letters", "list_dead_letters", list_letters, who=_MEMBERS, scope="dead_letters:read", takes=Listing,
+             gives=Page[DeadLetter], says="Messages that failed and events that could not be answered, the newest first."),
+    Endpoint("POST", "/v1/dead-letters/replay", "replay_dead_letters", replay_letters, who=_AGENTS, scope="dead_letters:write",
+             takes=LettersAgain, gives=LettersMoved, once=True,
+             says="Have dead letters tried again; all checks apply to them once more."),
+    Endpoint("POST", "/v1/dead-letters/discard", "discard_dead_letters", discard_letters, who=_AGENTS,
+             scope="dead_letters:write", takes=ChosenLetters, gives=LettersMoved, once=True,
+             says="Let dead letters be: they keep their state, and are listed no more."),
+]  # fmt: skip

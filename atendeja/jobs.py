@@ -313,6 +313,6 @@ ROUTES: list[Endpoint[Runtime]] = [
              refuses={"job_stays": 409}, says="Take the wish back, as long as it may be left."),
     Endpoint("POST", "/v1/jobs/{id}/retry", "retry_job", retry_job, who=HEADS, scope="jobs:write", gives=Job,
              refuses={"job_stays": 409}, says="Have a job that failed go on where it was."),
-    Endpoint("GET", "/v1/jobs/{id}/file", "download_file", download_file, who=HEADS, scope="contacts:export", gives=File,
-             fresh=True, keys_too=True, says="The file that an export made, for seven days."),
+    Endpoint("GET", "/v1/jobs/{id}/file", "download_file", download_file, who=HEADS, scope="contacts:export", fresh=True,
+             keys_too=True, gives=File, says="The file that an export made, for seven days."),
 ]  # fmt: skip

@@ -131,6 +131,8 @@ class NewMessage(Struct, frozen=True):
     """Its first attempt, when its sender has taken it already."""
     fallback: msgspec.Raw | None = None
     """JSON: what goes in its place when the window is closed, see outbound.fallback."""
+    not_before: dt.datetime | None = None
+    """None: at once."""
 
 
 class Echo(Struct, frozen=True):
@@ -274,6 +276,7 @@ class EchoKey(Struct, frozen=True):
 
 class Lifted(Struct):
     duplicates: int
+    moved: list[UUID]
 
 
 class MessageId(Struct, frozen=True):
@@ -311,6 +314,8 @@ class Applied(Struct):
     failed: dict[UUID, tuple[UUID, int]] = {}
     duplicates: int = 0
     """Attempts that WhatsApp turned out to have accepted although it had accepted another of their message."""
+    moved: list[UUID] = []
+    """Messages whose state went up."""
 
 
 async def apply_reports(tx: Tx, reports: Sequence[Report], now: dt.datetime) -> Applied:
@@ -324,17 +329,18 @@ async def apply_reports(tx: Tx, reports: Sequence[Report], now: dt.datetime) -> 
     echoes = await _find_echoes(tx, [r for r in reports if r not in found])
     triples = [(a.message_id, a.n, r) for r, a in found.items()] + [(id_, None, r) for r, id_ in echoes.items()]
     settled = {a.id: Settled(a.id, a.message_id, r.wamid) for r, a in found.items() if a.wamid is None}
-    duplicates = await _lift(tx, reduce_reports(triples), list(settled.values()), now) if triples else 0
+    lifted = await _lift(tx, reduce_reports(triples), list(settled.values()), now) if triples else Lifted(0, [])
     await _keep_orphans(tx, [r for r in reports if r not in found and r not in echoes], now)
     released = {a.number_id for a in found.values() if a.id in settled}
     failed = {message_id: (r.number_id, r.code) for message_id, _, r in triples if r.code is not None}
-    return Applied(len({message_id for message_id, *_ in triples}), released, failed, duplicates)
+    return Applied(len({message_id for message_id, *_ in triples}), released, failed, lifted.duplicates, lifted.moved)
 
 
-async def _lift(tx: Tx, lifts: Sequence[Lift], settled: Sequence[Settled], now: dt.datetime) -> int:
+async def _lift(tx: Tx, lifts: Sequence[Lift], settled: Sequence[Settled], now: dt.datetime) -> Lifted:
     ids = sorted(lift.message_id for lift in lifts)
     lifted = await tx.one(LIFT, ids=ids, lifts=records(lifts), settled=records(settled), now=now)
-    return lifted.duplicates if lifted is not None else 0
+    assert lifted is not None  # an aggregate always has a row
+    return lifted
 
 
 async def _find_attempts(tx: Tx, reports: Sequence[Report]) -> dict[Report, AttemptKey]:

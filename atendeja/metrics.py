@@ -32,6 +32,7 @@ COUNTERS = {
     "replies_queued": Counted("Messages that turns queued."),
     "uploads": Counted("Files uploaded to WhatsApp, by what came of it.", "outcome"),
     "posts": Counted("Sends to the Cloud API by what came of the attempt.", "outcome"),
+    "webhook_posts": Counted("Deliveries of outgoing webhooks by what came of the POST.", "outcome"),
     "messages_withdrawn": Counted("Messages that were not sent, by reason.", "reason"),
     "messages_doubted": Counted("Messages found on the wire without a sender."),
     "messages_unknown": Counted("Messages whose fate nobody can know."),

@@ -22,6 +22,7 @@ Kind = Literal[
     "account",
     "runaway",
     "sending_held",
+    "webhook_disabled",
 ]
 
 

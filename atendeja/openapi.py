@@ -19,6 +19,7 @@ from atendeja.endpoint import SAFE, Endpoint, File, Listing, Trouble
 from atendeja.endpoint.files import BYTES
 from atendeja.endpoint.idempotency import MOST_CHARS
 from atendeja.endpoint.problems import Fault
+from atendeja.endpoint.streaming import MEDIA_TYPE
 
 Json = dict[str, Any]  # Any: a document
 
@@ -41,18 +42,21 @@ _PROVED = "proved within the last ten minutes who he is, by `login` or `confirm`
 
 def document(endpoints: Sequence[Endpoint[Any]]) -> Json:  # Any: whatever they run on
     """The whole document."""
-    used = dict.fromkeys([Trouble, *(kind for e in endpoints for kind in (e.takes, e.gives) if kind not in (None, File))])
+    used = dict.fromkeys([Trouble, *(kind for e in endpoints for kind in (e.takes, e.gives, *e.tells) if kind not in (None, File))])
     _, made = msgspec.json.schema_components(used, ref_template=REF + "{name}")
     schemas: dict[str, Json] = msgspec.json.decode(msgspec.json.encode(made))  # tuples are lists
     queries = {_name(e.takes) for e in endpoints if e.takes is not None and not e.has_body}
     paths: Json = {}
     for endpoint in endpoints:
-        paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint, schemas)
+        operation = paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint, schemas)
+        if endpoint.status == 201 and (links := _links(endpoint, endpoints, schemas)):
+            operation["responses"]["201"]["links"] = links
     bearer = {"type": "http", "scheme": "bearer", "description": "An access token, or an API key."}
     return {
         "openapi": "3.1.0",
         "info": {"title": "AtendeJá", "version": __version__, "description": DESCRIPTION},
         "paths": paths,
+        "webhooks": {name: {"post": _told(name, ref, schemas)} for e in endpoints for name, ref in _kinds(e).items()},
         "components": {
             "schemas": {name: schema for name, schema in schemas.items() if name not in queries},
             "securitySchemes": {"bearer": bearer},
@@ -72,6 +76,8 @@ def _operation(endpoint: Endpoint[Any], schemas: Mapping[str, Json]) -> Json:  #
         operation["parameters"] = parameters
     if endpoint.takes is not None and endpoint.has_body:
         operation["requestBody"] = {"required": True, "content": {"application/json": _content(endpoint.takes, schemas)}}
+    if endpoint.streams:
+        operation["requestBody"] = {"required": True, "content": {"*/*": {"schema": {"type": "string", "format": "binary"}}}}
     return operation
 
 
@@ -84,12 +90,15 @@ def _who(endpoint: Endpoint[Any]) -> str:  # Any: as above
 
 
 def _parameters(endpoint: Endpoint[Any], schemas: Mapping[str, Json]) -> list[Json]:  # Any: as above
-    found = [_parameter(name, "path", {"type": "string", "format": "uuid"}, required=True) for name in endpoint.names]
+    found = [_parameter(name, "path", _id(endpoint.texts.get(name)), required=True) for name in endpoint.names]
     if endpoint.takes is not None and not endpoint.has_body:
         schema = schemas[_name(endpoint.takes)]
         found += [
             _parameter(name, "query", part, required=name in schema["required"]) for name, part in schema["properties"].items()
         ]
+    if endpoint.tells:
+        place = {"type": "string", "description": "The `id` of the event that you had last: go on behind it."}
+        found.append(_parameter("Last-Event-ID", "header", place, required=False))
     if endpoint.is_tagged and endpoint.has_body:
         tag = {"type": "string", "description": "The `ETag` of what you saw."}
         found.append(_parameter("If-Match", "header", tag, required=False))
@@ -104,13 +113,20 @@ def _parameters(endpoint: Endpoint[Any], schemas: Mapping[str, Json]) -> list[Js
     return found
 
 
+def _id(pattern: str | None) -> Json:
+    return {"type": "string", "format": "uuid"} if pattern is None else {"type": "string", "pattern": f"^{pattern}$"}
+
+
 def _parameter(name: str, where: str, schema: Json, *, required: bool) -> Json:
     return {"name": name, "in": where, "required": required, "schema": schema}
 
 
 def _responses(endpoint: Endpoint[Any], schemas: Mapping[str, Json]) -> Json:  # Any: as above
-    if endpoint.gives is None:
-        found: Json = {"204": {"description": "Done."}}
+    found: Json
+    if endpoint.tells:
+        found = {"200": {"description": "Told as it happens.", "content": {MEDIA_TYPE: _events(endpoint, schemas)}}}
+    elif endpoint.gives is None:
+        found = {"204": {"description": "Done."}}
     elif endpoint.gives is File:
         content = {BYTES: {"schema": {"type": "string", "format": "binary"}}}
         found = {"200": {"description": "The bytes, or those that `Range` asks for.", "content": content}}
@@ -124,15 +140,62 @@ def _responses(endpoint: Endpoint[Any], schemas: Mapping[str, Json]) -> Json:  #
     return found
 
 
+def _links(made: Endpoint[Any], endpoints: Sequence[Endpoint[Any]], schemas: Mapping[str, Json]) -> Json:  # Any: as above
+    """What can be done with what was made, by its id."""
+    place = _id_place(schemas[_name(made.gives)], schemas)
+    of_it = [e for e in endpoints if e.names == ["id"] and e.path.startswith(f"{made.path}/{{id}}")]
+    return {e.operation: {"operationId": e.operation, "parameters": {"id": f"$response.body#{place}"}} for e in of_it if place}
+
+
+def _id_place(schema: Json, schemas: Mapping[str, Json]) -> str | None:
+    """Where in such an answer the id of what was made is: its own, or that of its first part with one."""
+    if "id" in schema["properties"]:
+        return "/id"
+    parts = {name: schemas.get(part.get("$ref", "").removeprefix(REF), {}) for name, part in schema["properties"].items()}
+    return next((f"/{name}/id" for name, part in parts.items() if "id" in part.get("properties", {})), None)
+
+
+def _kinds(endpoint: Endpoint[Any]) -> dict[str, Json]:  # Any: as above
+    """Type → its schema, of what is told."""
+    return {str(kind.__struct_config__.tag): {"$ref": REF + _name(kind)} for kind in endpoint.tells}
+
+
+def _told(name: str, ref: Json, schemas: Mapping[str, Json]) -> Json:
+    """What a stream tells is told to webhooks too, signed as Standard Webhooks say."""
+    content = {"application/json": {"schema": ref, "example": example(ref, schemas)}}
+    headers = [
+        _parameter(f"webhook-{part}", "header", {"type": "string"}, required=True) for part in ("id", "timestamp", "signature")
+    ]
+    return {
+        "summary": f"`{name}`, to those who want it.",
+        "security": [],
+        "parameters": headers,
+        "requestBody": {"required": True, "content": content},
+        "responses": {"2XX": {"description": "Taken. Anything else is tried again; 410 ends it."}},
+    }
+
+
+def _events(endpoint: Endpoint[Any], schemas: Mapping[str, Json]) -> Json:  # Any: as above
+    """Server-sent events, for which OpenAPI has no words of its own: text, and beside it what the data of each may be."""
+    kinds = _kinds(endpoint)
+    (first, ref), *_ = kinds.items()
+    shown = f"id: 7\nevent: {first}\ndata: {msgspec.json.encode(example(ref, schemas)).decode()}\n\n"
+    says = "Server-sent events. `event` is the type, `data` JSON: see `x-events`."
+    return {"schema": {"type": "string", "description": says, "x-events": kinds}, "example": shown}
+
+
 def _refusals(endpoint: Endpoint[Any]) -> dict[int, list[str]]:  # Any: as above
     """Status → the codes with which this endpoint may be refused."""
     found = {422: ["invalid"], 429: ["too_fast"], 503: ["unavailable", "closed"]}
     if endpoint.who is not None:
-        found |= {401: ["not_signed_in"], 403: ["forbidden", *(["sign_in_again"] if endpoint.fresh else [])]}
+        refused = {"tenant_suspended": _of_a_tenant(endpoint), "sign_in_again": endpoint.fresh is not False}
+        found |= {401: ["not_signed_in"], 403: ["forbidden", *(code for code, may_be in refused.items() if may_be)]}
     if endpoint.names:
         found[404] = ["not_found"]
     if endpoint.has_body:
         found |= {400: ["malformed", "too_deep"], 413: ["too_large"], 415: ["not_json", "compressed"]}
+    if endpoint.streams:
+        found |= {415: ["compressed"]}
     if endpoint.takes is not None and issubclass(endpoint.takes, Listing):
         found[400] = [*found.get(400, []), "bad_cursor"]
     if endpoint.is_tagged and endpoint.has_body:
@@ -142,6 +205,11 @@ def _refusals(endpoint: Endpoint[Any]) -> dict[int, list[str]]:  # Any: as above
     for code, status in endpoint.refuses.items():
         found[status] = [*found.get(status, []), code]
     return found
+
+
+def _of_a_tenant(endpoint: Endpoint[Any]) -> bool:  # Any: as above
+    """Whether it may be refused because a business is suspended."""
+    return not endpoint.when_suspended and (endpoint.who != frozenset({"operator"}) or endpoint.scope is not None)
 
 
 def _problem(status: int, codes: list[str]) -> Json:

@@ -122,6 +122,8 @@ class Reconciler:
             ends = {d: end for d in doubts if (end := protocol.resolve(d, before, now)) is not None}
             if ends:
                 await _write(tx, ends, now)
+                if self._rt.feed.wants(tenant_id):
+                    await self._rt.feed.tell(tx, (), [d.id for d in ends])
             return await tx.run(DOUBT, ids=ids, now=now), ends
 
         doubted, ends = await self._rt.db.transact(tenant_id, work)
@@ -141,6 +143,8 @@ class Reconciler:
     async def _join(self, tenant_id: int, keys: list[tuple[UUID, str]], now: dt.datetime) -> None:
         async def work(tx: Tx) -> tuple[int, Heeded]:
             applied = await ledger.join_orphans(tx, keys, now)
+            if applied.moved and self._rt.feed.wants(tenant_id):
+                await self._rt.feed.tell(tx, (), applied.moved)
             return applied.messages, await outbound.heed(tx, applied.failed, now, self._rt.new_id)
 
         joined, heeded = await self._rt.db.transact(tenant_id, work)

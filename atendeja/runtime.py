@@ -25,10 +25,12 @@ from atendeja.broadcast import Broadcast
 from atendeja.cloud import Cloud
 from atendeja.config import Config
 from atendeja.db import Database, query
+from atendeja.feed import WORD, Feed
 from atendeja.gathering import Gathering
 from atendeja.guard import Guard
 from atendeja.ids import uuid7
 from atendeja.leases import Identity, Leases
+from atendeja.outside import Outside
 from atendeja.queue import Bell
 from atendeja.trial import Trials
 
@@ -120,12 +122,15 @@ class Bells:
         self.statuses = Bell(lambda: tell("statuses"))
         self.turn = Bell(lambda: tell("turn"))
         self.send = Bell(lambda: tell("send"))
+        self.webhooks = Bell()
         self.numbers: dict[UUID, Bell] = {}
         """Also of those whose sender is known to be in another process."""
         self.heard: Counter[UUID] = Counter()
         """How many messages digest found on each number since its sender, if it is here, last asked: they count for its pace."""
         self.changed: set[UUID] = set()
         """Numbers whose row has perhaps been changed by others: their senders, if they are here, read it again."""
+        self.hear_else: Callable[[str, str], None] = lambda what, about: None
+        """Is given the words that are not of a stage or a number; an empty one when some may have been missed."""
         self.due: set[tuple[int, UUID]] = set()
         """(tenant, contact) that digest has just made due: the turn stage need not look for them. Hints only: what is due is in the
         tables, and is asked again under the lock."""
@@ -162,10 +167,12 @@ class Bells:
         stages = {"digest": self.digest, "statuses": self.statuses, "turn": self.turn, "send": self.send}
         if word == broadcast.EVERYTHING:
             self._look_everywhere(stages.values())
+            self.hear_else("", "")
         elif bell := stages.get(word):
             bell.hear()
         else:
             what, id_, n, *_ = (*word.split(":"), "", "0")
+            self.hear_else(what, id_)
             with contextlib.suppress(ValueError):
                 self._hear_of_number(what, UUID(id_), int(n or 0))
 
@@ -211,6 +218,8 @@ class Runtime:
     clock: Callable[[], dt.datetime] = field(default_factory=Clock)
     monotonic: Callable[[], float] = time.monotonic
     guard: Guard = field(init=False)
+    feed: Feed = field(init=False)
+    outside: Outside = field(init=False)
     trials: Trials = field(default_factory=Trials)
     dice: random.Random = field(default_factory=lambda: random.Random(secrets.randbits(128)))  # noqa: S311  (ids and jitter; secrets come from `secrets`)
 
@@ -219,11 +228,21 @@ class Runtime:
         self.broadcast = Broadcast(self.db)
         self.bells = Bells(self.broadcast.tell)
         self.guard = Guard(self.config.state_dir)
+        self.feed = Feed(self, lambda: self.monotonic(), self.broadcast.tell)
+        self.outside = Outside(self.config.outside_trusted)
+        self.bells.hear_else = self._hear
 
     def stop(self) -> None:
         """The order to stop: nothing new is begun, what is in flight has SHUTDOWN_GRACE_S in all; a second order ends that."""
         self.stop_by = self.monotonic() + (0 if self.stopping.is_set() else self.config.shutdown_grace_s)
         self.stopping.set()
+        self.feed.hub.end()
+
+    def _hear(self, what: str, about: str) -> None:
+        """A word that is not of a stage or a number."""
+        self.feed.hear(what, about)
+        if what in (WORD, ""):
+            self.bells.webhooks.hear()
 
     async def grant(self, task: asyncio.Task[None]) -> None:
         """After `stop`: wait for what is in flight while its time lasts, then cancel it. Does not wait for that."""

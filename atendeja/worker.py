@@ -9,7 +9,7 @@ import structlog
 from msgspec import Struct
 from procrastinate import App
 
-from atendeja import broadcast, endpoint, guard, jobs, leases, ledger, privacy, queue, reconcile, tenants
+from atendeja import broadcast, endpoint, events, guard, jobs, leases, ledger, privacy, queue, reconcile, tenants, webhooks
 from atendeja.blobs import Blobs
 from atendeja.db import Nothing, Query, Tx, query
 from atendeja.errors import Unavailable
@@ -20,6 +20,7 @@ from atendeja.outbound.senders import Senders
 from atendeja.queue import Bell
 from atendeja.runtime import LOOK_S, Runtime
 from atendeja.turn.take import Turns
+from atendeja.webhooks import Courier
 
 log = structlog.get_logger(__name__)
 
@@ -53,6 +54,7 @@ class Worker:
         self._senders = Senders(rt)
         self._turns = Turns(rt, self._senders)
         self._reconciler = reconcile.Reconciler(rt)
+        self._courier = Courier(rt)
         self._workshop = jobs.Workshop(rt, privacy.KINDS)
         self._told = rt.guard.hold is not None
         self._tasks: list[asyncio.Task[None]] = []
@@ -66,6 +68,7 @@ class Worker:
         self._keep("statuses", bells.statuses, self._digesters[intake.STATUSES].work)
         self._keep("turn", bells.turn, self._turns.work)
         self._keep("send", bells.send, self._senders.work)
+        self._keep("webhooks", bells.webhooks, self._courier.work)
         self._repeat("reconcile", reconcile.EVERY_S, self._reconciler.work)
         self._repeat("guard", guard.EVERY_S, self._watch, self._drained)
         self._repeat("renew", leases.RENEW_EVERY_S, self._renew, self._drained)
@@ -78,9 +81,11 @@ class Worker:
         """POSTs in flight finish and are recorded, while the grace lasts; leases go back as they are no longer needed."""
         loop = asyncio.get_running_loop()
         draining = loop.create_task(self._senders.drain(), name="drain")
+        delivering = loop.create_task(self._courier.drain(), name="deliver")
         await self._rt.grant(draining)
+        await self._rt.grant(delivering)
         self._drained.set()
-        await queue.end([draining, *self._tasks], END_S)
+        await queue.end([draining, delivering, *self._courier.tasks, *self._tasks], END_S)
         releasing = loop.create_task(self._release(), name="release")
         await asyncio.wait({releasing}, timeout=RELEASE_S)
         releasing.cancel()
@@ -89,7 +94,7 @@ class Worker:
         """From the order to stop: what is in flight may take all of the grace, and others go on with the rest at once."""
         await self._rt.stopping.wait()
         bells = self._rt.bells
-        for bell in (bells.digest, bells.statuses, bells.turn, bells.send):
+        for bell in (bells.digest, bells.statuses, bells.turn, bells.send, bells.webhooks):
             bell.nudge()
         await asyncio.wait([task for task in self._tasks if task.get_name() in ("digest", "statuses")])
         bells.work_elsewhere()
@@ -176,6 +181,8 @@ class Worker:
                 "drop_files": ("47 * * * *", lambda timestamp: self._drop_files()),
                 "rescue_stalled_jobs": ("* * * * *", lambda timestamp: self._rescue(app)),
                 "keep_delivery_days": ("7 * * * *", lambda timestamp: self._keep_days()),
+                "drop_old_events": ("27 * * * *", lambda timestamp: events.drop_old(self._rt)),
+                "forget_webhook_deliveries": ("47 * * * *", lambda timestamp: webhooks.forget(self._rt, events.KEPT)),
                 "drop_old_orphans": ("17 3 * * *", lambda timestamp: self._drop(ledger.DROP_ORPHANS, ORPHANS_KEPT)),
                 "forget_idempotency_keys": ("37 * * * *", lambda timestamp: self._drop(endpoint.FORGET, endpoint.KEEPS)),
             },

@@ -1,5 +1,8 @@
 """What every test shares: the database server, the log files that are searched for the canary, the rule about skips.
 
+With `pytest -n` the tests run in workers, each with a server of its own. One folder takes what all of them log; what a worker noted
+comes to the process that directs them, which judges the run: the status that a worker ends with is heard by nobody.
+
 cluster      the server (session): `dsn`, `create_database`, `drop_database`
 office       the API over HTTP in this process, with the two tenants and time that a test puts where it wants it
 log_dir      a directory (session) for the output of child processes, searched at the end
@@ -7,6 +10,7 @@ update       True when golden files are to be rewritten
 no_blocking  inside it a blocking call of ours in an event loop is an error
 """
 
+import gc
 import os
 import secrets
 import shutil
@@ -14,12 +18,13 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
-from typing import TextIO
+from typing import Any, Literal, TextIO
 from urllib.parse import urlsplit
 
 import pytest
 from blockbuster import blockbuster_ctx
 from msgspec.structs import replace
+from xdist.workermanage import WorkerController
 
 from atendeja import app, log, migrate
 from atendeja.config import Config, Secret
@@ -56,6 +61,13 @@ class Both:
     def flush(self) -> None:
         """The file, so that it holds all when it is searched."""
         self._file.flush()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def last_errors() -> Iterator[None]:
+    """What goes wrong while garbage is collected fails the last test: after that a worker's errors are heard by nobody."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture(scope="session")
@@ -141,18 +153,32 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Have everything that this process logs written where it will be searched."""
-    folder = config.stash[LOG_DIR] = Path(tempfile.mkdtemp(prefix="atendeja-logs-"))
+    given = _worker(config, "input")
+    folder = config.stash[LOG_DIR] = Path(given["log_dir"] if given else tempfile.mkdtemp(prefix="atendeja-logs-"))
     config.stash[SKIPS], config.stash[FAULTS] = [], []
-    file = (folder / "pytest.log").open("w", encoding="utf-8")
+    file = (folder / f"{given['workerid'] if given else 'pytest'}.log").open("w", encoding="utf-8")
     config.add_cleanup(file.close)
     log.configure("DEBUG", "json", Both(file))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Keep the logs only when they are evidence."""
-    folder = config.stash[LOG_DIR]
-    if not config.stash[FAULTS]:
-        shutil.rmtree(folder, ignore_errors=True)
+    if not config.stash[FAULTS] and not _worker(config, "input"):
+        shutil.rmtree(config.stash[LOG_DIR], ignore_errors=True)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: WorkerController) -> None:
+    """Tell a worker where to log."""
+    node.workerinput["log_dir"] = str(node.config.stash[LOG_DIR])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: WorkerController, error: object | None) -> None:
+    """Take over what a worker noted."""
+    stash, noted = node.config.stash, _worker(node, "output")
+    stash[SKIPS].extend(noted.get("skips", ()))
+    stash[FAULTS].extend(noted.get("faults", (f"the worker {node.gateway.id} ended without a word: {error}",)))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -183,8 +209,11 @@ def pytest_make_collect_report(collector: pytest.Collector) -> Generator[None, p
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Fail a run whose output shows the canary, or which skipped what it may not."""
+    """Fail a run whose output shows the canary, or which skipped what it may not; a worker only says what it noted."""
     stash = session.config.stash
+    if _worker(session.config, "input"):
+        _worker(session.config, "output").update(skips=stash[SKIPS], faults=stash[FAULTS])
+        return
     faults = [f"the canary is in {stash[LOG_DIR]}/{line}" for line in canary.search(stash[LOG_DIR])]
     faults += [f"this skip is not allowed: {reason}" for reason in sorted({*stash[SKIPS]} - {*ALLOWED_SKIPS})]
     stash[FAULTS].extend(faults)
@@ -199,6 +228,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.line(f"skipped {len(skips)}; allowed reasons: {', '.join(ALLOWED_SKIPS)}")
     for fault in dict.fromkeys([*config.stash[FAULTS]]):
         terminalreporter.line(f"RUN FAILED: {fault}", red=True)
+
+
+def _worker(of: object, way: Literal["input", "output"]) -> dict[str, Any]:
+    """What a worker was given or gives back; nothing in the process that directs them, or that needs none."""
+    found: dict[str, Any] = getattr(of, f"worker{way}", {})
+    return found
 
 
 def _reason(report: pytest.TestReport | pytest.CollectReport) -> str:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from atendeja import cloud
-from atendeja.cloud import Cloud, Outcome
-from atendeja.errors import Refused, Unavailable
+from atendeja.cloud import Cloud, Fetched, Outcome
+from atendeja.errors import Unavailable
 from atendeja.wa import reply
 from tests.files import PNG
 
@@ -174,18 +174,19 @@ async def test_a_connection_closed_while_idle_never_makes_two_posts(graph: Graph
         assert isinstance(outcome.verdict, reply.Accepted | reply.Unsettled)
 
 
-async def test_the_number_is_known_or_why_it_is_not(graph: Graph, client: Cloud) -> None:
+async def test_what_meta_knows_is_fetched_or_it_is_away(graph: Graph, client: Cloud) -> None:
     graph.behave = respond(b'{"display_phone_number":"+55 11"}', pieces=3)
-    assert await client.fetch_number("100", "t") == {"display_phone_number": "+55 11"}
-    graph.behave = respond(b'{"error":{"message":"Invalid OAuth access token","code":190}}', "401 Unauthorized")
-    with pytest.raises(Refused, match="Invalid OAuth access token"):
-        await client.fetch_number("100", "t")
-    graph.behave = respond(b"<html>", "502 Bad Gateway")
+    assert await client.fetch("100", "t", fields="a,b") == Fetched(200, {"display_phone_number": "+55 11"})
+    assert graph.requests[-1].startswith(b"GET /v24.0/100?fields=a,b HTTP/1.1")
+    graph.behave = respond(b'{"error":{"code":190}}', "401 Unauthorized")
+    assert await client.fetch("100", "t") == Fetched(401, {"error": {"code": 190}})
+    graph.behave = respond(b"{}", "502 Bad Gateway")
     with pytest.raises(Unavailable, match="502"):
-        await client.fetch_number("100", "t")
-    graph.behave = hang_up
-    with pytest.raises(Unavailable, match="cannot be reached"):
-        await client.fetch_number("100", "t")
+        await client.fetch("100", "t")
+    for broken in (respond(b"<html>"), respond(b"[]"), hang_up):
+        graph.behave = broken
+        with pytest.raises(Unavailable, match=r"cannot be reached|not JSON"):
+            await client.fetch("100", "t")
 
 
 UPLOADED = b'{"id":"300"}'

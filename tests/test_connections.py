@@ -14,8 +14,14 @@ from pathlib import Path
 import asyncpg
 import pytest
 from msgspec.structs import replace
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Mount
+from starlette.types import Receive, Scope, Send
 
 from atendeja import app, connections
+from atendeja.endpoint import STREAMS
+from atendeja.endpoint.reading import Stream
 from atendeja.runtime import Runtime
 from tests import world
 from tests.journeys import process, tables
@@ -124,6 +130,36 @@ async def test_a_byte_now_and_then_does_not_lengthen_it(running: app.Server, beg
     heard = await client.hears()  # within PATIENCE_S: 900 bytes would take 45 s
     dripping.cancel()
     assert heard.startswith(b"HTTP/1.1 408") or (begins == b"P" and heard.startswith(b"HTTP/1.1 400"))
+
+
+async def test_a_file_may_take_long_as_long_as_it_goes_on_coming(rt: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    """S13: what streams has the deadline for each quarter of a megabyte; what drips has it once."""
+    monkeypatch.setattr(connections, "DEADLINE_S", 0.5)
+    monkeypatch.setattr(connections, "SWEEP_S", 0.05)
+
+    async def store(scope: Scope, receive: Receive, send: Send) -> None:
+        scope[STREAMS] = True
+        size = sum([len(chunk) async for chunk in Stream(receive, {})])
+        await PlainTextResponse(str(size))(scope, receive, send)
+
+    rt.config = replace(rt.config, port=process.free_port())
+    with contextlib.closing(app.listen("127.0.0.1", rt.config.port)) as sock:
+        server = app.make_server(Starlette(routes=[Mount("/", store)]), rt.config, [])
+        task = asyncio.ensure_future(server.serve(sockets=[sock]))
+        while not server.started:
+            await asyncio.sleep(0.01)
+        head = b"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 1500000\r\n\r\n"
+        steady, slow = [await (await connect(server)).says(head) for _ in range(2)]
+        said = asyncio.ensure_future(slow.hears())
+        for _ in range(5):
+            await steady.says(b"x" * 300_000)
+            if not said.done():
+                await slow.says(b"x" * 20_000)
+            await asyncio.sleep(0.2)
+        assert (await steady.hears()).endswith(b"1500000")
+        assert b"408" in await said
+        server._stop()
+        await task
 
 
 async def test_the_next_request_has_a_time_of_its_own(running: app.Server) -> None:

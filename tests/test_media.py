@@ -3,20 +3,25 @@
 import asyncio
 import datetime as dt
 import io
+from collections.abc import AsyncIterator
 from pathlib import Path
 from uuid import UUID
 
 import asyncpg
+import httpx
 import pytest
 
 from atendeja import media
 from atendeja.blobs import Blobs
 from atendeja.db import Tx
+from atendeja.endpoint.serving import STREAMS_AT_ONCE
 from atendeja.errors import AtendejaError, Refused, Unavailable
 from atendeja.media import Stored
 from atendeja.runtime import Runtime
+from atendeja.wa import media as rules
 from tests import world
 from tests.files import JPEG, PDF, PNG, png
+from tests.office import Office
 
 NOW = dt.datetime(2026, 9, 20, 12, tzinfo=dt.UTC)
 DAY = dt.timedelta(days=1)
@@ -169,3 +174,132 @@ async def test_nobody_uploads_another_tenants_file(rt: Runtime, made: world.Worl
 
     with pytest.raises(asyncpg.ForeignKeyViolationError):
         await rt.db.transact(made.b, work)
+
+
+# ── by API ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def send(office: Office, bearer: str, data: object, mime: str, name: str | None = None) -> httpx.Response:
+    headers = {"Authorization": f"Bearer {bearer}", "Content-Type": mime}
+    params = {} if name is None else {"filename": name}
+    return await office.http.post("/v1/media", content=data, headers=headers, params=params)  # type: ignore[arg-type]  # bytes, or pieces of them
+
+
+async def agent(office: Office) -> str:
+    return await office.sign_in("bia@a.example", "agent", office.world.a)
+
+
+async def test_a_file_comes_goes_out_as_an_attachment_and_is_had_no_more(office: Office) -> None:
+    """S38."""
+    bia = await agent(office)
+    kept = (await send(office, bia, PDF, "application/pdf; x=y", "orçamento.pdf")).json()
+    assert (kept["type"], kept["size"], kept["filename"], kept["sent_as"]) == (
+        "application/pdf",
+        len(PDF),
+        "orçamento.pdf",
+        ["document"],
+    )
+    assert (await send(office, bia, PDF, "application/pdf", "orçamento.pdf")).json() == kept, "the same is the same"
+    other = (await send(office, bia, PDF, "application/pdf", "outro.pdf")).json()
+    assert [item["id"] for item in (await office.get("/media", bia)).json()["items"]] == [other["id"], kept["id"]]
+    content = await office.get(f"/media/{kept['id']}/content", bia)
+    assert (content.content, content.headers["content-type"]) == (PDF, "application/pdf")
+    assert (
+        content.headers["content-disposition"].startswith("attachment") and "sandbox" in content.headers["content-security-policy"]
+    )
+    assert content.headers["x-content-type-options"] == "nosniff"
+    for one, left in ((kept, 1), (other, 0)):
+        assert (await office.delete(f"/media/{one['id']}", bia)).status_code == 204
+        assert (await office.get(f"/media/{one['id']}", bia)).status_code == 404
+        assert len(files(office.rt.config.media_path)) == left, "the bytes stay while another name has them"
+    assert (await office.delete(f"/media/{kept['id']}", bia)).status_code == 404
+
+
+HTML, SVG = b"<!DOCTYPE html><script>alert(1)</script>", b'<?xml version="1.0"?><svg onload="alert(1)"/>'
+BAD = [
+    (HTML, "text/html", 415, "file_type"),
+    (HTML, "text/plain", 415, "file_type"),
+    (SVG, "image/png", 415, "file_type"),
+    (b"  \n" + SVG, "text/plain", 415, "file_type"),
+    (PDF, "image/jpeg", 415, "file_type"),
+    (PDF, "text/plain", 415, "file_type"),
+    (b"MZ\x90\0", "text/plain", 415, "file_type"),
+    (PNG, "", 415, "file_type"),
+    (b"", "text/plain", 422, "file_empty"),
+    (b"oi", "text/plain\t", 201, None),
+]
+
+
+async def test_what_is_not_what_it_is_called_is_not_kept(office: Office) -> None:
+    """S38: polyglots by their first bytes, pages and pictures that run scripts."""
+    bia = await agent(office)
+    for data, mime, status, code in BAD:
+        answer = await send(office, bia, data, mime)
+        assert (answer.status_code, answer.json().get("code")) == (status, code), (data, mime)
+    assert (await send(office, bia, PNG, "image/png", "a" * 241)).status_code == 422
+    compressed = {"Authorization": f"Bearer {bia}", "Content-Type": "image/png", "Content-Encoding": "gzip"}
+    assert (await office.http.post("/v1/media", content=PNG, headers=compressed)).json()["code"] == "compressed"
+    assert len(files(office.rt.config.media_path)) == 1
+
+
+async def test_one_byte_too_many_is_refused_announced_or_not_and_leaves_nothing(office: Office) -> None:
+    """S12: what is announced before it is read, what is not while it is."""
+    bia, most = await agent(office), rules.most_bytes("image/webp")
+    webp = b"RIFF0000WEBP"
+
+    async def pieces(size: int) -> AsyncIterator[bytes]:
+        yield webp
+        for at in range(len(webp), size, 50_000):
+            yield b"x" * min(50_000, size - at)
+
+    assert (await send(office, bia, pieces(most), "image/webp")).json()["size"] == most
+    for data in (pieces(most + 1), webp + b"x" * most):
+        answer = await send(office, bia, data, "image/webp")
+        assert (answer.status_code, answer.json()["code"]) == (413, "file_too_large")
+    assert len(files(office.rt.config.media_path)) == 1
+
+
+async def test_who_goes_away_in_the_midst_leaves_nothing_and_too_many_at_once_are_told(office: Office) -> None:
+    bia, gate = await agent(office), asyncio.Event()
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield b"oi " * 400
+        await gate.wait()
+        yield b"tchau"
+
+    sending = [asyncio.ensure_future(send(office, bia, slow(), "text/plain")) for _ in range(STREAMS_AT_ONCE)]
+    await asyncio.sleep(0.3)
+    refused = await send(office, bia, b"oi", "text/plain")
+    assert (refused.status_code, refused.json()["code"]) == (503, "unavailable")
+    assert (await office.get("/media", bia)).status_code == 200, "they keep nobody from the database"
+    sending[0].cancel()
+    gate.set()
+    ends = await asyncio.gather(*sending, return_exceptions=True)
+    assert [end.status_code for end in ends[1:] if isinstance(end, httpx.Response)] == [201] * 3
+    assert len(files(office.rt.config.media_path)) == 1
+
+
+async def test_a_file_stays_while_a_message_needs_it(office: Office) -> None:
+    bia = await agent(office)
+    file = (await send(office, bia, PNG, "image/png")).json()["id"]
+    header = {"type": "file", "kind": "image", "file": file}
+    content = {"type": "template", "name": "promo", "language": "pt_BR", "header": header}
+    body = {"to": {"phone": "5511900000001"}, "content": content, "category": "utility"}
+    message = (await office.post("/messages", body, bia)).json()["id"]
+    refused = await office.delete(f"/media/{file}", bia)
+    assert (refused.status_code, refused.json()["code"]) == (409, "file_needed")
+    assert (await office.get(f"/media/{file}/content", bia)).content == PNG
+    await office.post(f"/messages/{message}/withdraw", None, bia)
+    assert (await office.delete(f"/media/{file}", bia)).status_code == 204
+    assert (await office.post("/messages", body, bia)).json()["errors"][0]["path"] == "$.content.file"
+
+
+async def test_whoever_deletes_waits_for_a_message_that_is_being_written(office: Office) -> None:
+    bia = await agent(office)
+    file = (await send(office, bia, PNG, "image/png")).json()["id"]
+    async with office.rt.db.tenant(office.world.a) as tx:
+        await media.hold(tx, [UUID(file)])
+        deleting = asyncio.ensure_future(office.delete(f"/media/{file}", bia))
+        await asyncio.sleep(0.3)
+        assert not deleting.done()
+    assert (await deleting).status_code == 204

@@ -14,6 +14,7 @@ who asks · opening: the first ones, from the machine itself · members: the peo
 
 from atendeja.accounts import entry, factors, keys, members
 from atendeja.accounts.gate import Gate
+from atendeja.accounts.members import Invited, write_invitation
 from atendeja.accounts.opening import Opening, appoint, demote, disable, enable, reset_totp, warn
 from atendeja.accounts.people import EMAIL_PATTERN, name_of
 from atendeja.accounts.proof import SEEDS
@@ -28,6 +29,7 @@ __all__ = [
     "ROUTES",
     "SEEDS",
     "Gate",
+    "Invited",
     "Opening",
     "appoint",
     "demote",
@@ -36,4 +38,5 @@ __all__ = [
     "name_of",
     "reset_totp",
     "warn",
+    "write_invitation",
 ]

@@ -334,6 +334,7 @@ ROUTES: list[Endpoint[Runtime]] = [
     Endpoint("POST", "/v1/auth/confirm", "confirm", confirm, who=PEOPLE, takes=Confirmation,
              refuses={code: 403 if status == 401 else status for code, status in _SIGN_IN.items()},
              says="Prove again who you are, for what is refused with `sign_in_again`. It holds for ten minutes, for this sign-in."),
-    Endpoint("POST", "/v1/auth/logout", "logout", logout, who=PEOPLE, says="End this sign-in."),
+    Endpoint("POST", "/v1/auth/logout", "logout", logout, who=PEOPLE, when_suspended=True,
+             says="End this sign-in."),
     Endpoint("GET", "/v1/me", "me", me, who=PEOPLE, gives=Me, says="Who is signed in, where, and as what."),
 ]  # fmt: skip

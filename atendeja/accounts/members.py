@@ -11,7 +11,8 @@ from msgspec.structs import replace
 from atendeja import audit
 from atendeja.accounts import keys, people, tokens
 from atendeja.accounts.opening import DROP_PASSES, put_pass
-from atendeja.accounts.people import Email
+from atendeja.accounts.people import Account, Email
+from atendeja.audit import Actor
 from atendeja.db import Nothing, Tx, query
 from atendeja.endpoint import Call, Endpoint, Instant, Listing, Page, Role, not_found, once
 from atendeja.errors import Refused
@@ -136,16 +137,23 @@ async def invite(rt: Runtime, call: Call[NewUser]) -> Invited:
         check_rank(call.role, call.body.role, *([before.role] if before else []))
         if call.body.role == "owner":
             call.check_fresh()
-        if await tx.one(INVITE, account_id=account.id, role=call.body.role, now=now) is None:
-            raise Refused("user_exists", "this person is in already")
-        await put_pass(tx, account, token, call.tenant_id, now, now + HOLDS, None)
-        after = {"email": account.email, "role": call.body.role}
-        await audit.add(tx, rt.new_id(), now, audit.actor(call), "user_invited", account.id, after=after)
-        member = await tx.one(MEMBER, id=account.id)
-        assert member is not None
-        return Invited(show(member), token, now + HOLDS)
+        return await write_invitation(tx, account, call.body.role, token, rt.new_id(), now, audit.actor(call))
 
     return await once(rt, call, work)
+
+
+async def write_invitation(
+    tx: Tx, account: Account, role: MemberRole, token: str, line_id: UUID, now: dt.datetime, by: Actor
+) -> Invited:
+    """Have this one-time token let somebody into the transaction's tenant, with the password that he has or will choose. `line_id`:
+    of the line in the audit log. Raises Refused for who is in already."""
+    if await tx.one(INVITE, account_id=account.id, role=role, now=now) is None:
+        raise Refused("user_exists", "this person is in already")
+    await put_pass(tx, account, token, tx.tenant_id, now, now + HOLDS, None)
+    await audit.add(tx, line_id, now, by, "user_invited", account.id, after={"email": account.email, "role": role})
+    member = await tx.one(MEMBER, id=account.id)
+    assert member is not None
+    return Invited(show(member), token, now + HOLDS)
 
 
 async def change_user(rt: Runtime, call: Call[UserChange]) -> User:

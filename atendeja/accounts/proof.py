@@ -81,10 +81,11 @@ async def prove(rt: Runtime, email: str, password: str, code: str | None, addres
         better = None
         if known is not None and passwords.is_outdated(known):
             better = await HASHING.make(password, rt.secret()[: passwords.SALT_BYTES])
-    proof = await _check_code(rt, Proof(replace(account, password_hash=better or known), try_id), code)
+    codes = throttle.code_keys(counted)
+    proof = await _check_code(rt, Proof(replace(account, password_hash=better or known), try_id), code, codes)
 
     async def work(tx: Tx) -> None:
-        await throttle.lift(tx, counted, try_id, rt.now(), is_proved=proof is not None)
+        await throttle.lift(tx, [*counted, *codes] if proof else counted, try_id, rt.now(), is_proved=proof is not None)
         if better is not None:
             await tx.run(REHASH, id=account.id, old=known, password_hash=better)
 
@@ -94,15 +95,18 @@ async def prove(rt: Runtime, email: str, password: str, code: str | None, addres
     return proof
 
 
-async def _check_code(rt: Runtime, proof: Proof, code: str | None) -> Proof | None:
-    """With what the code is, where one is needed; None when there is none. Raises Refused for a wrong one."""
+async def _check_code(rt: Runtime, proof: Proof, code: str | None, counted: list[str]) -> Proof | None:
+    """With what the code is, where one is needed; None when there is none. Raises Refused for a wrong one, Problem 429."""
     account_id = proof.account.id
     async with rt.db.session() as session:
         factor = await session.one(TOTP, account_id=account_id)
-        if factor is None or not factor.is_active:
-            return proof
-        if code is None:
-            return None
+    if factor is None or not factor.is_active:
+        return proof
+    if code is None:
+        return None
+    if wait := await rt.db.transact(None, lambda tx: throttle.enter(tx, counted, proof.try_id, rt.now())) if counted else 0.0:
+        raise throttle.too_many(wait)
+    async with rt.db.session() as session:
         given = totp.normal(code)
         if totp.is_code(given):
             step = totp.find_step(open_seed(rt, account_id, factor), given, rt.now().timestamp(), factor.last_step)

@@ -3,7 +3,8 @@
 Strictly by account and network together, and by network alone: the waits double up to a quarter of an hour. By account alone only
 loosely, from 100 failures within an hour on and half a minute at most, and not at all for who comes from where this account has
 signed in lately: else a stranger could keep its owner out, by taking each gap that the waits leave. However many networks he has,
-he makes some 225 guesses in the first hour and 120 in each that follows; the owner, at her usual place, waits for nothing.
+he makes some 225 guesses in the first hour and 120 in each that follows; the owner, at her usual place, waits for nothing. The code
+of a second factor is one of a million: who has the password, and so no mere stranger, gets four guesses an hour at it.
 
 A try that is refused writes nothing and waits for nobody. What is counted is in the database: a restart or another process
 changes nothing. Refused: counting by account alone (it locks the owner out), and only by network (a botnet has many).
@@ -40,8 +41,9 @@ RULES = {
     "network": Rule(20, 900, DAY),
     "wide": Rule(100, 900, DAY),
     "account": Rule(100, 30, dt.timedelta(hours=1)),
+    "code": Rule(10, 900, DAY),
 }
-"""An account from one network; one network; 65,536 of IPv6; an account from anywhere."""
+"""An account from one network; one network; 65,536 of IPv6; an account from anywhere; its codes, by who has the password right."""
 
 
 class Throttle(Struct, frozen=True):
@@ -73,6 +75,11 @@ def keys(email: str, address: str, *, is_usual: bool) -> list[str]:
     return found if is_usual else [*found, f"account:{account}"]
 
 
+def code_keys(wanted: Iterable[str]) -> list[str]:
+    """Under which a try with a code is counted besides, from a place that is none of the account's usual ones."""
+    return [key.replace("account:", "code:", 1) for key in wanted if key.startswith("account:")]
+
+
 def wait_s(throttles: Iterable[Throttle], now: dt.datetime, try_id: UUID | None = None) -> float:
     """How long the next try has to wait; 0 for not at all. What this try itself has left behind is no wait for it."""
     return max((0.0, *((t.until - now).total_seconds() for t in throttles if try_id is None or t.last_try != try_id)))
@@ -92,7 +99,7 @@ def fail(t: Throttle, try_id: UUID, now: dt.datetime) -> Throttle:
 def forgive(t: Throttle, try_id: UUID, now: dt.datetime, *, is_proved: bool) -> Throttle:
     """That was no failure: of an account at its network all are forgotten if he has proved who he is, else this one. What others
     have to wait for stays."""
-    count = 0 if is_proved and t.key.startswith("pair:") else max(0, t.count - 1)
+    count = 0 if is_proved and t.key.startswith(("pair:", "code:")) else max(0, t.count - 1)
     is_own = t.last_try == try_id
     return replace(t, count=count, until=min(t.until, now) if is_own else t.until, last_try=None if is_own else t.last_try)
 

@@ -10,7 +10,7 @@ from uuid import UUID
 import structlog
 from cyclopts import App, Parameter
 
-from atendeja import accounts, broadcast, contacts, guard, numbers, reporting, tenants
+from atendeja import accounts, audit, broadcast, contacts, feed, guard, numbers, reporting, tenants
 from atendeja.accounts import EMAIL_PATTERN, Opening, tokens
 from atendeja.accounts.opening import Switch
 from atendeja.cli.open import load_config, open_database
@@ -18,10 +18,10 @@ from atendeja.cloud import Cloud
 from atendeja.config import Config
 from atendeja.db import Database, Tx
 from atendeja.errors import Refused
+from atendeja.feed.shapes import Changed
 from atendeja.numbers import NewNumber
 from atendeja.runtime import fresh_id, number_word, utc_now
 from atendeja.tenants import INSTALLATION, Tenant
-from atendeja.wa import limits
 
 log = structlog.get_logger(__name__)
 
@@ -117,10 +117,7 @@ def add_number(
     """
     if token_stdin == (token is not None):
         raise Refused("token", "give the token with --token T or with --token-stdin, one of the two")
-    if coexistence and rate is not None and rate > limits.COEXISTENCE_RATE:
-        raise Refused("rate", f"a number in coexistence sends {limits.COEXISTENCE_RATE} messages a second at most")
-    if rate is None and coexistence:
-        rate = limits.COEXISTENCE_RATE
+    rate = numbers.choose_rate(rate, coexistence=coexistence)
     secret = sys.stdin.readline().strip() if token is None else token
     new = NewNumber(phone_number_id, waba_id, portfolio_id, display_number, secret, rate)
     return asyncio.run(_add_number(load_config(), tenant, new, verify=verify))
@@ -133,9 +130,8 @@ async def _add_number(settings: Config, slug: str, new: NewNumber, *, verify: bo
         tenant = await find_tenant(db, slug)
         if verify:
             await _verify(settings, new)
-        number_id = await db.transact(
-            tenant.id, lambda tx: numbers.add(tx, tenant, settings.secret_keys, new, fresh_id(), utc_now())
-        )
+        ids, keys = (fresh_id(), fresh_id()), settings.secret_keys
+        number_id = await db.transact(tenant.id, lambda tx: numbers.admit(tx, tenant, keys, new, ids, utc_now(), audit.COMMAND))
         async with db.session() as session:
             await broadcast.tell(session, [number_word(number_id)])
     print(f"number {new.display_number} is {number_id}; next: atendeja flow publish FILE --tenant {slug}")
@@ -145,10 +141,12 @@ async def _add_number(settings: Config, slug: str, new: NewNumber, *, verify: bo
 async def _verify(settings: Config, new: NewNumber) -> None:
     cloud = Cloud(settings.wa_api_base, settings.wa_api_version)
     try:
-        known = await cloud.fetch_number(new.phone_number_id, new.token)
+        found = await numbers.verify(cloud, new.token.strip(), new.phone_number_id, new.waba_id, new.display_number)
     finally:
         await cloud.close()
-    print(f"Meta knows it as {known.get('display_phone_number')} ({known.get('verified_name')})")
+    numbers.require(found)
+    for check in found.checks:
+        print(check.line if check.ok else f"{check.line}: {check.hint}")
 
 
 @number_app.command(name="list")
@@ -169,6 +167,7 @@ async def _list_numbers(settings: Config, slug: str) -> int:
     for n in found:
         stopped = f"  stopped by code {n.stopped_code}" if n.stopped_code is not None else ""
         stopped += f"  marketing stopped by code {n.marketing_code}" if n.marketing_code is not None else ""
+        stopped += f"  paused: {n.paused_for}" if n.paused_for is not None else ""
         ids = f"phone_number_id {n.phone_number_id}  WABA {n.waba_id}  portfolio {n.portfolio_id}"
         print(f"{n.id}  {n.display_number}  {ids}  {n.rate}/s{stopped}")
     if not found:
@@ -186,8 +185,16 @@ async def _release(settings: Config, conversation_id: UUID) -> int:
     async with open_database(settings) as db:
         async with db.session() as session:
             everyone = await session.all(tenants.EVERYONE)
+
+        async def work(tx: Tx) -> bool:
+            if (released := await contacts.release(tx, conversation_id, utc_now())) is None:
+                return False
+            change = Changed(released.id, released.contact_id, released.number_id, "released", "bot", None)
+            await feed.add(tx, fresh_id, utc_now(), [change])
+            return True
+
         for tenant in everyone:
-            if await db.transact(tenant.id, lambda tx: contacts.release(tx, conversation_id)):
+            if await db.transact(tenant.id, work):
                 print(f"conversation {conversation_id} of {tenant.slug} is the bot's again")
                 return 0
     raise Refused("conversation_not_human", f"no conversation {conversation_id} is in a person's hands")

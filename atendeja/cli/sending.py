@@ -1,7 +1,6 @@
 """`resume-sending`: what a person decides after the database has lost commits."""
 
 import asyncio
-from collections import Counter
 from collections.abc import Sequence
 
 from cyclopts import App
@@ -14,6 +13,7 @@ from atendeja.db import Database
 from atendeja.errors import Refused
 from atendeja.guard import Hold
 from atendeja.outbound import restored
+from atendeja.outbound.restored import Settled
 from atendeja.runtime import fresh_id, utc_now
 from atendeja.tenants import Tenant
 
@@ -49,7 +49,8 @@ async def _resume_sending(settings: Config, *, send_queued: bool) -> int:
         print(hold)
         await _wait_for_answers(db, hold, everyone, quickly=send_queued)
         for tenant in everyone:
-            await _settle(db, tenant, hold, send_queued=send_queued)
+            policies = restored.ONCE if send_queued else restored.ALL
+            _tell(await restored.settle(db, tenant, hold, policies), send_queued=send_queued)
         await _forget_again(settings, db, everyone)
         async with db.session() as session:
             if not await guard.release(session, hold):
@@ -89,14 +90,9 @@ async def _wait_for_answers(db: Database, hold: Hold, everyone: Sequence[Tenant]
         await asyncio.sleep(LOOK_EVERY_S)
 
 
-async def _settle(db: Database, tenant: Tenant, hold: Hold, *, send_queued: bool) -> None:
-    """Decide what may have gone out already, and say how much it was."""
-    async with db.tenant(tenant.id) as tx:
-        counts = await restored.load_counts(tx, hold)
-    found = Counter[str]()
-    for count in counts:
-        found[count.state] += count.messages
-    given_up = await restored.give_up(db, tenant.id, hold, restored.ONCE if send_queued else restored.ALL)
-    states = ", ".join(f"{n} {state}" for state, n in sorted(found.items())) or "nothing"
-    goes = f"; {found.total() - given_up} will be sent" if send_queued else ""
-    print(f"{tenant.slug}: {states} that may have gone out already; {given_up} became unknown and are not sent{goes}")
+def _tell(settled: Settled, *, send_queued: bool) -> None:
+    states = ", ".join(f"{n} {state}" for state, n in sorted(settled.found.items())) or "nothing"
+    goes = f"; {settled.found.total() - settled.given_up} will be sent" if send_queued else ""
+    print(
+        f"{settled.tenant.slug}: {states} that may have gone out already; {settled.given_up} became unknown and are not sent{goes}"
+    )

@@ -15,6 +15,8 @@ tombstones: what stays of who was forgotten.
 from atendeja.contacts import consents, endpoints, finding, timeline
 from atendeja.contacts.endpoints import find
 from atendeja.contacts.meeting import (
+    CONVERSATION_CONTACT,
+    CONVERSATIONS,
     INDEX,
     LOCK,
     LOCK_DUE,
@@ -35,6 +37,8 @@ from atendeja.contacts.tombstones import Seal, bury, recall
 ROUTES = [*finding.ROUTES, *endpoints.ROUTES, *consents.ROUTES, *timeline.ROUTES]
 
 __all__ = [
+    "CONVERSATIONS",
+    "CONVERSATION_CONTACT",
     "INDEX",
     "LOCK",
     "LOCK_DUE",

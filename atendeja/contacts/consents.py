@@ -98,6 +98,8 @@ async def declare_consent(rt: Runtime, call: Call[Declared]) -> Consent:
         evidence: dict[str, object] = {**{k: v for k in Evidence.__struct_fields__ if (v := getattr(said.evidence, k))}, **who}
         entry = consent.Entry(rt.new_id(), contact.id, said.purpose, said.state, "admin", evidence, None, 0, now)
         await consent.put(tx, [entry])
+        if rt.feed.wants(tx.tenant_id):
+            await rt.feed.tell(tx, consent.tell([entry]))
         after = {"purpose": said.purpose, "state": said.state}
         await audit.add(tx, rt.new_id(), now, audit.actor(call), "consent_declared", contact.id, after=after)
         (row,) = await tx.all(HISTORY, contact_id=contact.id, arrival=NEVER, position=0, before_id=LAST, most=1)

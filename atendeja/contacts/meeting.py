@@ -36,6 +36,14 @@ class Conversation(Struct, frozen=True):
     number_id: UUID
 
 
+class Taken(Conversation, frozen=True):
+    """A conversation that a person has stepped into."""
+
+    queue: str | None
+    was: str
+    """Whose it was until then."""
+
+
 class ContactId(Struct, frozen=True):
     id: UUID
 
@@ -57,9 +65,9 @@ LOOK_AGAIN = query("contacts.look_again", Nothing)
 CONVERSATIONS = query("contacts.conversations", Conversation)
 INSERT_CONVERSATIONS = query("contacts.insert_conversations", ContactId)
 READDRESS = query("contacts.readdress", Nothing)
-TAKE_OVER = query("contacts.take_over", Nothing)
+TAKE_OVER = query("contacts.take_over", Taken)
 CONVERSATION_CONTACT = query("contacts.conversation_contact", OfConversation)
-RELEASE = query("contacts.release", Nothing)
+RELEASE = query("contacts.release", Conversation)
 
 _talks = msgspec.json.Decoder(list[TalkKey])
 
@@ -210,10 +218,11 @@ async def readdress(tx: Tx, contact_id: UUID, now_known_as: Person) -> None:
     log.info("contact_readdressed" if moved else "contact_address_taken", contact_id=str(contact_id))
 
 
-async def release(tx: Tx, conversation_id: UUID) -> bool:
-    """Give a conversation back to the bot. False when it was the bot's already, or is not this tenant's."""
+async def release(tx: Tx, conversation_id: UUID, now: dt.datetime) -> Conversation | None:
+    """Give a conversation back to the bot, which goes on where it was. None when it was the bot's already, or is not this
+    tenant's."""
     row = await tx.one(CONVERSATION_CONTACT, id=conversation_id)
     if row is None:
-        return False
+        return None
     await tx.all(LOCK, ids=[row.contact_id])
-    return await tx.run(RELEASE, id=conversation_id) == 1
+    return await tx.one(RELEASE, id=conversation_id, now=now)

@@ -105,6 +105,6 @@ def _show(row: Went) -> Said:
 
 
 ROUTES: list[Endpoint[Runtime]] = [
-    Endpoint("GET", "/v1/contacts/{id}/timeline", "show_timeline", show_timeline, who=EVERYBODY, scope="contacts:read",
+    Endpoint("GET", "/v1/contacts/{id}/timeline", "show_contact_timeline", show_timeline, who=EVERYBODY, scope="contacts:read",
              takes=Listing, gives=Page[Said], says="All that somebody said and was told, on every number, the newest first."),
 ]  # fmt: skip

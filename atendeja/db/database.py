@@ -88,8 +88,8 @@ class Database:
     async def _transaction(self, begin: str, tenant_id: int | None, by: str) -> AsyncIterator[Tx]:
         async with self.connection() as connection:
             await connection.execute(begin)
+            tx = Tx(connection, tenant_id)
             try:
-                tx = Tx(connection, tenant_id)
                 yield tx
                 await tx.end()
                 failpoints.reach("commit.before", about=(by,))
@@ -100,6 +100,7 @@ class Database:
                 await _abandon(connection)
                 raise
             failpoints.reach("commit.after", about=(by,))
+            tx.committed()
 
     async def transact(self, tenant_id: int | None, work: Callable[[Tx], Awaitable[T]], *, durable: bool = True) -> T:
         """Run `work` in a transaction; a transient error repeats it whole, at most 3 tries. Raises Unavailable after the last.

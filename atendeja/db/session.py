@@ -1,7 +1,7 @@
 """A connection on which statements run: each on its own, or inside a transaction."""
 
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from typing import Literal, TypeVar, cast
 
 import asyncpg
@@ -64,6 +64,7 @@ class Tx(Session):
     def __init__(self, connection: asyncpg.Connection, tenant_id: int | None) -> None:
         super().__init__(connection, {} if tenant_id is None else {"tenant_id": tenant_id})
         self._tenant_id = tenant_id
+        self._then: list[Callable[[], None]] = []
         self._endings: list[Callable[[], Awaitable[None]]] = []
 
     def last(self, work: Callable[[], Awaitable[None]]) -> None:
@@ -74,6 +75,28 @@ class Tx(Session):
         """Do what was to be the last, in the order in which it came."""
         for work in self._endings:
             await work()
+
+    @asynccontextmanager
+    async def of(self, tenant_id: int) -> AsyncIterator["Tx"]:
+        """This very transaction as another tenant's: for what an operator does to one, in the one commit of his request.
+
+        Whoever catches an error that leaves it must not go on: the transaction is as good as rolled back.
+        """
+        await self._connection.execute(f"SET LOCAL app.tenant_id = {tenant_id:d}")
+        there = Tx(self._connection, tenant_id)
+        there._then = self._then
+        yield there
+        await there.end()
+        await self._connection.execute(f"SET LOCAL app.tenant_id = {self.tenant_id:d}")
+
+    def after_commit(self, call: Callable[[], None]) -> None:
+        """Have this called when the COMMIT is done, and never when it is not."""
+        self._then.append(call)
+
+    def committed(self) -> None:
+        """It is done."""
+        for call in self._then:
+            call()
 
     @property
     def tenant_id(self) -> int:

@@ -32,7 +32,7 @@ from uuid import UUID
 from msgspec import UNSET, Struct, UnsetType, field
 
 from atendeja.client.drive import Async, AsyncPages, Pages, Sync
-from atendeja.client.exchange import Content, Operation, Page
+from atendeja.client.exchange import Content, Fault, Operation, Page
 from atendeja.client.feed import ServerEvent
 '''
 

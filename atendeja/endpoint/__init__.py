@@ -16,22 +16,23 @@ being imported.
 
 problems: errors as they are answered · files: what is given and is no JSON · reading: bodies and queries · pages: lists cut in
 pieces, tags of what is edited · idempotency: what comes twice · rates: how fast somebody may ask · declaration: endpoints and who
-may · serving: the routes.
+may · streaming: answers without an end · serving: the routes.
 """
 
 from atendeja.endpoint.declaration import PEOPLE, Access, Call, Caller, Endpoint, Instant, Role, Scope
 from atendeja.endpoint.files import File
-from atendeja.endpoint.idempotency import FORGET, KEEPS, forget_about, once
+from atendeja.endpoint.idempotency import FORGET, KEEPS, answered, forget_about, once
 from atendeja.endpoint.pages import Cursors, Listing, Page, tag
 from atendeja.endpoint.problems import SAFE, Fault, Problem, Trouble, not_found
 from atendeja.endpoint.reading import networks
-from atendeja.endpoint.serving import Api, answer_bug
+from atendeja.endpoint.serving import STREAMS, Api, answer_bug
 
 __all__ = [
     "FORGET",
     "KEEPS",
     "PEOPLE",
     "SAFE",
+    "STREAMS",
     "Access",
     "Api",
     "Call",
@@ -48,6 +49,7 @@ __all__ = [
     "Scope",
     "Trouble",
     "answer_bug",
+    "answered",
     "forget_about",
     "networks",
     "not_found",

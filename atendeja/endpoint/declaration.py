@@ -12,6 +12,7 @@ from msgspec import Meta, Struct
 from atendeja.endpoint.idempotency import Request
 from atendeja.endpoint.pages import Cursors, Listing, check_tag
 from atendeja.endpoint.problems import Problem
+from atendeja.endpoint.reading import MAX_BODY_BYTES, Stream
 
 R = TypeVar("R")
 B = TypeVar("B")
@@ -46,6 +47,8 @@ class Caller(Struct, frozen=True):
     """When this sign-in last proved who it is, by the password and the second factor where there is one."""
     key_id: UUID | None = None
     scopes: frozenset[Scope] = frozenset()
+    is_suspended: bool = False
+    """His business is, by an operator."""
 
     @property
     def id(self) -> UUID | None:
@@ -62,7 +65,9 @@ class Call(Generic[B]):
     caller: Caller | None
     """None where anybody may ask: `by` is for all the others."""
     ids: Mapping[str, UUID]
-    """Those in the path."""
+    """The UUIDs in the path."""
+    texts: Mapping[str, str]
+    """What else is named in the path, as it is written there."""
     request_id: UUID
     address: str
     """From where."""
@@ -71,8 +76,12 @@ class Call(Generic[B]):
     place: str
     """Of this list, for its cursors."""
     if_match: str | None
+    last_event_id: str | None = None
+    """Where a client was in a stream that it comes back to."""
     request: Request | None
     """It came with an Idempotency-Key: see `once`."""
+    sent: Stream | None
+    """Its body, where the endpoint reads that itself: see `stream`."""
     now: dt.datetime
     """When it was let in."""
 
@@ -89,6 +98,13 @@ class Call(Generic[B]):
         if self.by.role is None:
             raise TypeError("a key has no role")
         return self.by.role
+
+    @property
+    def stream(self) -> Stream:
+        """The body, of an endpoint that `streams`."""
+        if self.sent is None:
+            raise TypeError("the body has been read")
+        return self.sent
 
     @property
     def tenant_id(self) -> int:
@@ -117,7 +133,7 @@ class Call(Generic[B]):
 class Endpoint(Generic[R]):
     method: Method
     path: str
-    """Names in braces are ids: `/v1/users/{id}`."""
+    """Names in braces are ids: `/v1/users/{id}`. Each is a UUID, unless `texts` has it."""
     operation: str
     """OpenAPI's operationId, and the log's word."""
     run: Callable[[R, Call[Any]], Awaitable[object]]  # Any: each takes a body of its own, which `takes` names
@@ -133,13 +149,25 @@ class Endpoint(Generic[R]):
     """The codes of its own that it may refuse with (`Refused`) → status."""
     is_tagged: bool = field(kw_only=True, default=False)
     """Whether what it gives comes with an ETag."""
+    texts: Mapping[str, str] = field(kw_only=True, default_factory=dict)
+    """Names in the path that are no UUIDs → the pattern of all that may stand there; anything else is not found."""
+    asks: bool = field(kw_only=True, default=False)
+    """Whether it waits for others than the database, whose places it must not keep meanwhile."""
+    when_suspended: bool = field(kw_only=True, default=False)
+    """Whether it is done also for who is of a suspended business."""
     fresh: bool | Literal["sometimes"] = field(kw_only=True, default=False)
     """Whether the person must have proved within FRESH who he is, so that a token or a screen that was left is not enough;
     `sometimes` when the endpoint itself sees whether (`Call.check_fresh`)."""
     keys_too: bool = field(kw_only=True, default=False)
     """Of a fresh one with a scope: that a key, which can prove nothing, may do it all the same. It has to be said."""
+    tells: tuple[type[Struct], ...] = field(kw_only=True, default=())
+    """What happens in the stream of an endpoint that returns one (`streaming.Source`) instead of what it gives."""
     once: bool = field(kw_only=True, default=False)
     """Whether it takes an Idempotency-Key: then all that it changes goes through `once`."""
+    streams: bool = field(kw_only=True, default=False)
+    """Whether its body is no JSON but a file, of which the endpoint reads the bytes as they come (`Call.stream`)."""
+    most_bytes: int = field(kw_only=True, default=MAX_BODY_BYTES)
+    """Of its body."""
     says: str = field(kw_only=True)
     """What it does, in a line."""
 
@@ -150,11 +178,11 @@ class Endpoint(Generic[R]):
     @property
     def has_body(self) -> bool:
         """Whether what it takes is in the body, and not in the query string."""
-        return self.method not in ("GET", "DELETE")
+        return self.method not in ("GET", "DELETE") and not self.streams
 
     @property
     def names(self) -> list[str]:
-        """Of the ids in the path."""
+        """Of all ids in the path."""
         return re.findall(r"{(\w+)}", self.path)
 
 

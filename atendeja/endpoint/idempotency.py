@@ -85,6 +85,22 @@ def read(
     return Request(caller_id, header, digest, [vault.derive(key, "answers") for key in keys])
 
 
+async def answered(rt: Host, call: Asked, kind: type[T]) -> T | None:
+    """What this request was answered when its key came before: for who has to ask others before `once`, and might hear something
+    else now. Raises Problem as `once` does."""
+    if (request := call.request) is None:
+        return None
+    async with rt.db.tenant(call.tenant_id) as tx:
+        kept = await tx.one(KEPT, caller_id=request.caller_id, key=request.key)
+    return None if kept is None else msgspec.json.decode(_open(request, kept, call.tenant_id), type=kind)
+
+
+def _open(request: Request, kept: Kept, tenant_id: int) -> Raw:
+    if kept.request_sha256 != request.sha256:
+        raise Problem(422, "key_reused", "this Idempotency-Key was another request's: take a new one for each thing to be done")
+    return Raw(vault.unseal(request.keys, kept.answer, _place(tenant_id, request.caller_id, request.key)))
+
+
 async def once(rt: Host, call: Asked, work: Callable[[Tx], Awaitable[T]]) -> T:
     """Run `work` in the one transaction of this request, or give what it gave when its key came before.
 
@@ -104,9 +120,7 @@ async def once(rt: Host, call: Asked, work: Callable[[Tx], Awaitable[T]]) -> T:
             return given
         kept = await tx.one(KEPT, **what)
         assert kept is not None
-        if kept.request_sha256 != request.sha256:
-            raise Problem(422, "key_reused", "this Idempotency-Key was another request's: take a new one for each thing to be done")
-        return cast("T", Raw(vault.unseal(request.keys, kept.answer, where)))
+        return cast("T", _open(request, kept, call.tenant_id))
 
     return await rt.db.transact(call.tenant_id, claimed)
 

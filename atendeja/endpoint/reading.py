@@ -5,7 +5,7 @@ that the stack holds: those are looked for here. The usual body is searched for 
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import TypeVar
 
@@ -17,8 +17,9 @@ from starlette.types import Receive
 from atendeja.endpoint.problems import Fault, Problem
 
 MAX_BODY_BYTES = 256 * 1024
-MAX_DISCARDED_BYTES = 4 * MAX_BODY_BYTES
-"""A body that is too large is read on to here and thrown away: a connection that ends with unread bytes takes the answer along."""
+DISCARDED = 4
+"""A body that is too large is read on to so many times its bound and thrown away: a connection that ends with unread bytes takes
+the answer along."""
 MAX_DEPTH = 64
 MAX_DIGITS = 19
 """Of an integer: as many as a bigint has."""
@@ -75,19 +76,43 @@ def _is_address(text: str) -> bool:
         return False
 
 
-def check_head(headers: Mapping[str, str]) -> None:
+def check_head(headers: Mapping[str, str], most_bytes: int = MAX_BODY_BYTES) -> None:
     """Refuse a body that is announced as far too large or as something else, before it is read. Raises Problem."""
     kind, _, parameters = headers.get("content-type", "").partition(";")
     if kind.strip().lower() != "application/json" or parameters.replace(" ", "").lower() not in ("", "charset=utf-8"):
         raise Problem(415, "not_json", "send the body as Content-Type: application/json, in UTF-8")
+    check_encoding(headers)
+    if int(headers.get("content-length", "0")) > DISCARDED * most_bytes:  # the parser takes digits only
+        raise _too_large(most_bytes)
+
+
+def check_encoding(headers: Mapping[str, str]) -> None:
+    """Refuse a body that is compressed. Raises Problem."""
     if headers.get("content-encoding", "identity").lower() != "identity":
         raise Problem(415, "compressed", "send the body as it is, without a Content-Encoding")
-    if int(headers.get("content-length", "0")) > MAX_DISCARDED_BYTES:  # the parser takes digits only
-        raise _too_large()
 
 
-async def read_body(receive: Receive) -> bytes:
-    """The whole body. Raises Problem when it is more than MAX_BODY_BYTES, whatever was announced; what is more is not kept."""
+class Stream:
+    """The bytes of a body as they come, once. `mime` is what its Content-Type says it is, `announced` how many it is to have."""
+
+    def __init__(self, receive: Receive, headers: Mapping[str, str]) -> None:
+        self._receive = receive
+        self.mime = headers.get("content-type", "").partition(";")[0].strip().lower()
+        self.announced = int(headers["content-length"]) if "content-length" in headers else None
+        self.is_read = False
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while not self.is_read:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnect
+            self.is_read = not message.get("more_body", False)
+            if chunk := message.get("body", b""):
+                yield chunk
+
+
+async def read_body(receive: Receive, most_bytes: int = MAX_BODY_BYTES) -> bytes:
+    """The whole body. Raises Problem when it is more than `most_bytes`, whatever was announced; what is more is not kept."""
     chunks: list[bytes] = []
     size, more = 0, True
     while more:
@@ -97,16 +122,16 @@ async def read_body(receive: Receive) -> bytes:
         chunks.append(message.get("body", b""))
         size += len(chunks[-1])
         more = message.get("more_body", False)
-        if size > MAX_BODY_BYTES:
+        if size > most_bytes:
             chunks.clear()
-            more = more and size < MAX_DISCARDED_BYTES
-    if size > MAX_BODY_BYTES:
-        raise _too_large()
+            more = more and size < DISCARDED * most_bytes
+    if size > most_bytes:
+        raise _too_large(most_bytes)
     return b"".join(chunks)
 
 
-def _too_large() -> Problem:
-    return Problem(413, "too_large", f"the body is larger than {MAX_BODY_BYTES} bytes")
+def _too_large(most_bytes: int) -> Problem:
+    return Problem(413, "too_large", f"the body is larger than {most_bytes} bytes")
 
 
 def read_json(body: bytes, kind: type[S]) -> S:

@@ -1,11 +1,12 @@
 """The routes of the declared endpoints: each request let in, read, run and answered in the same order.
 
-Path (404), method (405), who (401), how fast (429), may he, and has he proved lately who he is where that counts (403), body (400,
-413, 415, 422), the endpoint itself. A stranger's body is not read where one has to be known. Nothing here allows another origin:
-browsers keep other sites' pages out.
+Path (404), method (405), who (401), how fast (429), may he, and his business, and has he proved lately who he is where that counts
+(403), body (400, 413, 415, 422), the endpoint itself. A stranger's body is not read where one has to be known. Nothing here allows
+another origin: browsers keep other sites' pages out.
 """
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from ipaddress import IPv4Network, IPv6Network
@@ -27,7 +28,8 @@ from atendeja.endpoint.declaration import Access, Call, Caller, Endpoint, check_
 from atendeja.endpoint.pages import Cursors, tag
 from atendeja.endpoint.problems import SAFE, Problem, again, answer, not_found
 from atendeja.endpoint.rates import Rates
-from atendeja.endpoint.reading import check_head, networks, read_address, read_body, read_json, read_query
+from atendeja.endpoint.reading import Stream, check_encoding, check_head, networks, read_address, read_body, read_json, read_query
+from atendeja.endpoint.streaming import Live, Source, Watch
 from atendeja.errors import Refused, Unavailable
 
 log = structlog.get_logger(__name__)
@@ -35,6 +37,12 @@ log = structlog.get_logger(__name__)
 ROOT = "/v1"
 AT_ONCE, MOST_WAITING = 4, 200
 """So many requests may be at the database, whose dozen connections webhooks and sending need too; so many wait for their turn."""
+ASKING_AT_ONCE = 4
+"""So many may wait for others than the database."""
+STREAMS_AT_ONCE = 4
+"""So many bodies may be on their way to the disk."""
+STREAMS = "atendeja.streams"
+"""Set in the scope of a request whose body may take long, as long as it goes on coming."""
 OF_A_TENANT = 4
 """Times the rate of one caller may all of a business have."""
 STRANGERS_RATE = 20
@@ -80,8 +88,21 @@ class Api(Generic[R]):
         self.rt, self.gate, self.secrets, self.proxies, self.closed = rt, gate, secrets, proxies, closed
         self.endpoints = list(endpoints)
         self.access, self.cursors = Access(self.endpoints), Cursors(secrets)
-        self._turns, self._waiting = asyncio.Semaphore(AT_ONCE), 0
+        self._turns, self._asking, self._waiting = asyncio.Semaphore(AT_ONCE), asyncio.Semaphore(ASKING_AT_ONCE), 0
+        self._streams = 0
         self._rates, self._tenants, self._strangers = Rates(rate), Rates(OF_A_TENANT * rate), Rates(STRANGERS_RATE)
+        self.watch = Watch(self._may_still)
+
+    async def _may_still(self, bearer: str, operation: str) -> bool:
+        """Whether who shows this may do what he did. Raises Unavailable."""
+        try:
+            async with self.turn():
+                caller = await self.gate(bearer, anew=True)
+        except (Problem, *TRANSIENT) as error:
+            raise Unavailable("it cannot be asked now") from error
+        if caller is None or caller.is_suspended:
+            return False
+        return any(self.access.allows(caller, e) for e in self.endpoints if e.operation == operation)
 
     def slow_down(self, caller: Caller | None, place: str) -> None:
         """Count a request. Raises Problem 429 when the caller, his business, or a place without a caller asks too fast."""
@@ -99,17 +120,29 @@ class Api(Generic[R]):
         self._strangers.take(place, self.rt.monotonic())
 
     @asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
-        """At the database, among few: whatever strangers ask for, webhooks are stored and messages go. Raises Problem when too many
-        wait already."""
+    async def turn(self, *, asks: bool = False) -> AsyncIterator[None]:
+        """At the database, among few: whatever strangers ask for, webhooks are stored and messages go. Who `asks` others is one of
+        few others. Raises Problem when too many wait already."""
         if self._waiting >= MOST_WAITING:
             raise again("too many requests at once")
         self._waiting += 1
         try:
-            async with self._turns:
+            async with self._asking if asks else self._turns:
                 yield
         finally:
             self._waiting -= 1
+
+    @asynccontextmanager
+    async def streaming(self) -> AsyncIterator[None]:
+        """While a body goes to the disk, which may take minutes and keeps nobody from the database. Raises Problem when too many do
+        so already: a body does not wait."""
+        if self._streams >= STREAMS_AT_ONCE:
+            raise again("too many files at once")
+        self._streams += 1
+        try:
+            yield
+        finally:
+            self._streams -= 1
 
     def routes(self) -> list[BaseRoute]:
         """One a path, and one for every path under /v1 that is none."""
@@ -156,7 +189,9 @@ class _Visit(Generic[R]):
         self._headers = Headers(scope=scope)
         self._endpoint: Endpoint[R] | None = None
         self._caller: Caller | None = None
+        self._bearer = ""
         self._is_read = False
+        self._stream: Stream | None = None
         client = scope.get("client")
         self._address = read_address(client[0] if client else "", self._headers.getlist("x-forwarded-for"), api.proxies)
         self._place = networks(self._address)[0]
@@ -186,11 +221,15 @@ class _Visit(Generic[R]):
             self._api.slow_down(None, self._place)
         else:
             await self._let_in(endpoint)
-        ids = {name: _read_id(self._scope["path_params"][name]) for name in endpoint.names}
+        given_ids: dict[str, str] = self._scope["path_params"]
+        ids = {name: _read_id(given_ids[name]) for name in endpoint.names if name not in endpoint.texts}
+        texts = {name: _read_text(given_ids[name], pattern) for name, pattern in endpoint.texts.items()}
         body = await self._read(endpoint)
-        async with self._api.turn():
-            given = await endpoint.run(self._api.rt, self._call(endpoint, ids, body))
+        async with self._api.streaming() if endpoint.streams else self._api.turn(asks=endpoint.asks):
+            given = await endpoint.run(self._api.rt, self._call(endpoint, ids, texts, body))
         headers = SAFE | {"X-Request-Id": str(self._id)}
+        if endpoint.tells:
+            return self._live(endpoint, given, headers)
         if endpoint.gives is None:
             return Response(None, 204, headers)
         if isinstance(given, files.File):
@@ -199,13 +238,18 @@ class _Visit(Generic[R]):
             headers["ETag"] = tag(given)
         return Response(msgspec.json.encode(given), endpoint.status, headers, media_type="application/json")
 
+    def _live(self, endpoint: Endpoint[R], source: Any, headers: dict[str, str]) -> Response:  # Any: a Source, as `tells` says
+        told: Source = source
+        return Live(told, headers, self._api.watch.add(self._bearer, endpoint.operation, told))
+
     async def _let_in(self, endpoint: Endpoint[R]) -> None:
         given = self._headers.getlist("authorization")
         scheme, _, bearer = given[0].partition(" ") if len(given) == 1 else ("", "", "")
         if scheme.lower() == "bearer" and 0 < len(bearer) <= MOST_TOKEN_CHARS:
+            self._bearer = bearer.strip()
             self._api.check_stranger(self._place)
             async with self._api.turn():
-                self._caller = await self._api.gate(bearer.strip(), anew=endpoint.fresh is not False)
+                self._caller = await self._api.gate(self._bearer, anew=endpoint.fresh is not False)
             if self._caller is None:
                 self._api.count_stranger(self._place)
         if self._caller is None:
@@ -213,38 +257,46 @@ class _Visit(Generic[R]):
         self._api.slow_down(self._caller, self._place)
         if not self._api.access.allows(self._caller, endpoint):
             raise Problem(403, "forbidden", "you may not do this")
+        if self._caller.is_suspended and not endpoint.when_suspended:
+            raise Problem(403, "tenant_suspended", "this business is suspended: ask who runs this server")
         if endpoint.fresh is True:
             check_fresh(self._caller, self._api.rt.now())
 
     async def _read(self, endpoint: Endpoint[R]) -> Struct:
         kind = endpoint.takes or Empty
         query = QueryParams(self._scope["query_string"]).multi_items()
+        if endpoint.streams:
+            check_encoding(self._headers)
+            self._stream, self._scope[STREAMS] = Stream(self._receive, self._headers), True
         if not endpoint.has_body:
             return read_query(query, kind)
         read_query(query, Empty)
         if endpoint.takes is None and not self._brings_body():
             return Empty()
-        check_head(self._headers)
-        body = await read_body(self._receive)
+        check_head(self._headers, endpoint.most_bytes)
+        body = await read_body(self._receive, endpoint.most_bytes)
         self._is_read = True
         return read_json(body, kind)
 
-    def _call(self, endpoint: Endpoint[R], ids: dict[str, UUID], body: Struct) -> Call[Struct]:
+    def _call(self, endpoint: Endpoint[R], ids: dict[str, UUID], texts: dict[str, str], body: Struct) -> Call[Struct]:
         return Call(
             body=body,
             caller=self._caller,
             ids=ids,
+            texts=texts,
             request_id=self._id,
             address=self._address,
             access=self._api.access,
             cursors=self._api.cursors,
             place=f"{endpoint.operation}/{self._caller.tenant_id if self._caller else ''}",
             if_match=self._headers.get("if-match"),
-            request=self._read_request(endpoint, ids, body),
+            last_event_id=self._headers.get("last-event-id"),
+            request=self._read_request(endpoint, {**ids, **texts}, body),
+            sent=self._stream,
             now=self._api.rt.now(),
         )
 
-    def _read_request(self, endpoint: Endpoint[R], ids: dict[str, UUID], body: Struct) -> idempotency.Request | None:
+    def _read_request(self, endpoint: Endpoint[R], ids: dict[str, UUID | str], body: Struct) -> idempotency.Request | None:
         if not endpoint.once or self._caller is None:
             return None
         key = self._headers.get("idempotency-key")
@@ -256,7 +308,7 @@ class _Visit(Generic[R]):
     def _refuse(self, problem: Problem) -> Response:
         """The answer; a body that was not read, or not to its end, ends the connection."""
         response = answer(problem, self._id)
-        if self._brings_body() and not self._is_read:
+        if self._brings_body() and not (self._is_read or (self._stream is not None and self._stream.is_read)):
             response.headers["Connection"] = "close"
         return response
 
@@ -275,6 +327,12 @@ def _read_id(text: str) -> UUID:
         return UUID(text) if len(text) == 36 else _no_id()
     except ValueError:
         return _no_id()
+
+
+def _read_text(text: str, pattern: str) -> str:
+    if re.fullmatch(pattern, text, re.ASCII) is None:
+        raise not_found()
+    return text
 
 
 def _no_id() -> UUID:

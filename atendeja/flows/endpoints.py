@@ -11,6 +11,7 @@ from atendeja import accounts, audit, numbers
 from atendeja.db import Tx
 from atendeja.endpoint import Call, Endpoint, Fault, Instant, Listing, Page, Problem, Role, not_found, once
 from atendeja.errors import Refused
+from atendeja.feed.shapes import Published
 from atendeja.flows import versions
 from atendeja.flows.trying import READERS, UNFIT, Source, refuse_faults, weigh, written
 from atendeja.flows.versions import FlowRow, Status, VersionRow, Writing
@@ -253,6 +254,8 @@ async def _publish(tx: Tx, rt: Runtime, call: Call[PublishedFlow], looked_at: Ve
     if row.status != "published":
         now = rt.now()
         await versions.point(tx, flow.id, row, warnings, now)
+        if rt.feed.wants(tx.tenant_id):
+            await rt.feed.tell(tx, [Published(row.id, flow.key, row.n, flow.number_id)])
         told = _tell(row) | {"tests_skipped": call.body.skip_tests, "goes_back": row.status == "retired"}
         await audit.add(
             tx, rt.new_id(), now, audit.actor(call), "flow_published", flow.id, before=before and _tell(before), after=told

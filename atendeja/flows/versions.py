@@ -7,8 +7,10 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from atendeja import feed
 from atendeja.db import Nothing, Tx, query
 from atendeja.errors import Refused, Unavailable
+from atendeja.feed.shapes import Published
 from atendeja.flow import check, document
 from atendeja.flow.model import Flow
 
@@ -129,6 +131,7 @@ async def publish(
     await tx.run(RETIRE, flow_id=row.id)
     n = await add(tx, row.id, version_id, "published", writing, author=author, note=note, now=now)
     await tx.run(POINT, flow_id=row.id, version_id=version_id)
+    await feed.add(tx, new_id, now, [Published(version_id, flow.key, n, number_id)])
     return Publication(n, sha256, new=True)
 
 

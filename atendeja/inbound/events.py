@@ -22,6 +22,7 @@ from msgspec.structs import asdict
 from atendeja import consent, contacts, failpoints, ledger, numbers, outbound
 from atendeja.contacts import Person
 from atendeja.db import Tx
+from atendeja.feed.shapes import Changed, Data, Received
 from atendeja.flow import words
 from atendeja.ledger import Echo, NewEvent, Report
 from atendeja.notify import Kind
@@ -80,6 +81,10 @@ class Wrote(Struct):
     released: set[UUID] = set()
     """Numbers of which a message left `sending` or `in_doubt`: a successor may go."""
     notices: list[tuple[Kind, dict[str, object]]] = []
+    told: list[Data] = []
+    """What whoever listens to the tenant is told; nothing when nobody does."""
+    moved: list[UUID] = []
+    """Messages in another state."""
 
 
 # ── the plan: pure ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -211,6 +216,9 @@ async def write(tx: Tx, rt: Runtime, arrived: Sequence[Arrived]) -> Wrote:
     wrote.statuses, wrote.released, wrote.duplicates = applied.messages, applied.settled | heeded.released, applied.duplicates
     wrote.changed += sorted(heeded.changed)
     wrote.notices += [("template_stopped", asdict(stop)) for stop in heeded.stopped]
+    wrote.moved += applied.moved
+    if (wrote.told or wrote.moved) and rt.feed.wants(tx.tenant_id):
+        await rt.feed.tell(tx, wrote.told, wrote.moved)
     failpoints.reach("digest.before_commit")
     return wrote
 
@@ -261,14 +269,18 @@ async def _write_plans(tx: Tx, rt: Runtime, plans: Sequence[Plan], wrote: Wrote,
     fresh = [(p, row) for p, row in zip(plans, rows, strict=True) if row.id in new]
     wrote.events += len(new)
     wrote.notices += [(p.notice, {"event_id": str(row.id), "kind_of_event": p.kind}) for p, row in fresh if p.notice]
-    await consent.put(tx, [entry for p, row in fresh if (entry := _consent(rt, p, row)) is not None])
+    consents = [entry for p, row in fresh if (entry := _consent(rt, p, row)) is not None]
+    await consent.put(tx, consents)
+    if rt.feed.wants(tx.tenant_id):
+        wrote.told += [told for p, row in fresh if (told := _received(p, row)) is not None]
+        wrote.told += consent.tell(consents)
     for p, row in fresh:
         if p.moved_to is not None and row.contact_id is not None:
             await contacts.readdress(tx, row.contact_id, p.moved_to)
     wrote.raised += [
         (p.arrived.item.waba_id, p.raised) for p, _ in fresh if p.raised is not None and p.arrived.item.waba_id is not None
     ]
-    await _take_over(tx, rt, [(p, row) for p, row in zip(plans, rows, strict=True) if p.echo and row.conversation_id])
+    await _take_over(tx, rt, [(p, row) for p, row in zip(plans, rows, strict=True) if p.echo and row.conversation_id], wrote)
     wrote.heard.update(row.number_id for p, row in fresh if isinstance(p.arrived.item.event, wa.MessageReceived) and row.number_id)
     wrote.due |= {row.contact_id for _, row in fresh if row.reason is None and row.contact_id is not None}
 
@@ -325,7 +337,17 @@ def _consent(rt: Runtime, p: Plan, row: NewEvent) -> consent.Entry | None:
     )  # fmt: skip
 
 
-async def _take_over(tx: Tx, rt: Runtime, echoes: Sequence[tuple[Plan, NewEvent]]) -> None:
+def _received(p: Plan, row: NewEvent) -> Received | None:
+    """What a customer wrote, for whoever listens."""
+    event = p.arrived.item.event
+    if not isinstance(event, wa.MessageReceived) or row.contact_id is None or row.conversation_id is None or row.number_id is None:
+        return None
+    content, context = (msgspec.Raw(msgspec.json.encode(part)) if part else None for part in (event.content, event.context))
+    assert content is not None  # a struct
+    return Received(row.id, row.contact_id, row.conversation_id, row.number_id, row.key, content, context, row.sent_at)
+
+
+async def _take_over(tx: Tx, rt: Runtime, echoes: Sequence[tuple[Plan, NewEvent]], wrote: Wrote) -> None:
     """A person wrote from the shop's telephone: shown as ours, and the bot is silent in that conversation."""
     rows: dict[UUID, Echo] = {}
     for p, row in echoes:
@@ -346,6 +368,7 @@ async def _take_over(tx: Tx, rt: Runtime, echoes: Sequence[tuple[Plan, NewEvent]
         rows.setdefault(source_id, made)
     new = await ledger.record_echoes(tx, list(rows.values()))
     if new:
-        await ledger.join_orphans(tx, [(e.number_id, e.wamid) for e in rows.values()], rt.now())
+        wrote.moved += (await ledger.join_orphans(tx, [(e.number_id, e.wamid) for e in rows.values()], rt.now())).moved
         latest = {echoed.conversation_id: echoed.at for echoed in sorted(new, key=lambda e: e.at)}
-        await tx.run(contacts.TAKE_OVER, ids=sorted(latest), ats=[latest[id_] for id_ in sorted(latest)], now=rt.now())
+        taken = await tx.all(contacts.TAKE_OVER, ids=sorted(latest), ats=[latest[id_] for id_ in sorted(latest)], now=rt.now())
+        wrote.told += [Changed(t.id, t.contact_id, t.number_id, "taken_over", "human", t.queue) for t in taken if t.was == "bot"]

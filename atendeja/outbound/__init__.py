@@ -7,6 +7,20 @@ from atendeja.outbound.failures import Heeded, heed
 from atendeja.outbound.fallback import Fallback
 from atendeja.outbound.holds import lift_hold, place_hold
 from atendeja.outbound.lending import Lending
-from atendeja.outbound.put import Outgoing, Ready, prepare, put
+from atendeja.outbound.put import Outgoing, Ready, file_problems, load_files, misfits, prepare, put
 
-__all__ = ["Fallback", "Heeded", "Lending", "Outgoing", "Ready", "heed", "lift_hold", "place_hold", "prepare", "put"]
+__all__ = [
+    "Fallback",
+    "Heeded",
+    "Lending",
+    "Outgoing",
+    "Ready",
+    "file_problems",
+    "heed",
+    "lift_hold",
+    "load_files",
+    "misfits",
+    "place_hold",
+    "prepare",
+    "put",
+]

@@ -45,6 +45,8 @@ async def write(tx: Tx, rt: Runtime, number_id: UUID, choice: Choice, now: dt.da
         await tx.run(FAIL, ids=list(choice.unfit), codes=codes, details=details, now=now)
         for id_, unfit in choice.unfit.items():
             notice(rt.meter, "message_failed", tenant_id=tx.tenant_id, message_id=str(id_), code=unfit.code)
+    if (choice.withdrawn or choice.unfit) and rt.feed.wants(tx.tenant_id):
+        await rt.feed.tell(tx, (), [*choice.withdrawn, *choice.unfit])
     if choice.waits:
         ats = [now + dt.timedelta(seconds=s) for s in choice.waits.values()]
         await tx.run(DEFER, ids=list(choice.waits), ats=ats, places_kept=[id_ not in choice.out_of_line for id_ in choice.waits])

@@ -23,7 +23,7 @@ from atendeja.outbound.lending import NOBODY
 from atendeja.wa.content import Template
 
 
-class Fallback(Struct, frozen=True):
+class Fallback(Struct, frozen=True, forbid_unknown_fields=True):
     """A template, and what it is sent as. Like any template it is posted at most once."""
 
     template: Template

@@ -118,8 +118,10 @@ class Files:
             case reply.Uploaded(id=meta_id):
                 self._known[file], self._uploaded_at[file] = meta_id, instant
                 self._failures.pop(file, None)
+                self._wanted.discard(file)  # by a look that was begun before
             case reply.Undeliverable(code=code, detail=detail):
                 self._unfit[file] = Unfit(code, detail)
+                self._wanted.discard(file)
             case reply.Unavailable(reason=detail, code=code):
                 self._failed(file, Unfit(code, f"its file could not be uploaded: {detail}"), instant)
             case reply.Throttled(code=code) | reply.Misconfigured(code=code):

@@ -62,6 +62,8 @@ class Recorded(Struct):
     """Something else is unfinished in these conversations, which may go now."""
     duplicates: int
     """Attempts accepted although another of their message had been."""
+    moved: list[UUID]
+    """Messages in another state now."""
 
 
 RECORD = query("ledger.record_outcomes", Recorded)

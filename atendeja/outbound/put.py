@@ -4,7 +4,7 @@ import datetime as dt
 import hashlib
 import itertools
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Literal
 from uuid import UUID
 
@@ -16,12 +16,13 @@ from atendeja import ledger, media
 from atendeja.db import Tx
 from atendeja.errors import Refused
 from atendeja.ledger import NewMessage
+from atendeja.media import Stored
 from atendeja.outbound.fallback import Fallback
 from atendeja.outbound.lending import Lending
 from atendeja.outbound.protocol import Candidate
+from atendeja.wa import media as limits
 from atendeja.wa import rules
 from atendeja.wa.content import Content, File, Media, Read, Template, attachments, with_files
-from atendeja.wa.media import file_problems
 
 
 class Ready(Struct, frozen=True):
@@ -54,6 +55,8 @@ class Outgoing(Struct, frozen=True):
     ready: Ready | None = None
     fallback: Fallback | None = None
     """What goes in its place when its window is closed: of a service message only."""
+    not_before: dt.datetime | None = None
+    """None: at once. What waits for its time has no place in the order: the conversation goes on without it."""
 
 
 def prepare(messages: Sequence[Outgoing], now: dt.datetime, new_id: Callable[[], UUID], lending: Lending) -> list[NewMessage]:
@@ -63,7 +66,7 @@ def prepare(messages: Sequence[Outgoing], now: dt.datetime, new_id: Callable[[],
     What is ready and has its sender in this process is claimed, to be posted after the COMMIT.
     """
     for message in messages:
-        if wrong := _problems(message):
+        if wrong := problems(message.content, message.category, message.fallback):
             raise Refused("content_invalid", "; ".join(wrong))
     n = Counter(m.conversation_id for m in messages)
     return [_row(m, new_id(), now, lending, followed=n[m.conversation_id] > 1) for m in messages]
@@ -91,20 +94,11 @@ async def _place(tx: Tx, messages: Sequence[NewMessage]) -> list[NewMessage]:
 
 async def _name_files(tx: Tx, messages: Sequence[Outgoing]) -> Sequence[Outgoing]:
     """With the names that our own documents have. Raises Refused for a file that there is not, or that cannot be sent as such."""
-    parts = [part for m in messages for part in attachments(m.content) if part.file is not None]
-    parts += [part for m in messages if m.fallback for part in attachments(m.fallback.template) if part.file is not None]
-    if not parts:
-        return messages
-    stored = {s.id: s for s in await media.load(tx, [part.file for part in parts if part.file is not None])}
-    wrong: list[str] = []
-    for part in parts:
-        kept = stored.get(part.file) if part.file is not None else None
-        if kept is None:
-            wrong.append(f"file: there is no file {part.file}: `media add` keeps one")
-        else:
-            wrong += [f"file.{problem}" for problem in file_problems(part.kind, kept.mime, kept.size)]
-    if wrong:
+    stored = await load_files(tx, [(m.content, m.fallback) for m in messages])
+    if wrong := [problem for m in messages for problem in file_problems(m.content, m.fallback, stored)]:
         raise Refused("content_invalid", "; ".join(wrong))
+    if not stored:
+        return messages
 
     def named(part: File | Media) -> File | Media:
         if part.file is None or part.kind != "document" or part.filename is not None:
@@ -112,6 +106,29 @@ async def _name_files(tx: Tx, messages: Sequence[Outgoing]) -> Sequence[Outgoing
         return replace(part, filename=stored[part.file].filename)
 
     return [_with_files(m, named) for m in messages]
+
+
+async def load_files(tx: Tx, contents: Iterable[tuple[Content, Fallback | None]]) -> dict[UUID, Stored]:
+    """The files of ours that these name, as far as there are such; none of them is deleted before the end of the transaction."""
+    ids = {part.file for content, fallback in contents for part in _parts(content, fallback) if part.file is not None}
+    return {stored.id: stored for stored in await media.hold(tx, sorted(ids))} if ids else {}
+
+
+def file_problems(content: Content, fallback: Fallback | None, stored: Mapping[UUID, Stored]) -> list[str]:
+    """What is wrong with the files of ours in these, each as `path: reason`."""
+    found: list[str] = []
+    for part in _parts(content, fallback):
+        if part.file is not None and (kept := stored.get(part.file)) is None:
+            found.append(f"file: there is no file {part.file}: keep one first")
+        elif part.file is not None and kept is not None:
+            found += [f"file.{problem}" for problem in limits.file_problems(part.kind, kept.mime, kept.size)]
+    return found
+
+
+def _parts(content: Content, fallback: Fallback | None) -> Iterator[File | Media]:
+    yield from attachments(content)
+    if fallback is not None:
+        yield from attachments(fallback.template)
 
 
 def _with_files(m: Outgoing, change: Callable[[File | Media], File | Media]) -> Outgoing:
@@ -124,19 +141,24 @@ def _with_files(m: Outgoing, change: Callable[[File | Media], File | Media]) -> 
 
 
 def _waits(m: NewMessage) -> bool:
-    return m.seq is None and m.category != "marketing"
+    return m.seq is None and m.category != "marketing" and m.not_before is None
 
 
-def _problems(message: Outgoing) -> list[str]:
-    content, fallback = message.content, message.fallback
+def problems(content: Content, category: str, fallback: Fallback | None = None) -> list[str]:
+    """What Meta would refuse of such a message, and what makes no sense, each as `path: reason`."""
     if isinstance(content, Read):
         return ["a mark of having read is no message"]
-    found = rules.problems(content)
-    if isinstance(content, Template) and message.category == "service":
+    return [*rules.problems(content), *misfits(content, category, fallback)]
+
+
+def misfits(content: Content, category: str, fallback: Fallback | None) -> list[str]:
+    """What of a message does not go together with its content, each as `path: reason`."""
+    found: list[str] = []
+    if isinstance(content, Template) and category == "service":
         found.append("category: a template is sent as utility, authentication or marketing")
     if fallback is not None:
         found += [f"fallback.template.{problem}" for problem in rules.problems(fallback.template)]
-        if message.category != "service":
+        if category != "service":
             found.append("fallback: only a service message needs one, all others go when the window is closed too")
     return found
 
@@ -157,6 +179,7 @@ def _row(m: Outgoing, id_: UUID, now: dt.datetime, lending: Lending, *, followed
         hashlib.sha256(content).digest(),
         m.seq,
         fallback=None if m.fallback is None else msgspec.Raw(msgspec.json.encode(m.fallback)),
+        not_before=m.not_before,
     )
     if m.ready is None:
         return row

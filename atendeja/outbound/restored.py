@@ -5,12 +5,17 @@ come before (their first replies are in the lost part). The second kind exists o
 anew, so nothing is given up, and nobody sends, until it has.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 
 from msgspec import Struct
 
-from atendeja.db import Database, Nothing, Tx, query
+from atendeja import feed
+from atendeja.db import Database, Tx, query
 from atendeja.guard import Hold
+from atendeja.ledger import MessageId
+from atendeja.runtime import fresh_id, utc_now
+from atendeja.tenants import Tenant
 
 MOST = 5_000
 ONCE = ("at_most_once",)
@@ -29,10 +34,18 @@ class Count(Struct, frozen=True):
     messages: int
 
 
+class Settled(Struct, frozen=True):
+    """What may have gone out already of a tenant, by state, and how much of it is given up."""
+
+    tenant: Tenant
+    found: Counter[str]
+    given_up: int
+
+
 UNDIGESTED = query("outbound.undigested", Waiting)
 UNANSWERED = query("outbound.unanswered", Waiting)
 RESTORED = query("outbound.restored", Count)
-GIVE_UP = query("ledger.give_up_restored", Nothing)
+GIVE_UP = query("ledger.give_up_restored", MessageId)
 
 
 async def count_unanswered(db: Database, hold: Hold, tenant_ids: Iterable[int]) -> int:
@@ -52,11 +65,23 @@ async def load_counts(tx: Tx, hold: Hold) -> list[Count]:
     return await tx.all(RESTORED, arrival=hold.arrival, held_at=hold.at)
 
 
+async def settle(db: Database, tenant: Tenant, hold: Hold, policies: tuple[str, ...]) -> Settled:
+    """Decide what may have gone out already: messages of these policies become `unknown`."""
+    async with db.tenant(tenant.id) as tx:
+        counts = await load_counts(tx, hold)
+    found = Counter[str]()
+    for count in counts:
+        found[count.state] += count.messages
+    return Settled(tenant, found, await give_up(db, tenant.id, hold, policies))
+
+
 async def give_up(db: Database, tenant_id: int, hold: Hold, policies: tuple[str, ...] = ALL) -> int:
     """Make them `unknown`: never sent again, shown as dead letters. Returns how many. Again is harmless."""
 
     async def work(tx: Tx) -> int:
-        return await tx.run(GIVE_UP, arrival=hold.arrival, held_at=hold.at, policies=list(policies), most=MOST)
+        lost = await tx.all(GIVE_UP, arrival=hold.arrival, held_at=hold.at, policies=list(policies), most=MOST)
+        await feed.add(tx, fresh_id, utc_now(), (), [message.id for message in lost])
+        return len(lost)
 
     total = 0
     while n := await db.transact(tenant_id, work):

@@ -356,6 +356,8 @@ class Sender:
         await self._limits.templates.write(tx)
         await self._limits.health.write(tx, self._number.id, done, now)
         self._duplicates = recorded.duplicates
+        if recorded.moved and self._rt.feed.wants(self._tenant_id):
+            await self._rt.feed.tell(tx, (), recorded.moved)
         return recorded.successors or bool(fell_back)
 
     def _learn(self, claim: Claim, settlement: Settlement) -> None:

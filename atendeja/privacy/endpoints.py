@@ -31,10 +31,10 @@ async def _want(rt: Runtime, call: Call[Struct], kind: str, *, may_stop: bool) -
 
 
 ROUTES: list[Endpoint[Runtime]] = [
-    Endpoint("POST", "/v1/contacts/{id}/export", "export_contact", export_contact, who=HEADS, scope="contacts:export", gives=Job,
-             status=201, once=True, fresh=True, keys_too=True,
+    Endpoint("POST", "/v1/contacts/{id}/export", "export_contact", export_contact, who=HEADS, scope="contacts:export", fresh=True,
+             keys_too=True, gives=Job, status=201, once=True,
              says="Have all that is kept of somebody written into one JSON file, which the job then has."),
-    Endpoint("POST", "/v1/contacts/{id}/erase", "erase_contact", erase_contact, who=HEADS, scope="contacts:erase", gives=Job,
-             status=201, once=True, fresh=True, keys_too=True,
+    Endpoint("POST", "/v1/contacts/{id}/erase", "erase_contact", erase_contact, who=HEADS, scope="contacts:erase", fresh=True,
+             keys_too=True, gives=Job, status=201, once=True,
              says="Forget somebody, everywhere. It cannot be taken back once it runs. What he refused stays so, under a hash."),
 ]  # fmt: skip

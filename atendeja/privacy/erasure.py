@@ -8,6 +8,7 @@ rows       events, messages and attempts are emptied; steps, flow sessions and c
 deliveries raw deliveries that name him go, whatever else they hold
 reports    on messages that are none of ours go where they went to him
 answers    answers of this API that are kept for a repetition and show him go
+told       what streams and webhooks were told of him goes, and what came of it
 
 Locks in the order of the house: his contacts first, then messages sorted. Each stage's place is kept in the job, in the transaction
 of what it did; at the end only counts stay, as the receipt.
@@ -33,6 +34,7 @@ from atendeja.contacts import Contact, Seal
 from atendeja.db import Nothing, Tx, query
 from atendeja.endpoint import forget_about
 from atendeja.errors import Refused
+from atendeja.feed import reading
 from atendeja.jobs import Row, Slice
 from atendeja.privacy import export
 from atendeja.privacy.subject import Id, Place, load
@@ -41,6 +43,7 @@ from atendeja.runtime import Runtime
 KIND = "erasure"
 CHUNK = 200
 DELIVERIES_CHUNK = 500
+TOLD_CHUNK = 2000
 LOOK_S = 1.0
 SETTLES_S = 900.0
 """What is on its way longer than that is not waited for: sending is held, perhaps for days."""
@@ -80,6 +83,13 @@ class Erased(Struct, frozen=True):
     erased: int
 
 
+class Page(Struct, frozen=True):
+    """Some of the feed: to where, and the places of what was deleted."""
+
+    last: int | None
+    ns: list[int]
+
+
 class Stone(Struct, frozen=True):
     """A line of the file: of a business, the hashes of one person's names."""
 
@@ -105,6 +115,9 @@ ORPHANS = query("privacy.orphans", Orphan)
 FORGET_ORPHANS = query("privacy.forget_orphans", Nothing)
 FIRST_DAY = query("privacy.first_day", Day)
 HOLDING = query("privacy.holding", Holding)
+FORGET_NEW = query("privacy.forget_new", Nothing)
+FORGET_TOLD = query("privacy.forget_told", Page)
+FORGET_TELLING = query("privacy.forget_telling", Nothing)
 FORGET_DELIVERIES = query("privacy.forget_deliveries", Erased)
 
 
@@ -307,8 +320,27 @@ def names(wamid: str, numbers: Sequence[str]) -> bool:
 async def _answers(rt: Runtime, job: Row, place: Place, _part: Slice) -> Place:
     words = [*(str(contact_id) for contact_id in place.contact_ids), *(needle.strip('"') for needle in place.needles)]
     gone = await forget_about(rt, job.tenant_id, rt.config.secret_keys, words)
-    following = replace(_counted(place, idempotency_key=gone), stage="done")
+    following = replace(_counted(place, idempotency_key=gone), stage="told", after=0)
     return await rt.db.transact(job.tenant_id, lambda tx: _keep(tx, job, following))
+
+
+async def _told(rt: Runtime, job: Row, place: Place, _part: Slice) -> Place:
+    """Look through some of the feed. Nothing of him is added to it any more."""
+    people = [str(contact_id) for contact_id in place.contact_ids]
+
+    async def work(tx: Tx) -> Place:
+        gone = 0
+        if not place.after:
+            await reading.number(tx)  # nobody numbers what is deleted here meanwhile
+            gone = await tx.run(FORGET_NEW, contact_ids=people)
+        page = await tx.one(FORGET_TOLD, contact_ids=people, after=place.after, most=TOLD_CHUNK)
+        if page is None or page.last is None:
+            return await _keep(tx, job, replace(_counted(place, feed=gone), stage="done"))
+        if page.ns:
+            await tx.run(FORGET_TELLING, ns=page.ns)
+        return await _keep(tx, job, replace(_counted(place, feed=gone + len(page.ns)), after=page.last))
+
+    return await rt.db.transact(job.tenant_id, work)
 
 
 STAGES: dict[str, Callable[[Runtime, Row, Place, Slice], Awaitable[Place]]] = {
@@ -319,6 +351,7 @@ STAGES: dict[str, Callable[[Runtime, Row, Place, Slice], Awaitable[Place]]] = {
     "deliveries": _deliveries,
     "reports": _reports,
     "answers": _answers,
+    "told": _told,
 }
 
 

@@ -40,9 +40,12 @@ NOT_EXPORTED = {
     "attempt": "in the rows of `message`",
     "contact_term": "made of the rows of `contact`, to find them",
     "delivery": "WhatsApp's words as they came, of which the rows of `event` were made; kept for 30 days",
+    "feed": "what of the rows above was told to this business's own programs; kept for 7 days",
+    "feed_new": "the same, before it is told",
     "idempotency_key": "answers of this API as they were given to its clients, sealed; kept for a day",
     "job": "that this was asked for",
     "status_orphan": "reports on messages that are none of ours; kept for 30 days",
+    "webhook_delivery": "that it was told, and what those programs answered; kept for 7 days",
     "tombstone": "only hashes, of those who were forgotten",
 }
 """Tables with something of a person in them that are not in the archive, and why: the archive says so too."""

@@ -1,5 +1,7 @@
 """What the Graph API answers: bodies and HTTP statuses, as in Meta's reference (copies of September 2026)."""
 
+from collections.abc import Sequence
+
 import msgspec
 
 from atendeja.simulator.settings import Number
@@ -94,6 +96,17 @@ def phone_number(number: Number) -> Answer:
         "throughput": {"level": "STANDARD"},
         "whatsapp_business_manager_messaging_limit": "TIER_2K",
     }
+
+
+def phone_numbers(numbers: Sequence[Number]) -> Answer:
+    """`GET /{waba}/phone_numbers`, on one page."""
+    fields = ("id", "display_phone_number", "verified_name", "quality_rating", "code_verification_status")
+    return 200, {"data": [{name: phone_number(number)[1][name] for name in fields} for number in numbers]}
+
+
+def subscribed_apps(*, is_subscribed: bool) -> Answer:
+    app = {"whatsapp_business_api_data": {"id": "800000000000001", "link": "https://atende.example/", "name": "AtendeJá"}}
+    return 200, {"data": [app] if is_subscribed else []}
 
 
 def error(code: int, details: str | None = None) -> Answer:

@@ -60,6 +60,8 @@ class Graph:
         return [
             Route("/{version}/{phone_number_id}/media", self.media, methods=["POST"]),
             Route("/{version}/{media_id}", self.delete, methods=["DELETE"]),
+            Route("/{version}/{waba_id}/phone_numbers", self.phone_numbers, methods=["GET"]),
+            Route("/{version}/{waba_id}/subscribed_apps", self.subscribed_apps, methods=["GET", "POST", "DELETE"]),
             Route("/{version}/{phone_number_id}", self.phone_number, methods=["GET"]),
         ]
 
@@ -121,6 +123,26 @@ class Graph:
         status, known = answers.phone_number(number)
         fields = request.query_params.get("fields", "display_phone_number,verified_name,quality_rating").split(",")
         return _json((status, {name: value for name, value in known.items() if name in (*fields, "id")}))
+
+    async def phone_numbers(self, request: Request) -> Response:
+        """The numbers of an account."""
+        if not self._known_token(request.headers):
+            return _json(answers.wrong_token())
+        waba_id = request.path_params["waba_id"]
+        found = self._board.world.numbers_of(waba_id)
+        return _json(answers.phone_numbers(found) if found else answers.unknown_id(waba_id, "get"))
+
+    async def subscribed_apps(self, request: Request) -> Response:
+        """Whether the account's webhooks come to us: they do, until somebody ends it."""
+        if not self._known_token(request.headers):
+            return _json(answers.wrong_token())
+        world, waba_id = self._board.world, request.path_params["waba_id"]
+        if not world.numbers_of(waba_id):
+            return _json(answers.unknown_id(waba_id, request.method.lower()))
+        if request.method == "GET":
+            return _json(answers.subscribed_apps(is_subscribed=waba_id not in world.unsubscribed))
+        (world.unsubscribed.discard if request.method == "POST" else world.unsubscribed.add)(waba_id)
+        return _json(answers.success())
 
     def _known_token(self, headers: Headers) -> bool:
         tokens = self._board.settings.tokens

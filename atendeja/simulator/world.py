@@ -67,6 +67,8 @@ class World:
         """All that were POSTed, in order."""
         self.media: dict[str, Upload] = {}
         """Those that were taken, by id."""
+        self.unsubscribed: set[str] = set()
+        """Accounts whose webhooks nobody wants any more; they come all the same."""
 
     @property
     def customer_count(self) -> int:
@@ -78,6 +80,14 @@ class World:
         if known is None and not self.settings.numbers and phone_number_id.isdecimal():
             known = self.numbers[phone_number_id] = Number(phone_number_id)
         return known
+
+    def numbers_of(self, waba_id: str) -> list[Number]:
+        """The numbers of an account. While the settings list none, `200…1` has `100…1`, as in the samples."""
+        found = [number for number in self.numbers.values() if number.waba_id == waba_id]
+        if not found and not self.settings.numbers and waba_id.isdecimal() and waba_id.startswith("2"):
+            derived = self.number("1" + waba_id[1:])
+            found = [] if derived is None else [derived]
+        return found
 
     def customer(self, phone: str | None, user_id: str | None, name: str | None = None, username: str | None = None) -> Customer:
         """The customer of this phone (digits, `+` allowed) or BSUID, made if new; `name` and `username` are taken over."""

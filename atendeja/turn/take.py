@@ -6,16 +6,18 @@ A contact whose turn fails by a bug, or kills the process, is found and put asid
 
 import asyncio
 import datetime as dt
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from itertools import islice
+from typing import Literal
 from uuid import UUID
 
 import msgspec
 import structlog
 from msgspec import Struct
 
-from atendeja import consent, contacts, failpoints, outbound, queue, tenants
+from atendeja import consent, contacts, failpoints, outbound, queue
 from atendeja.db import Tx, query, records
+from atendeja.feed.shapes import Changed
 from atendeja.flow import session as flow
 from atendeja.flow.engine import Program
 from atendeja.flows import Programs
@@ -24,7 +26,6 @@ from atendeja.notify import notice
 from atendeja.outbound import Lending, Outgoing, Ready
 from atendeja.outbound.senders import Senders
 from atendeja.runtime import Runtime
-from atendeja.tenants import Tenant
 from atendeja.turn.decide import Decision, Situation, Talk, Trace, Unhandled, Verdict, decide
 from atendeja.turn.poison import Suspects
 
@@ -62,6 +63,8 @@ class FactRow(Struct, frozen=True):
     tags: list[str]
     fields: bytes
     business_phone: str
+    business_name: str
+    timezone: str
     flow_version_id: UUID | None
     memory: bytes | None
     sent_lately: int
@@ -96,7 +99,6 @@ class Turns:
         self._rt = rt
         self._senders = senders or Senders(rt)
         self._programs = Programs()
-        self._tenants: dict[int, Tenant] = {}
         self.suspects = Suspects(rt, self._take_alone)
         self._idle = False
         """Whether the last look found nothing."""
@@ -126,7 +128,6 @@ class Turns:
 
     async def _take_all(self, due: set[DueContact]) -> int:
         """Answer these, at most some tenants at a time. Returns how many were ours to answer."""
-        await self._learn_tenants({d.tenant_id for d in due})
         failpoints.reach("turn.claimed")
         by_tenant: dict[int, list[UUID]] = {}
         for d in due:
@@ -142,11 +143,6 @@ class Turns:
                 raise answered
             total += answered
         return total
-
-    async def _learn_tenants(self, ids: set[int]) -> None:
-        if missing := ids - self._tenants.keys():
-            async with self._rt.db.session() as session:
-                self._tenants |= {t.id: t for t in await session.all(tenants.BY_IDS, ids=sorted(missing))}
 
     async def _take_batch(
         self, gate: asyncio.Semaphore, tenant_id: int, contact_ids: list[UUID], named: Callable[[], Awaitable[None]]
@@ -165,7 +161,6 @@ class Turns:
         return answered
 
     async def _take_alone(self, tenant_id: int, contact_ids: Sequence[UUID]) -> int:
-        await self._learn_tenants({tenant_id})
         return await self.take(tenant_id, contact_ids)
 
     async def take(self, tenant_id: int, contact_ids: Sequence[UUID], named: Callable[[], Awaitable[None]] | None = None) -> int:
@@ -208,13 +203,10 @@ class Turns:
         published = _published.decode(rows[0].published) if rows and rows[0].published else []
         pinned = [r.flow_version_id for r in rows if r.flow_version_id is not None]
         programs = await self._programs.load(tx, [*pinned, *(p.version_id for p in published)])
-        tenant = self._tenants[tx.tenant_id]
         talks: dict[UUID, list[FactRow]] = {id_: [] for id_ in contact_ids}
         for row in rows:
             talks[row.contact_id].append(row)
-        return [
-            Situation(id_, _facts(tenant, mine), [_talk(row, published, programs) for row in mine]) for id_, mine in talks.items()
-        ]
+        return [Situation(id_, _facts(mine), [_talk(row, published, programs) for row in mine]) for id_, mine in talks.items()]
 
     def _announce(self, tenant_id: int, verdicts: Sequence[Verdict], on_their_way: set[UUID]) -> None:
         """After the COMMIT: ring the senders of what is not on its way, say what people should know, look again when something
@@ -243,7 +235,7 @@ class Turns:
                 rt.bells.turn.ring_in((v.due_at - now).total_seconds())
 
 
-def _facts(tenant: Tenant, rows: Sequence[FactRow]) -> flow.Facts:
+def _facts(rows: Sequence[FactRow]) -> flow.Facts:
     row = rows[0] if rows else None
     return flow.Facts(
         name=(row and row.name) or "",
@@ -251,9 +243,9 @@ def _facts(tenant: Tenant, rows: Sequence[FactRow]) -> flow.Facts:
         language=(row and row.language) or "",
         tags=row.tags if row else [],
         fields=_fields.decode(row.fields) if row else {},
-        business_name=tenant.name,
+        business_name=row.business_name if row else "",
         business_phone=row.business_phone if row else "",
-        timezone=tenant.timezone,
+        timezone=row.timezone if row else "UTC",
         recent_out=sum(r.sent_lately for r in rows),
     )
 
@@ -332,7 +324,8 @@ async def apply(tx: Tx, rt: Runtime, verdicts: Sequence[Verdict], lending: Lendi
     decisions = [d for v in verdicts for d in v.decisions]
     taken = [d for d in decisions if d.turn_no is not None]
     messages = outbound.prepare([m for d in taken for m in _messages(d)], now, rt.new_id, lending)
-    await consent.put(tx, await _consents(tx, rt, taken, now))
+    consents = await _consents(tx, rt, taken, now)
+    await consent.put(tx, consents)
     claimed = await tx.all(
         SAVE,
         messages=records(messages),
@@ -347,6 +340,18 @@ async def apply(tx: Tx, rt: Runtime, verdicts: Sequence[Verdict], lending: Lendi
     )
     await contacts.index(tx, [v.contact_id for v in verdicts if v.tags is not None])
     lending.keep({row.id for row in claimed})
+    if rt.feed.wants(tx.tenant_id) and (told := [*consent.tell(consents), *(c for d in taken for c in _changes(d))]):
+        await rt.feed.tell(tx, told)
+
+
+def _changes(d: Decision) -> Iterator[Changed]:
+    """What whoever listens is told of a conversation: whose it is now, and that it is over."""
+    talk = d.talk
+    owner: Literal["bot", "human"] = "human" if d.owner == "human" else "bot"
+    if owner != talk.owner:
+        yield Changed(talk.id, talk.contact_id, talk.number_id, "handed_off" if owner == "human" else "released", owner, d.queue)
+    if d.state == "closed" != talk.state:
+        yield Changed(talk.id, talk.contact_id, talk.number_id, "closed", owner, d.queue)
 
 
 def _messages(d: Decision) -> list[Outgoing]:

@@ -121,3 +121,34 @@ _UNKNOWN_NUMBER: Final = (100, 33)
 def lookup(code: int, subcode: int | None = None) -> Code | None:
     """The row of a code, None if it is not listed. Subcode 33 of 100 is the one subcode that means something else."""
     return CODES[33] if (code, subcode) == _UNKNOWN_NUMBER else CODES.get(code)
+
+
+_ADVICE: Final[Mapping[Kind, str]] = MappingProxyType(
+    {
+        "R": "nothing: it was tried again, in vain",
+        "S": "send more slowly, or ask Meta for more throughput",
+        "pair": "write less often to this person",
+        "D": "nothing: this person does not get this message",
+        "O": "nothing: this person wants no marketing, and gets none any more",
+        "B": "change the message: sent again as it is, it fails again",
+        "P": "look at the template, or the campaigns, in WhatsApp Manager; then have it tried again",
+        "N": "mend the number or its token; what waits goes by itself then",
+        "U": "nothing is known for certain: have it tried again only if the customer may get it twice",
+        "show": "look it up in Meta's list of codes",
+    }
+)
+_SPECIAL: Final[Mapping[int, str]] = MappingProxyType(
+    {
+        131026: "ask for another number, or whether that person has WhatsApp and has accepted its terms",
+        131042: "mend the payment in WhatsApp Manager; what waits goes by itself then",
+        131047: "send an approved template, or wait until the customer writes",
+        131049: "try again in some days: Meta keeps marketing bearable",
+        131053: "send the file again in a type and size that WhatsApp takes",
+    }
+)
+
+
+def advise(code: int) -> str:
+    """What a person can do about a message that ended with this code."""
+    listed = CODES.get(code)
+    return _SPECIAL.get(code) or _ADVICE["show" if listed is None else listed.kind]

@@ -1,11 +1,12 @@
 """What we can send, as values. `request.build` turns one into the body of a POST, `rules.problems` names what Meta would refuse.
 
-These structs are also what `message.content` holds in the database (tagged by `type`), so a field may be added with a
-default but never renamed. Shapes and limits: Meta's OpenAPI file business-messaging-api v23.0, with its pages where that is silent.
+These structs are also what `message.content` holds in the database (tagged by `type`) and what the API takes, so a field may be
+added with a default but never renamed; what has a part that we do not know does not go out. Shapes and limits: Meta's OpenAPI file
+business-messaging-api v23.0, with its pages where that is silent.
 """
 
 from collections.abc import Callable, Iterator
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 from uuid import UUID
 
 from msgspec import Struct
@@ -21,12 +22,12 @@ class Recipient(Struct, frozen=True, omit_defaults=True):
     user_id: str | None = None
 
 
-class Text(Struct, frozen=True, omit_defaults=True, tag_field=type_key, tag="text"):
+class Text(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, tag_field=type_key, tag="text"):
     body: str
     preview_url: bool = False
 
 
-class File(Struct, frozen=True, omit_defaults=True, tag_field=type_key, tag="file"):
+class File(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, tag_field=type_key, tag="file"):
     """A file that stands above a message's text, named in one of the ways in which `Media` is."""
 
     kind: Literal["image", "video", "document"]
@@ -40,12 +41,12 @@ class File(Struct, frozen=True, omit_defaults=True, tag_field=type_key, tag="fil
 # ── with something to tap ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-class Button(Struct, frozen=True, omit_defaults=True):
+class Button(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     id: str
     title: str
 
 
-class Buttons(Struct, frozen=True, omit_defaults=True, tag_field=type_key, tag="buttons"):
+class Buttons(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, tag_field=type_key, tag="buttons"):
     """One to three reply buttons."""
 
     body: str
@@ -54,18 +55,18 @@ class Buttons(Struct, frozen=True, omit_defaults=True, tag_field=type_key, tag="
     footer: str | None = None
 
 
-class Row(Struct, frozen=True, omit_defaults=True):
+class Row(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     id: str
     title: str
     description: str | None = None
 
 
-class Section(Struct, frozen=True, omit_defaults=True):
+class Section(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     rows: list[Row]
     title: str | None = None
 
 
-class Options(Struct, frozen=True, omit_defaults=True, tag_field=type_key, tag="list"):
+class Options(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, tag_field=type_key, tag="list"):
     """A list to choose from (Meta's interactive list): ten rows in all; `button` opens it."""
 
     body: str
@@ -75,7 +76,7 @@ class Options(Struct, frozen=True, omit_defaults=True, tag_field=type_key, tag="
     footer: str | None = None
 
 
-class CallToAction(Struct, frozen=True, omit_defaults=True, tag_field=type_key, tag="cta_url"):
+class CallToAction(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, tag_field=type_key, tag="cta_url"):
     """One button that opens a page."""
 
     body: str
@@ -85,19 +86,23 @@ class CallToAction(Struct, frozen=True, omit_defaults=True, tag_field=type_key, 
     footer: str | None = None
 
 
-class LocationRequest(Struct, frozen=True, omit_defaults=True, tag_field=type_key, tag="location_request"):
+class LocationRequest(
+    Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, tag_field=type_key, tag="location_request"
+):
     """A button that sends where the customer is."""
 
     body: str
 
 
-class ContactRequest(Struct, frozen=True, omit_defaults=True, tag_field=type_key, tag="contact_request"):
+class ContactRequest(
+    Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, tag_field=type_key, tag="contact_request"
+):
     """A button that sends the customer's own telephone number: for whom we know by a BSUID only."""
 
     body: str
 
 
-class Form(Struct, frozen=True, omit_defaults=True, tag_field=type_key, tag="form"):
+class Form(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, tag_field=type_key, tag="form"):
     """A WhatsApp Flow, which people fill in without leaving the chat; its answer comes back with `token`.
 
     Named by `form_id` or `form_name`: exactly one of the two. With a `screen` it opens there, with `data` filled in; without one
@@ -110,7 +115,7 @@ class Form(Struct, frozen=True, omit_defaults=True, tag_field=type_key, tag="for
     form_id: str | None = None
     form_name: str | None = None
     screen: str | None = None
-    data: dict[str, object] = {}
+    data: dict[str, Any] = {}  # Any: JSON
     draft: bool = False
     """The draft instead of what is published: for trying it out."""
     header: str | File | None = None
@@ -120,7 +125,7 @@ class Form(Struct, frozen=True, omit_defaults=True, tag_field=type_key, tag="for
 # ── the others ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-class Media(Struct, frozen=True, omit_defaults=True, tag_field=type_key, tag="media"):
+class Media(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, tag_field=type_key, tag="media"):
     """A file by Meta's media id, by a public link, or one of ours: exactly one of the three, but for a link beside one of ours."""
 
     kind: Literal["image", "video", "audio", "document", "sticker"]
@@ -133,14 +138,14 @@ class Media(Struct, frozen=True, omit_defaults=True, tag_field=type_key, tag="me
     """Our own file, uploaded to WhatsApp before the message goes; where it cannot be, the `link` beside it is sent."""
 
 
-class Location(Struct, frozen=True, omit_defaults=True, tag_field=type_key, tag="location"):
+class Location(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, tag_field=type_key, tag="location"):
     latitude: float
     longitude: float
     name: str | None = None
     address: str | None = None
 
 
-class CardName(Struct, frozen=True, omit_defaults=True):
+class CardName(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """Meta wants `formatted_name` and at least one of the others."""
 
     formatted_name: str
@@ -151,19 +156,19 @@ class CardName(Struct, frozen=True, omit_defaults=True):
     suffix: str | None = None
 
 
-class CardPhone(Struct, frozen=True, omit_defaults=True):
+class CardPhone(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     phone: str
     type: str | None = None
     wa_id: str | None = None
     """With it the card has a button to write to that person."""
 
 
-class CardEmail(Struct, frozen=True, omit_defaults=True):
+class CardEmail(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     email: str
     type: str | None = None
 
 
-class CardAddress(Struct, frozen=True, omit_defaults=True):
+class CardAddress(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     street: str | None = None
     city: str | None = None
     state: str | None = None
@@ -173,18 +178,18 @@ class CardAddress(Struct, frozen=True, omit_defaults=True):
     type: str | None = None
 
 
-class CardUrl(Struct, frozen=True, omit_defaults=True):
+class CardUrl(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     url: str
     type: str | None = None
 
 
-class CardOrg(Struct, frozen=True, omit_defaults=True):
+class CardOrg(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     company: str | None = None
     department: str | None = None
     title: str | None = None
 
 
-class Card(Struct, frozen=True, omit_defaults=True):
+class Card(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """A contact of an address book, its fields named as Meta names them."""
 
     name: CardName
@@ -197,20 +202,20 @@ class Card(Struct, frozen=True, omit_defaults=True):
     """YYYY-MM-DD."""
 
 
-class Contacts(Struct, frozen=True, omit_defaults=True, tag_field=type_key, tag="contacts"):
+class Contacts(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, tag_field=type_key, tag="contacts"):
     """Contacts to keep or to write to."""
 
     cards: list[Card]
 
 
-class Reaction(Struct, frozen=True, omit_defaults=True, tag_field=type_key, tag="reaction"):
+class Reaction(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, tag_field=type_key, tag="reaction"):
     """An emoji on a message of at most 30 days; `emoji` empty removes it."""
 
     message_id: str
     emoji: str
 
 
-class Read(Struct, frozen=True, omit_defaults=True, tag_field=type_key, tag="read"):
+class Read(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, tag_field=type_key, tag="read"):
     """Two blue ticks on the customer's message, with the typing dots for at most 25 s if we are going to answer."""
 
     message_id: str
@@ -220,14 +225,14 @@ class Read(Struct, frozen=True, omit_defaults=True, tag_field=type_key, tag="rea
 # ── templates ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-class Value(Struct, frozen=True, omit_defaults=True, tag_field=type_key, tag="text"):
+class Value(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, tag_field=type_key, tag="text"):
     """What stands for a variable of a template; `name` where the template names its variables, else they are filled in order."""
 
     text: str
     name: str | None = None
 
 
-class Money(Struct, frozen=True, omit_defaults=True, tag_field=type_key, tag="currency"):
+class Money(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, tag_field=type_key, tag="currency"):
     """An amount in thousandths, shown in the way of the customer's country; `fallback` where that is not known."""
 
     fallback: str
@@ -237,7 +242,7 @@ class Money(Struct, frozen=True, omit_defaults=True, tag_field=type_key, tag="cu
     name: str | None = None
 
 
-class Moment(Struct, frozen=True, omit_defaults=True, tag_field=type_key, tag="date_time"):
+class Moment(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, tag_field=type_key, tag="date_time"):
     """A date or time, as text already: Meta shows the fallback always."""
 
     fallback: str
@@ -247,36 +252,36 @@ class Moment(Struct, frozen=True, omit_defaults=True, tag_field=type_key, tag="d
 Parameter = Value | Money | Moment
 
 
-class QuickReply(Struct, frozen=True, omit_defaults=True, tag_field=type_key, tag="quick_reply"):
+class QuickReply(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, tag_field=type_key, tag="quick_reply"):
     """What a tap on this button brings back; without it the button's label comes."""
 
     index: int
     payload: str
 
 
-class UrlSuffix(Struct, frozen=True, omit_defaults=True, tag_field=type_key, tag="url"):
+class UrlSuffix(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, tag_field=type_key, tag="url"):
     """The end of the address that the button opens. Of an authentication template: the code, once more."""
 
     index: int
     text: str
 
 
-class CouponCode(Struct, frozen=True, omit_defaults=True, tag_field=type_key, tag="copy_code"):
+class CouponCode(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, tag_field=type_key, tag="copy_code"):
     """What a tap copies."""
 
     index: int
     code: str
 
 
-class FormButton(Struct, frozen=True, omit_defaults=True, tag_field=type_key, tag="flow"):
+class FormButton(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, tag_field=type_key, tag="flow"):
     """Opens a WhatsApp Flow: its answer comes back with `token`."""
 
     index: int
     token: str
-    data: dict[str, object] = {}
+    data: dict[str, Any] = {}  # Any: JSON
 
 
-class CatalogButton(Struct, frozen=True, omit_defaults=True, tag_field=type_key, tag="catalog"):
+class CatalogButton(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, tag_field=type_key, tag="catalog"):
     """Opens the catalogue, with this product's picture on the message."""
 
     index: int
@@ -287,7 +292,7 @@ TemplateButton = QuickReply | UrlSuffix | CouponCode | FormButton | CatalogButto
 """What a template's button, counted from 0, is filled in with. A button without anything to fill in is left out."""
 
 
-class Slide(Struct, frozen=True, omit_defaults=True):
+class Slide(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """A card of a carousel."""
 
     header: File
@@ -296,7 +301,7 @@ class Slide(Struct, frozen=True, omit_defaults=True):
 
 
 class Template(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, tag_field=type_key, tag="template"):
-    """An approved template and what its variables are filled in with. With a part that we do not know it does not go out."""
+    """An approved template and what its variables are filled in with."""
 
     name: str
     language: str
@@ -314,7 +319,7 @@ def authentication(name: str, language: str, code: str) -> Template:
     return Template(name, language, body=[Value(code)], buttons=[UrlSuffix(0, code)])
 
 
-Content = (
+Sendable = (
     Text
     | Buttons
     | Options
@@ -326,9 +331,10 @@ Content = (
     | Location
     | Contacts
     | Reaction
-    | Read
     | Template
 )
+"""What a message can be."""
+Content = Sendable | Read
 Interactive = Buttons | Options | CallToAction | LocationRequest | ContactRequest | Form
 """What has something to tap."""
 

@@ -79,16 +79,24 @@ ORDER BY n.contact_id, n.number_id ON CONFLICT (tenant_id, contact_id, number_id
 
 -- name: take_over
 -- A person wrote from the shop's own telephone: the bot is silent, and all that it has queued by now is withdrawn by the sender,
--- whatever WhatsApp's clock says of when the person wrote.
+-- whatever WhatsApp's clock says of when the person wrote. Says whose it was until now.
 UPDATE conversation c SET owner = 'human', human_at = greatest(c.human_at, n.at), taken_at = greatest(c.taken_at, :now), state = 'open'
-FROM unnest(:ids::uuid[], :ats::timestamptz[]) AS n (id, at) WHERE c.tenant_id = :tenant_id AND c.id = n.id;
+FROM unnest(:ids::uuid[], :ats::timestamptz[]) AS n (id, at) JOIN conversation o ON o.tenant_id = :tenant_id AND o.id = n.id
+WHERE c.tenant_id = :tenant_id AND c.id = n.id RETURNING c.id, c.contact_id, c.number_id, c.queue, o.owner AS was;
 
 -- name: conversation_contact
 SELECT contact_id FROM conversation WHERE tenant_id = :tenant_id AND id = :id;
 
 -- name: release
--- Back to the bot. `taken_at` stays: what was queued before a person came is not sent when he leaves.
-UPDATE conversation SET owner = 'bot', queue = NULL, human_at = NULL WHERE tenant_id = :tenant_id AND id = :id AND owner = 'human';
+-- Back to the bot. `taken_at` stays: what was queued before a person came is not sent when he leaves. With a person no time runs out: a
+-- turn is to look when the next one does.
+WITH freed AS (
+    UPDATE conversation SET owner = 'bot', queue = NULL, human_at = NULL WHERE tenant_id = :tenant_id AND id = :id AND owner = 'human'
+    RETURNING id, contact_id, number_id
+), woken AS (
+    UPDATE contact c SET due_at = least(c.due_at, :now) FROM freed f WHERE c.tenant_id = :tenant_id AND c.id = f.contact_id
+)
+SELECT id, contact_id, number_id FROM freed;
 
 -- name: readdress
 -- WhatsApp says that somebody is reached elsewhere now. Where another contact has that name already, both stay.
@@ -199,3 +207,13 @@ ON CONFLICT (tenant_id, hash) DO UPDATE SET erased_at = greatest(t.erased_at, ex
 -- name: everybody
 SELECT id, portfolio_id, user_id, phone, wa_id, name, username, created_at, is_named FROM contact
 WHERE tenant_id = :tenant_id AND id > :after AND erased_at IS NULL ORDER BY id LIMIT :most;
+
+-- name: hand_over
+-- To people, unasked: what the bot has queued by now is withdrawn by the sender, as when a person writes.
+UPDATE conversation SET owner = 'human', queue = :queue, human_at = :now, taken_at = greatest(taken_at, :now), state = 'open'
+WHERE tenant_id = :tenant_id AND id = :id;
+
+-- name: close
+-- The bot's again, and what it has queued by now is withdrawn: the customer's next word opens it anew.
+UPDATE conversation SET owner = 'bot', queue = NULL, human_at = NULL, taken_at = greatest(taken_at, :now), state = 'closed'
+WHERE tenant_id = :tenant_id AND id = :id;

@@ -1,6 +1,10 @@
 -- name: newest
 SELECT id, what, state, code, reason, conversation_id, at FROM dead_letter WHERE tenant_id = :tenant_id ORDER BY at DESC, id DESC LIMIT :most;
 
+-- name: page
+SELECT id, what, state, code, reason, conversation_id, at FROM dead_letter WHERE tenant_id = :tenant_id AND (at, id) < (:before_at, :before_id::uuid)
+ORDER BY at DESC, id DESC LIMIT :most;
+
 -- name: count
 SELECT count(*)::int AS letters FROM dead_letter WHERE tenant_id = :tenant_id;
 

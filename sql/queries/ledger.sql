@@ -38,19 +38,22 @@ RETURNING id, state;
 
 -- part: queueing
 -- The key is (source, its id, its number, ordinal): putting the same twice adds nothing. A message that its sender has taken already
--- comes with an attempt: it is claimed as it is queued, unless the guard says no. `claimed` are the attempts that exist now.
+-- comes with an attempt: it is claimed as it is queued, unless the guard says no, or the number or its business must not send. `claimed` are
+-- the attempts that exist now.
 put AS (
-    SELECT r.*, CASE WHEN (SELECT g.held_at IS NULL AND g.mark >= :seen FROM guard g WHERE g.one) THEN r.attempt_id END AS claim_id
+    SELECT r.*, CASE WHEN r.attempt_id IS NOT NULL AND (SELECT g.held_at IS NULL AND g.mark >= :seen FROM guard g WHERE g.one)
+        AND (SELECT n.paused_at IS NULL AND t.suspended_at IS NULL FROM number n JOIN tenant t ON t.id = n.tenant_id WHERE n.tenant_id = :tenant_id AND n.id = r.number_id)
+        THEN r.attempt_id END AS claim_id
     FROM json_to_recordset(:messages::json)
       AS r (id uuid, number_id uuid, contact_id uuid, conversation_id uuid, source text, source_id uuid, source_no bigint, ordinal int, category text,
-            content jsonb, sha256 text, seq bigint, fallback jsonb, attempt_id uuid)
+            content jsonb, sha256 text, seq bigint, fallback jsonb, attempt_id uuid, not_before timestamptz)
 ), queued AS (
     INSERT INTO message (tenant_id, id, number_id, contact_id, conversation_id, source, source_id, source_no, ordinal, category, policy, content, content_sha256,
                          seq, fallback, state, attempt_no, not_before, created_at)
     SELECT :tenant_id, p.id, p.number_id, p.contact_id, p.conversation_id, p.source, p.source_id, p.source_no, p.ordinal, p.category,
            CASE WHEN p.category = 'service' THEN 'at_least_once' ELSE 'at_most_once' END, p.content, decode(p.sha256, 'base64'), p.seq, p.fallback,
            CASE WHEN p.claim_id IS NULL THEN 'queued' ELSE 'sending' END, CASE WHEN p.claim_id IS NULL THEN 0 ELSE 1 END,
-           :now::timestamptz, :now::timestamptz
+           coalesce(p.not_before, :now::timestamptz), :now::timestamptz
     FROM put p ORDER BY p.source, p.source_id, p.source_no, p.ordinal
     ON CONFLICT (tenant_id, source, source_id, source_no, ordinal) DO NOTHING
     RETURNING id
@@ -99,7 +102,7 @@ SELECT id FROM message WHERE tenant_id = :tenant_id AND id = ANY (:ids::uuid[]) 
 -- A status proves that WhatsApp has the message, whatever we heard or did not hear. Up, never down; the times and the price are kept
 -- even when a higher status came first. That one attempt failed does not end a message that was sent again since. Locked first,
 -- sorted. (Whether an attempt has its wamid is asked row by row: in the WHERE it would lead the planner through all that have
--- none.) Says how many of the settled attempts are duplicates: another of their message had been accepted.
+-- none.) Says how many of the settled attempts are duplicates: another of their message had been accepted; and which messages went up.
 WITH n AS (
     SELECT * FROM json_to_recordset(:lifts::json)
       AS n (message_id uuid, failed_n int, state text, code int, detail text, pricing jsonb, accepted_at timestamptz, sent_at timestamptz, delivered_at timestamptz,
@@ -131,7 +134,7 @@ WITH n AS (
     pricing = coalesce(m.pricing, n.pricing)
     FROM lift n WHERE m.tenant_id = :tenant_id AND m.id = n.message_id
 )
-SELECT count(*)::int AS duplicates FROM s WHERE s.attempt_no > 1 AND (
+SELECT count(*)::int AS duplicates, (SELECT coalesce(array_agg(message_id), '{}') FROM lift WHERE higher) AS moved FROM s WHERE s.attempt_no > 1 AND (
     EXISTS (SELECT FROM s o WHERE o.message_id = s.message_id AND o.id < s.id)
     OR EXISTS (SELECT FROM attempt o WHERE o.tenant_id = :tenant_id AND o.message_id = s.message_id AND o.id <> s.id AND o.wamid IS NOT NULL));
 
@@ -180,7 +183,7 @@ WHERE m.tenant_id = :tenant_id AND m.id = n.id;
 -- What came of attempts, and what that makes of their messages: locked first, sorted. What is known of an attempt is never discarded,
 -- even when its message has moved on. Only the attempt that is the message's latest may move it (one whose claim was not committed is
 -- none: another may have its number since), and never down from what a status has shown. Says whether something else is unfinished in these conversations: it may be its turn now. (Asking for `queued`
--- alone would lead the planner through all that is queued.) And how many of the accepted attempts are duplicates.
+-- alone would lead the planner through all that is queued.) And how many of the accepted attempts are duplicates, and which messages moved.
 WITH n AS (
     SELECT * FROM json_to_recordset(:outcomes::json)
       AS n (attempt_id uuid, message_id uuid, conversation_id uuid, n int, attempt text, state text, code int, detail text, wamid text, held bool,
@@ -199,6 +202,7 @@ WITH n AS (
     FROM n JOIN locked l ON l.id = n.message_id
     WHERE m.tenant_id = :tenant_id AND m.id = n.message_id AND CASE WHEN n.state = 'accepted' THEN message_rank(m.state) < message_rank('accepted')
       ELSE m.attempt_no = n.n AND m.state IN ('sending', 'in_doubt') AND n.attempt_id IN (SELECT id FROM ended) END
+    RETURNING m.id
 )
 SELECT EXISTS (SELECT FROM n CROSS JOIN LATERAL (
     SELECT FROM message q WHERE q.tenant_id = :tenant_id AND q.conversation_id = n.conversation_id
@@ -206,7 +210,7 @@ SELECT EXISTS (SELECT FROM n CROSS JOIN LATERAL (
 ) AS q) AS successors, (
     SELECT count(*)::int FROM n JOIN locked l ON l.id = n.message_id WHERE l.attempt_no > 1 AND n.wamid IS NOT NULL
     AND EXISTS (SELECT FROM attempt o WHERE o.tenant_id = :tenant_id AND o.message_id = n.message_id AND o.id <> n.attempt_id AND o.wamid IS NOT NULL)
-) AS duplicates;
+) AS duplicates, (SELECT coalesce(array_agg(id), '{}') FROM moved) AS moved;
 
 -- name: owed_fallbacks
 -- Of messages that this transaction has moved: those that met a closed window and were given something to go in their place. Not where an
@@ -270,7 +274,7 @@ WITH found AS (
     ORDER BY m.id LIMIT :most FOR NO KEY UPDATE OF m
 )
 UPDATE message m SET state = 'unknown', code = NULL, detail = 'the database was restored: it may have gone out before' FROM found
-WHERE m.tenant_id = :tenant_id AND m.id = found.id;
+WHERE m.tenant_id = :tenant_id AND m.id = found.id RETURNING m.id;
 
 -- name: lock_dead_messages
 -- What a person decides about, locked first, sorted; what they are now is asked with the lock. (By id alone, like what changes them: the

@@ -4,7 +4,8 @@ SELECT tenant_id, number_id FROM due_messages(:at);
 -- name: claimable
 -- Service before marketing, oldest first; without :marketing none of it. Only the lowest unfinished place of a conversation may go; what is in doubt for
 -- longer than :doubt_before lets its successor pass. Facts come with the lock: SKIP LOCKED never waits, so nothing is stale.
--- (A CASE: row security lets no coalesce into an index.) Nothing while sending is held, nor where the guard's mark is below one we have seen (asked once, before anything is looked for).
+-- (A CASE: row security lets no coalesce into an index.) Nothing while sending is held, nor where the guard's mark is below one we have seen, nor while the
+-- number is paused or its business suspended (asked once, before anything is looked for).
 SELECT m.id, m.conversation_id, m.contact_id, m.source, m.category, m.content, m.created_at, m.attempt_no, m.not_before,
        coalesce(c.wa_id, c.phone, w.wa_id, w.phone) AS phone, coalesce(c.user_id, w.user_id) AS user_id, v.taken_at, v.window_until,
        m.attempt_no > 0 AND EXISTS (SELECT FROM attempt a WHERE a.tenant_id = m.tenant_id AND a.message_id = m.id AND a.state = 'unknown') AS doubtful,
@@ -21,6 +22,7 @@ LEFT JOIN contact w ON w.tenant_id = c.tenant_id AND w.id = c.merged_into
 JOIN conversation v ON v.tenant_id = m.tenant_id AND v.id = m.conversation_id
 WHERE m.tenant_id = :tenant_id AND m.number_id = :number_id AND m.state = 'queued' AND c.erased_at IS NULL AND (m.category = 'marketing') <= :marketing::bool AND m.not_before <= :now
   AND (SELECT g.held_at IS NULL AND g.mark >= :seen FROM guard g WHERE g.one)
+  AND (SELECT n.paused_at IS NULL AND t.suspended_at IS NULL FROM number n JOIN tenant t ON t.id = n.tenant_id WHERE n.tenant_id = :tenant_id AND n.id = :number_id)
   AND NOT EXISTS (SELECT FROM hold h WHERE h.tenant_id = m.tenant_id AND h.source = m.source AND h.source_id = m.source_id)
   AND (m.seq IS NULL OR NOT EXISTS (
         SELECT FROM message p WHERE p.tenant_id = m.tenant_id AND p.conversation_id = m.conversation_id AND p.seq < m.seq

@@ -128,3 +128,18 @@ WHERE tenant_id = :tenant_id AND (number_id, wamid, status, participant) > (:aft
 -- name: forget_orphans
 DELETE FROM status_orphan o USING unnest(:number_ids::uuid[], :wamids::text[]) AS w (number_id, wamid)
 WHERE o.tenant_id = :tenant_id AND o.number_id = w.number_id AND o.wamid = w.wamid;
+
+-- name: forget_new
+DELETE FROM feed_new WHERE tenant_id = :tenant_id AND data ->> 'contact_id' = ANY (:contact_ids::text[]);
+
+-- name: forget_told
+-- A page of what was told, without what was of these.
+WITH page AS (
+    SELECT n, data ->> 'contact_id' AS contact_id FROM feed WHERE tenant_id = :tenant_id AND n > :after ORDER BY n LIMIT :most
+), gone AS (
+    DELETE FROM feed WHERE tenant_id = :tenant_id AND n = ANY (ARRAY(SELECT n FROM page WHERE contact_id = ANY (:contact_ids::text[]))) RETURNING n
+)
+SELECT (SELECT max(n) FROM page) AS last, coalesce((SELECT array_agg(n) FROM gone), '{}') AS ns;
+
+-- name: forget_telling
+DELETE FROM webhook_delivery WHERE tenant_id = :tenant_id AND n = ANY (:ns::bigint[]);

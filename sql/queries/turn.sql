@@ -31,7 +31,7 @@ UPDATE contact SET due_at = (
 -- seen. One statement, because going to the database and back costs more than these rows do.
 SELECT v.id, v.contact_id, v.number_id, v.state, v.owner, v.queue, v.human_at, v.turn_no, v.seq, v.window_until, v.taken_at,
        c.name, coalesce(c.wa_id, c.phone) AS phone, c.user_id, c.language, c.tags, c.fields, n.display_number AS business_phone,
-       s.flow_version_id, s.memory,
+       t.name AS business_name, t.timezone, s.flow_version_id, s.memory,
        (SELECT count(*)::int FROM message m WHERE m.tenant_id = v.tenant_id AND m.conversation_id = v.id AND m.source = 'turn' AND m.created_at > :since) AS sent_lately,
        EXISTS (SELECT FROM message m WHERE m.tenant_id = v.tenant_id AND m.conversation_id = v.id AND m.state IN ('queued', 'sending', 'in_doubt'))
            OR EXISTS (SELECT FROM hold h WHERE h.tenant_id = v.tenant_id AND h.source = 'turn' AND h.source_id = v.id)
@@ -48,6 +48,7 @@ SELECT v.id, v.contact_id, v.number_id, v.state, v.owner, v.queue, v.human_at, v
 FROM contact c
 JOIN conversation v ON v.tenant_id = c.tenant_id AND v.contact_id = c.id
 JOIN number n ON n.tenant_id = c.tenant_id AND n.id = v.number_id
+JOIN tenant t ON t.id = c.tenant_id
 LEFT JOIN LATERAL (
     SELECT flow_version_id, memory FROM flow_session
     WHERE tenant_id = :tenant_id AND conversation_id = v.id AND state IN ('active', 'waiting') LIMIT 1
@@ -89,3 +90,7 @@ SELECT id FROM claimed;
 -- The way out for a conversation whose turns crash: its next message opens a flow anew.
 UPDATE flow_session SET state = 'failed', due_at = NULL, ended_at = :now WHERE tenant_id = :tenant_id AND state IN ('active', 'waiting')
 AND conversation_id IN (SELECT id FROM conversation WHERE tenant_id = :tenant_id AND contact_id = :contact_id);
+
+-- name: end_session
+-- Somebody has closed the conversation, whose lock he holds: what the flow was at is over.
+UPDATE flow_session SET state = 'ended', due_at = NULL, ended_at = :now WHERE tenant_id = :tenant_id AND conversation_id = :conversation_id AND state IN ('active', 'waiting');

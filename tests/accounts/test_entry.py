@@ -60,6 +60,7 @@ async def test_a_one_time_token_holds_for_a_day_and_only_the_newest(office: Offi
     assert (await office.post("/auth/accept", {"token": "ato_" + "x" * 43, "password": PASSWORD})).status_code == 401
 
 
+@pytest.mark.alone
 async def test_a_wrong_password_and_an_unknown_person_hear_the_same_after_the_same_time(office: Office) -> None:
     """S19. By the median of several: the hash is nearly all of it."""
     await office.settle(ANA, "owner", office.world.a)

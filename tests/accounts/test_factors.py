@@ -99,6 +99,26 @@ async def test_codes_are_not_guessed_any_faster_than_passwords(office: Office) -
     assert await office.rt.db.pool.fetchval("SELECT max(count) FROM login_throttle WHERE key LIKE 'network:%'") == 5, "the guesses"
 
 
+async def test_who_has_the_password_guesses_no_faster_from_many_networks_and_keeps_nobody_out(office: Office) -> None:
+    """S21, S22: a code is one of a million, so ten wrong ones of an account are enough, wherever they come from."""
+    _, seed, codes = await settle(office)
+    assert await outcome(office, code=codes[0]) == (200, None)
+
+    async def from_afar(n: int, given: str | None) -> str:
+        body = {"email": ANA, "password": PASSWORD} | ({"code": given} if given else {})
+        answer = await office.http.post("/v1/auth/login", json=body, headers={"X-Forwarded-For": f"6.6.{n}.6"})
+        return str(answer.json().get("code"))
+
+    assert [await from_afar(n, "000000") for n in range(10)] == ["totp_wrong"] * 10
+    office.later(0.5)
+    assert await from_afar(99, None) == "totp_required"
+    assert await from_afar(99, totp.code(seed, int(office.at.timestamp()) // 30)) == "too_many_tries"
+    assert await outcome(office, code=code(office, seed)) == (200, None), "at her usual place she waits for nothing"
+    office.later(60)
+    assert await from_afar(98, "000000") == "totp_wrong"
+    assert await from_afar(97, codes[1]) == "too_many_tries", "and longer each time"
+
+
 async def test_a_recovery_code_is_taken_once_and_its_use_is_seen(office: Office) -> None:
     bearer, seed, codes = await settle(office)
     lost = codes[0]
@@ -139,8 +159,8 @@ async def test_a_sign_in_by_a_password_alone_does_not_slip_in_while_a_second_fac
     seed = b32decode((await office.post("/me/totp", bearer=bearer)).json()["secret"])
     check_code = proof._check_code
 
-    async def late(rt: Runtime, shown: proof.Proof, given: str | None) -> proof.Proof | None:
-        found = await check_code(rt, shown, given)
+    async def late(rt: Runtime, shown: proof.Proof, given: str | None, counted: list[str]) -> proof.Proof | None:
+        found = await check_code(rt, shown, given, counted)
         assert (await office.post("/me/totp/activate", {"code": code(office, seed)}, bearer)).status_code == 200
         return found
 

@@ -220,6 +220,6 @@ DEFECTS = (
     Defect(
         "no pace",
         (Edit("atendeja/pacing.py", "max(0, self.rate - len(self._taken))", "1000"),),
-        test="tests/outbound/test_takeover.py::test_no_second_holds_more_than_the_rate",
+        test="tests/test_pacing.py::test_no_sliding_second_holds_more_than_the_rate",
     ),
 )

@@ -213,8 +213,8 @@ async def test_a_released_conversation_is_the_bots_and_another_tenants_is_not_ou
         number_id = await tx._connection.fetchval("SELECT id FROM number")
         contact_id, conversation_id = await world.talk(tx, rt, person(None, ANA), number_id)
         assert (contact_id, conversation_id) == await world.talk(tx, rt, person(None, ANA), number_id)
-        assert not await contacts.release(tx, conversation_id)
+        assert not await contacts.release(tx, conversation_id, rt.now())
         await tx._connection.execute("UPDATE conversation SET owner = 'human', human_at = now()")
-        assert await contacts.release(tx, conversation_id)
+        assert await contacts.release(tx, conversation_id, rt.now())
     async with rt.db.tenant(tenant + 1) as tx:
-        assert not await contacts.release(tx, conversation_id)
+        assert not await contacts.release(tx, conversation_id, rt.now())

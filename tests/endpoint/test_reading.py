@@ -11,9 +11,9 @@ from starlette.types import Message
 
 from atendeja.endpoint import Problem
 from atendeja.endpoint.reading import (
+    DISCARDED,
     MAX_BODY_BYTES,
     MAX_DEPTH,
-    MAX_DISCARDED_BYTES,
     check_head,
     read_address,
     read_body,
@@ -93,13 +93,13 @@ def test_nesting_ends_at_its_bound_however_deep_it_goes() -> None:
     [
         ({"content-type": "application/json"}, None),
         ({"content-type": "Application/JSON; charset=UTF-8"}, None),
-        ({"content-type": "application/json", "content-length": str(MAX_DISCARDED_BYTES)}, None),
+        ({"content-type": "application/json", "content-length": str(DISCARDED * MAX_BODY_BYTES)}, None),
         ({}, 415),
         ({"content-type": "text/plain"}, 415),
         ({"content-type": "application/json; charset=latin-1"}, 415),
         ({"content-type": "application/x-www-form-urlencoded"}, 415),
         ({"content-type": "application/json", "content-encoding": "gzip"}, 415),
-        ({"content-type": "application/json", "content-length": str(MAX_DISCARDED_BYTES + 1)}, 413),
+        ({"content-type": "application/json", "content-length": str(DISCARDED * MAX_BODY_BYTES + 1)}, 413),
     ],
 )
 def test_a_head_says_what_comes(headers: dict[str, str], status: int | None) -> None:

@@ -265,7 +265,7 @@ async def test_an_echo_is_a_message_of_ours_and_a_takeover_once(inbox: Inbox) ->
     assert await inbox.value("SELECT human_at FROM conversation") == NOON + dt.timedelta(seconds=80)
     conversation_id = await inbox.value("SELECT id FROM conversation")
     async with inbox.rt.db.tenant(inbox.world.a) as tx:
-        assert await contacts.release(tx, conversation_id)
+        assert await contacts.release(tx, conversation_id, inbox.rt.now())
     await inbox.receive(echo("e1"), together([echo("e1"), echo("e1")]))
     assert await inbox.value("SELECT owner FROM conversation") == "bot"
     assert await inbox.value("SELECT count(*) FROM message") == 2

@@ -86,7 +86,7 @@ async def test_digest_turns_senders_statuses_and_people_do_not_deadlock(inbox: I
 
     async def release(tx: Tx) -> None:
         conversation_id = dice.choice(rows)["id"]
-        await contacts.release(tx, conversation_id)
+        await contacts.release(tx, conversation_id, rt.now())
 
     loop = asyncio.get_running_loop()
     until = loop.time() + SECONDS

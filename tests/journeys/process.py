@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 from asyncio.subprocess import Process
+from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,9 @@ from tests import world
 
 READY_S = 30
 ROOT = Path(__file__).parents[2]
+KEPT = 50
 _numbers = itertools.count(1)
+_kept: deque[socket.socket] = deque()
 
 
 @dataclass
@@ -61,11 +64,19 @@ def _line(text: str) -> dict[str, object]:
 
 
 def free_port() -> int:
-    """A port of this machine that nobody listens on at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    """A port of this machine that nobody listens on. We keep it bound, so that no other test is given it meanwhile, in this process
+    or in another; on Linux a server that reuses addresses listens there all the same."""
+    probe = socket.socket()
+    probe.bind(("127.0.0.1", 0))
+    port: int = probe.getsockname()[1]
+    if sys.platform != "linux":
+        probe.close()
         return port
+    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    _kept.append(probe)
+    if len(_kept) > KEPT:
+        _kept.popleft().close()
+    return port
 
 
 async def start(arguments: list[str], environ: Mapping[str, str], output: Path, url: str) -> Child:

@@ -138,7 +138,7 @@ class Town:
         )  # fmt: skip
         return [(row["body"], row["state"]) for row in rows]
 
-    async def hears(self, sender: str, *wanted: str, state: str = "read", timeout_s: float = 8) -> None:
+    async def hears(self, sender: str, *wanted: str, state: str = "read", timeout_s: float = 20) -> None:
         """Wait until exactly these are this customer's replies, all in this state."""
         found: list[tuple[str, str]] = []
         with contextlib.suppress(TimeoutError):
@@ -147,7 +147,7 @@ class Town:
                     await asyncio.sleep(0.01)
         assert found == [(text, state) for text in wanted]
 
-    async def handled(self, sender: str, n: int, timeout_s: float = 8) -> None:
+    async def handled(self, sender: str, n: int, timeout_s: float = 20) -> None:
         """Wait until so many events of this customer are closed."""
         async with asyncio.timeout(timeout_s):
             while True:

@@ -156,7 +156,7 @@ class Office(Shop):
         """The states of all attempts, by time."""
         return [row["state"] for row in await self.rows("SELECT state FROM attempt ORDER BY claimed_at, n")]
 
-    async def until(self, states: Sequence[str] | str, to: str | None = None, timeout_s: float = 8) -> None:
+    async def until(self, states: Sequence[str] | str, to: str | None = None, timeout_s: float = 20) -> None:
         """Wait for the messages to be in these states (one: all of them)."""
         found: list[str] = []
         try:

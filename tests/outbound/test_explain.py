@@ -9,6 +9,7 @@ import pytest
 from atendeja import outbound, reporting
 from atendeja.db import Tx
 from atendeja.outbound.protocol import WithdrawalReason
+from atendeja.reporting import story
 from tests.outbound.office import ANA, Office
 
 UUIDS = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -73,15 +74,15 @@ async def test_in_doubt_and_unknown(office: Office) -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("reason", sorted(reporting._WITHDRAWN))
+@pytest.mark.parametrize("reason", sorted(story._WITHDRAWN))
 async def test_withdrawn(reason: str, office: Office) -> None:
     await office.put("oi")
     await office.admin.execute("UPDATE message SET state = 'withdrawn', reason = $1", reason)
-    assert await told(office) == [QUEUED + f"withdrawn ({reason})", f"  why: {reporting._WITHDRAWN[reason]}"]
+    assert await told(office) == [QUEUED + f"withdrawn ({reason})", f"  why: {story._WITHDRAWN[reason]}"]
 
 
 def test_every_reason_of_withdrawal_has_its_words() -> None:
-    assert reporting._WITHDRAWN.keys() == {*get_args(WithdrawalReason)}
+    assert story._WITHDRAWN.keys() == {*get_args(WithdrawalReason)}
 
 
 MARKETING_STOPPED = """
@@ -90,7 +91,7 @@ MARKETING_STOPPED = """
 """
 WAITING = {
     "nothing": ("SELECT", "it is due: its sender takes it as the pace allows"),
-    "later": ("UPDATE message SET not_before = now() + interval '1 hour'", "it is tried again at TIME"),
+    "later": ("UPDATE message SET not_before = now() + interval '1 hour'", "it is to go at TIME"),
     "held everywhere": (
         "UPDATE guard SET held_at = now(), held_reason = 'x', held_mark = 1, held_arrival = 1, seen_mark = 2",
         "nobody sends since TIME: see `atendeja resume-sending`",

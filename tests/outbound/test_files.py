@@ -14,14 +14,16 @@ from atendeja.blobs import Blobs
 from atendeja.db import Tx
 from atendeja.errors import Refused
 from atendeja.outbound import protocol
-from atendeja.outbound.files import BELIEVE_AFTER_S
+from atendeja.outbound.files import BELIEVE_AFTER_S, Files
 from atendeja.outbound.sender import REREAD_S
 from atendeja.reconcile import Reconciler
 from atendeja.simulator.uploads import Upload
+from atendeja.wa import reply
 from atendeja.wa.content import Button, Buttons, File, Media, Slide, Template
 from tests import world
 from tests.files import PDF, PNG, png
 from tests.outbound.office import ANA, BIA, CAI, Office
+from tests.outbound.test_protocol import message
 
 LINK = "https://loja.example/bolo.png"
 
@@ -106,6 +108,17 @@ async def test_others_go_meanwhile_and_its_conversation_keeps_its_order(office: 
     assert [line.to.lstrip("+") for line in office.posts] == [BIA, ANA, ANA]
     rows = await office.rows("SELECT accepted_at, content->>'type' AS type FROM message WHERE seq > 0 ORDER BY accepted_at")
     assert [row["type"] for row in rows] == ["text", "media", "text"]
+
+
+@pytest.mark.parametrize("upload", [reply.Uploaded("1"), reply.Undeliverable(100, "refused", "too big")], ids=["done", "refused"])
+def test_a_look_that_was_begun_before_an_upload_ended_uploads_nothing_again(upload: reply.Upload) -> None:
+    file, files = UUID(int=9), Files()
+    waiting = message(content=msgspec.json.encode(Media("image", file=file)))
+    files.ask(waiting, 0.0)
+    assert files.take(0.0, 1) == [file]
+    files.ask(waiting, 0.1)
+    files.learn(file, upload, 0.2)
+    assert files.take(0.2, 1) == []
 
 
 async def test_in_headers_and_slides_too(office: Office) -> None:

@@ -433,7 +433,8 @@ async def test_a_claim_that_grew_old_before_its_post_is_given_back(office: Offic
         await office.until("accepted")
     finally:
         failpoints.configure({})
-    assert await office.attempts() == ["abandoned", "accepted"]
+    *old, last = await office.attempts()
+    assert {*old} == {"abandoned"} and last == "accepted", "more than one, on a machine that is slow itself"
     assert len(office.posts) == 1
 
 
@@ -491,6 +492,7 @@ async def test_service_goes_before_marketing(office: Office) -> None:
     assert await office.states(BIA) == ["queued"]
 
 
+@pytest.mark.alone
 async def test_marketing_takes_three_quarters_of_the_pace_and_a_reply_the_rest(office: Office) -> None:
     """I12: of 8 a second 6 may be marketing. What is beyond that waits without being asked for again and again."""
     for i in range(9):
@@ -514,6 +516,7 @@ async def test_marketing_takes_three_quarters_of_the_pace_and_a_reply_the_rest(o
         assert all(sum(start <= at < start + 0.99 for at in claimed) <= most for start in claimed), most
 
 
+@pytest.mark.alone
 async def test_the_pace_is_used_while_answers_take_their_time(office: Office) -> None:
     """Nothing rings while all is on the wire: the sender wakes for the next place in its pace by itself."""
     office.simulator.board.change(replace(office.simulator.board.settings, latency_s=1.5))
@@ -611,6 +614,7 @@ async def test_what_comes_in_on_a_number_counts_for_its_pace(office: Office) -> 
 # ── withdrawal ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.alone
 async def test_a_reply_that_a_person_overtook_is_withdrawn(office: Office) -> None:
     await office.put("do robô", source="turn")
     await office.put("da api")
@@ -651,6 +655,7 @@ async def test_outside_the_window_a_reply_is_withdrawn(office: Office) -> None:
     assert office.posts == []
 
 
+@pytest.mark.alone
 async def test_hundreds_of_withdrawals_do_not_hold_up_what_may_go(office: Office) -> None:
     """A claim that finds only what must not go looks again at once."""
     for i in range(30):

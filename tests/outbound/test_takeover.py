@@ -30,6 +30,7 @@ def key(office: Office) -> str:
 # ── a death ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.alone
 async def test_what_a_dead_process_had_on_the_wire_is_in_doubt_at_once(office: Office) -> None:
     """F30, F31: the lease is taken, `sending` becomes `in_doubt` in the same breath, never `queued`; a status settles it."""
     office.fault("delay", 30, to=ANA)
@@ -64,6 +65,7 @@ async def test_the_pace_goes_on_where_the_dead_one_left_it(office: Office) -> No
     assert all(sum(start <= at < start + 0.99 for at in claimed) <= 12 for start in claimed)
 
 
+@pytest.mark.alone
 async def test_no_second_holds_more_than_the_rate(office: Office) -> None:
     """I12, DESIGN row 7."""
     await office.admin.execute("UPDATE number SET rate = 20")
@@ -264,6 +266,7 @@ async def test_a_token_that_does_not_open_is_said_once(office: Office) -> None:
     assert await office.states() == ["queued"]
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("rate", [1, 3])
 async def test_a_low_rate_goes_on_by_itself(rate: int, office: Office) -> None:
     """The window opens without a ring and long before the sweep."""

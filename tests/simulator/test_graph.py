@@ -246,3 +246,17 @@ async def test_the_connection_survives_an_ordinary_answer(faulty: Api, simulator
     for _ in range(20):
         assert (await faulty.send())[0] == 200
     assert (await faulty.get("/_sim/state"))["messages"]["accepted"] == 20
+
+
+async def test_an_account_shows_its_numbers_and_whether_its_webhooks_come(api: Api) -> None:
+    waba = "2" + NUMBER[1:]
+    (shown,) = (await api.get(f"/v24.0/{waba}/phone_numbers"))["data"]
+    assert shown["id"] == NUMBER
+    assert len((await api.get(f"/v24.0/{waba}/subscribed_apps"))["data"]) == 1
+    for method, left in (("DELETE", 0), ("POST", 1)):
+        async with api.session.request(method, f"{api.url}/v24.0/{waba}/subscribed_apps") as response:
+            assert await response.json() == {"success": True}
+        assert len((await api.get(f"/v24.0/{waba}/subscribed_apps"))["data"]) == left
+    for path in ("phone_numbers", "subscribed_apps"):
+        async with api.session.get(f"{api.url}/v24.0/x/{path}") as response:
+            assert (await response.json())["error"]["code"] == 100

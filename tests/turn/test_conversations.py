@@ -43,7 +43,7 @@ async def release(shop: Shop) -> bool:
     talk = (await shop.talk())["id"]
 
     async def work(tx: Tx) -> bool:
-        return await contacts.release(tx, talk)
+        return await contacts.release(tx, talk, shop.now) is not None
 
     return await shop.rt.db.transact(shop.a, work)
 

@@ -5,8 +5,9 @@ import uuid
 
 import asyncpg
 import pytest
+from msgspec.structs import asdict
 
-from atendeja import contacts, failpoints
+from atendeja import contacts, failpoints, tenants
 from atendeja.numbers import NewNumber
 from atendeja.turn.decide import read_input
 from tests import world
@@ -209,3 +210,25 @@ async def test_each_tenant_answers_with_its_own_flow(number: NewNumber, shop: Sh
     await shop.publish('\n  a: {do: [{say: {text: "Loja A"}}, {end: {}}]}', tenant=shop.a)
     await shop.publish('\n  a: {do: [{say: {text: "Loja B"}}, {end: {}}]}', tenant=shop.b)
     assert await shop.asks("oi", number=number) == ["Loja A" if number is world.A else "Loja B"]
+
+
+HERE = """
+  a:
+    do: [{say: {text: "{{business.name}}, {{now|time}}h"}}]
+    wait: {reply: [text]}
+    route: [{any_word: [fim], to: pessoa}]
+    else: {to: a}
+"""
+
+
+async def test_the_next_turn_says_the_new_name_and_the_new_time(shop: Shop) -> None:
+    """Nothing keeps a business in memory: the very next answer of a process that has answered before is of the new settings."""
+    await shop.publish(HERE)
+    (first,) = await shop.asks("oi")
+    async with shop.rt.db.tenant(shop.a) as tx:
+        settings = await tenants.load_settings(tx)
+        changed = tenants.merge(settings, tenants.SettingsChange(name="Loja Nova", timezone="Asia/Tokyo"))
+        await tx.run(tenants.SAVE_SETTINGS, **asdict(changed))
+    (second,) = await shop.asks("oi")
+    assert first.startswith("Loja A, ") and second.startswith("Loja Nova, ")
+    assert first.rpartition(" ")[2] != second.rpartition(" ")[2]

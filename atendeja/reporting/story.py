@@ -1,16 +1,18 @@
 """Why a thing happened: the rows that prove it, from the event that came to the message that went."""
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from atendeja.db import Database, Tx, query
-from atendeja.ids import uuid7
+from atendeja.endpoint import PEOPLE, Call, Endpoint, not_found
+from atendeja.runtime import Runtime
 from atendeja.tenants import EVERYONE
-from atendeja.wa.codes import CODES
+from atendeja.wa.codes import CODES, advise
 
 
 class EventRow(Struct, frozen=True):
@@ -94,6 +96,8 @@ class Waits(Struct, frozen=True):
 
     id: UUID
     held_at: dt.datetime | None
+    suspended_for: str | None
+    paused_for: str | None
     stopped_until: dt.datetime | None
     stopped_code: int | None
     marketing_until: dt.datetime | None
@@ -106,24 +110,29 @@ class Waits(Struct, frozen=True):
     behind: bool
 
 
-class Unfinished(Struct, frozen=True):
-    state: str
-    messages: int
+class Why(Struct, frozen=True):
+    """A reason for which a message is as it is."""
+
+    code: Annotated[str, Meta(description="What to decide by.", examples=["template_stopped"])]
+    says: Annotated[str, Meta(description="In words.")]
 
 
-class WamidState(Struct, frozen=True):
-    wamid: str
-    state: str
+class Explanation(Struct, frozen=True):
+    message_id: UUID
+    state: Annotated[str, Meta(examples=["queued"])]
+    why: list[Why]
+    advice: Annotated[str | None, Meta(description="What to do about Meta's code, where there is one.")]
+    lines: Annotated[list[str], Meta(description="Its way, from what it answers to what WhatsApp reported: for people.")]
 
 
 EVENTS = query("reporting.events", EventRow)
+TURN_EVENTS = query("reporting.turn_events", EventRow)
 MESSAGES = query("reporting.messages", MessageRow)
+MESSAGE = query("reporting.message", MessageRow)
 ATTEMPTS = query("reporting.attempts", AttemptRow)
 STEPS = query("reporting.steps", StepRow)
 CONVERSATION = query("reporting.conversation", ConversationRow)
 WAITS = query("reporting.waits", Waits)
-UNFINISHED = query("reporting.unfinished", Unfinished)
-STATES = query("reporting.states", WamidState)
 
 _NOBODY = UUID(int=0)
 
@@ -172,12 +181,36 @@ async def _explain(tx: Tx, id_: UUID, key: str, now: dt.datetime) -> list[str]:
     lines = [_event_line(e) for e in events]
     if talk is not None:
         lines += await _turn_lines(tx, talk, turn_no)
-    attempts = await tx.all(ATTEMPTS, message_ids=[m.id for m in messages])
+    return lines + await _message_lines(tx, messages, await _reasons(tx, messages, now))
+
+
+async def explain_message(rt: Runtime, call: Call[Struct]) -> Explanation:
+    """The way of one message, and why it is as it is."""
+    now = rt.now()
+    async with rt.db.tenant(call.tenant_id) as tx:
+        message = await tx.one(MESSAGE, id=call.ids["id"])
+        if message is None:
+            raise not_found()
+        talk, turn_no = message.conversation_id, message.source_no if message.source == "turn" else None
+        events = [] if turn_no is None else await tx.all(TURN_EVENTS, conversation_id=talk, turn_no=turn_no)
+        why = await _reasons(tx, [message], now)
+        lines = [*map(_event_line, events), *await _turn_lines(tx, talk, turn_no), *await _message_lines(tx, [message], why)]
+    advice = None if message.code is None else advise(message.code)
+    return Explanation(message.id, message.state, why.get(message.id, []), advice, lines)
+
+
+async def _reasons(tx: Tx, messages: Sequence[MessageRow], now: dt.datetime) -> dict[UUID, list[Why]]:
     waits = {w.id: w for w in await tx.all(WAITS, ids=[m.id for m in messages if m.state == "queued"], now=now)}
+    return {m.id: _why(m, waits.get(m.id), now) for m in messages}
+
+
+async def _message_lines(tx: Tx, messages: Sequence[MessageRow], why: Mapping[UUID, list[Why]]) -> list[str]:
+    attempts = await tx.all(ATTEMPTS, message_ids=[m.id for m in messages])
+    lines: list[str] = []
     for message in messages:
         lines += [
             _message_line(message),
-            *(f"  why: {why}" for why in _why(message, waits.get(message.id), now)),
+            *(f"  why: {reason.says}" for reason in why[message.id]),
             *(_attempt_line(a) for a in attempts if a.message_id == message.id),
             *_status_lines(message),
         ]
@@ -222,42 +255,53 @@ def _message_line(m: MessageRow) -> str:
     )
 
 
-def _why(m: MessageRow, waits: Waits | None, now: dt.datetime) -> list[str]:
-    """What made it so, in words."""
+def _why(m: MessageRow, waits: Waits | None, now: dt.datetime) -> list[Why]:
+    """What made it so."""
     if m.state == "withdrawn":
-        return [_WITHDRAWN.get(m.reason or "", m.reason or ""), *_other(m)]
+        return [Why(m.reason or "withdrawn", _WITHDRAWN.get(m.reason or "", m.reason or "")), *_other(m)]
     if m.state == "failed":
         code = CODES.get(m.code or 0)
-        refused = [f"WhatsApp refused it: {code.meaning}"] if code and m.code is not None else []
-        return [*(refused or ["it could not be sent: nothing of it left us"] * (m.attempt_no == 0)), *_other(m)]
+        refused = [Why("refused", f"WhatsApp refused it: {code.meaning}")] if code and m.code is not None else []
+        return [*(refused or [Why("not_sent", "it could not be sent: nothing of it left us")] * (m.attempt_no == 0)), *_other(m)]
     if m.state == "queued":
-        return list(_waiting(m, waits, now)) or ["it is due: its sender takes it as the pace allows"]
-    return [_STATES[m.state]] if m.state in _STATES else []
+        return list(_waiting(m, waits, now)) or [Why("due", "it is due: its sender takes it as the pace allows")]
+    return [Why(m.state, _STATES[m.state])] if m.state in _STATES else []
 
 
-def _other(m: MessageRow) -> list[str]:
-    return [] if m.other_id is None or m.ordinal < 0 else [f"a template went in its place: message {m.other_id}"]
+def _other(m: MessageRow) -> list[Why]:
+    if m.other_id is None or m.ordinal < 0:
+        return []
+    return [Why("fallback", f"a template went in its place: message {m.other_id}")]
 
 
-def _waiting(m: MessageRow, w: Waits | None, now: dt.datetime) -> Iterator[str]:
+def _waiting(m: MessageRow, w: Waits | None, now: dt.datetime) -> Iterator[Why]:
     if w is None:
         return
     if w.held_at is not None:
-        yield f"nobody sends since {_at(w.held_at)}: see `atendeja resume-sending`"
+        yield Why("sending_held", f"nobody sends since {_at(w.held_at)}: see `atendeja resume-sending`")
+    if w.suspended_for is not None:
+        yield Why("tenant_suspended", f"an operator has suspended the business: {w.suspended_for}")
+    if w.paused_for is not None:
+        yield Why("number_paused", f"somebody has paused the number: {w.paused_for}")
     if w.stopped_code is not None and w.stopped_until is not None:
-        yield f"the number is stopped by code {w.stopped_code}, and tried again at {_at(w.stopped_until)}"
+        yield Why("number_stopped", f"the number is stopped by code {w.stopped_code}, and tried again at {_at(w.stopped_until)}")
     if m.category == "marketing" and w.marketing_code is not None and w.marketing_until is not None:
-        yield f"the number's marketing is stopped by code {w.marketing_code}, and tried again at {_at(w.marketing_until)}"
+        yield Why(
+            "marketing_stopped",
+            f"the number's marketing is stopped by code {w.marketing_code}, and tried again at {_at(w.marketing_until)}",
+        )
     if w.template_code is not None and w.template_until is not None:
-        yield f"the template is stopped by code {w.template_code}, and tried again at {_at(w.template_until)}"
+        yield Why(
+            "template_stopped", f"the template is stopped by code {w.template_code}, and tried again at {_at(w.template_until)}"
+        )
     if w.hold is not None:
-        yield f"what had it sent is held: {w.hold}"
+        yield Why("held", f"what had it sent is held: {w.hold}")
     if w.behind:
-        yield "another message of the conversation goes first"
+        yield Why("behind", "another message of the conversation goes first")
     if w.unuploaded:
-        yield "a file of it has to be uploaded to WhatsApp first, which its sender does"
+        yield Why("uploading", "a file of it has to be uploaded to WhatsApp first, which its sender does")
     if m.not_before > now:
-        yield f"it is tried again at {_at(m.not_before)}"
+        yield Why("later", f"it is {'tried again' if m.attempt_no else 'to go'} at {_at(m.not_before)}")
 
 
 def _attempt_line(a: AttemptRow) -> str:
@@ -283,33 +327,7 @@ def _at(at: dt.datetime) -> str:
     return at.astimezone(dt.UTC).isoformat(sep=" ", timespec="milliseconds").replace("+00:00", "Z")
 
 
-async def load_unfinished(tx: Tx) -> dict[str, int]:
-    """state → messages of the transaction's tenant that have no end yet."""
-    return {row.state: row.messages for row in await tx.all(UNFINISHED)}
-
-
-async def load_states(tx: Tx, wamids: list[str]) -> dict[str, str]:
-    """wamid → state, for those of the transaction's tenant."""
-    return {row.wamid: row.state for row in await tx.all(STATES, wamids=wamids)}
-
-
-class Spent(Struct, frozen=True):
-    """How many messages of a day WhatsApp has priced, and how many of them are on its bill; `campaign_id` of campaigns only."""
-
-    day: dt.date
-    category: str | None
-    type: str | None
-    source: str
-    campaign_id: UUID | None
-    messages: int
-    billable: int
-
-
-LATEST_STATUS = dt.timedelta(days=31)
-SPEND = query("reporting.spend", Spent)
-
-
-async def load_spend(tx: Tx, timezone: str, since: dt.datetime, until: dt.datetime) -> list[Spent]:
-    """What WhatsApp counted from `since` to before `until`, by the tenant's days. It names no price; that is in Meta's list."""
-    first, last = (uuid7(max(0, int(at.timestamp() * 1000)), 0) for at in (since - LATEST_STATUS, until))
-    return await tx.all(SPEND, timezone=timezone, since=since, until=until, first_id=first, last_id=last)
+ROUTES: list[Endpoint[Runtime]] = [
+    Endpoint("GET", "/v1/messages/{id}/explain", "explain_message", explain_message, who=PEOPLE - {"operator"},
+             scope="messages:read", gives=Explanation, says="Why a message is as it is: what keeps it, or what refused it."),
+]  # fmt: skip

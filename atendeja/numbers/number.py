@@ -8,7 +8,8 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from atendeja import phone, tenants, vault
+from atendeja import audit, phone, tenants, vault
+from atendeja.audit import Actor
 from atendeja.db import Database, Nothing, Session, Tx, query
 from atendeja.errors import Refused
 from atendeja.tenants import Tenant
@@ -29,6 +30,8 @@ class Number(Struct, frozen=True):
     marketing_until: dt.datetime | None
     marketing_code: int | None
     """WhatsApp has stopped its marketing, and nothing else."""
+    paused_for: str | None = None
+    """Somebody of the business lets it send nothing, why."""
 
 
 class Route(Struct, frozen=True):
@@ -55,6 +58,13 @@ GO_ON_WITH_MARKETING = query("numbers.go_on_with_marketing", Nothing)
 RAISE_RATE = query("numbers.raise_rate", Raised)
 
 
+def choose_rate(rate: int | None, *, coexistence: bool) -> int | None:
+    """Messages a second of a number; None for Meta's usual. Raises Refused when people who use it too leave less."""
+    if coexistence and rate is not None and rate > limits.COEXISTENCE_RATE:
+        raise Refused("rate", f"a number in coexistence sends {limits.COEXISTENCE_RATE} messages a second at most")
+    return limits.COEXISTENCE_RATE if coexistence and rate is None else rate
+
+
 class NewNumber(Struct, frozen=True):
     phone_number_id: str
     waba_id: str
@@ -79,6 +89,11 @@ def problems(new: NewNumber) -> list[str]:
     if new.rate is not None and not 1 <= new.rate <= limits.RAISED_RATE:
         found.append(f"the rate must be 1 to {limits.RAISED_RATE} messages a second (Meta's default is {limits.NUMBER_RATE})")
     return found
+
+
+def normal(display_number: str) -> str:
+    """The form in which it is kept and compared."""
+    return "+" + phone.digits(display_number)
 
 
 async def add(tx: Tx, tenant: Tenant, keys: list[bytes], new: NewNumber, number_id: UUID, now: dt.datetime) -> UUID:
@@ -114,18 +129,23 @@ async def add(tx: Tx, tenant: Tenant, keys: list[bytes], new: NewNumber, number_
             "number_moved",
             f"the number {new.phone_number_id} is kept under WABA {known[0].waba_id} and portfolio {known[0].portfolio_id}",
         )
-    sealed = vault.seal(
-        tenants.data_key(tenant, keys),
-        new.token.strip().encode(),
-        _token_place(tenant.id, kept),
-        secrets.token_bytes(vault.NONCE_BYTES),
-    )
+    sealed = seal_token(tenant, keys, kept, new.token)
     await tx.run(
         SAVE, id=kept, phone_number_id=new.phone_number_id, waba_id=new.waba_id, portfolio_id=new.portfolio_id,
-        display_number="+" + phone.digits(new.display_number), token=sealed, rate=new.rate,
+        display_number=normal(new.display_number), token=sealed, rate=new.rate,
         usual=limits.NUMBER_RATE, created_at=now,
     )  # fmt: skip
     return kept
+
+
+async def admit(
+    tx: Tx, tenant: Tenant, keys: list[bytes], new: NewNumber, ids: tuple[UUID, UUID], now: dt.datetime, by: Actor
+) -> UUID:
+    """`add`, written down in the audit log. `ids`: of a new number, and of the line."""
+    number_id = await add(tx, tenant, keys, new, ids[0], now)
+    after = {"phone_number_id": new.phone_number_id, "waba_id": new.waba_id, "portfolio_id": new.portfolio_id, "rate": new.rate}
+    await audit.add(tx, ids[1], now, by, "number_added", number_id, after=after)
+    return number_id
 
 
 async def raise_rate(tx: Tx, waba_id: str, display_number: str) -> list[UUID]:
@@ -133,10 +153,16 @@ async def raise_rate(tx: Tx, waba_id: str, display_number: str) -> list[UUID]:
     raised = await tx.all(
         RAISE_RATE,
         waba_id=waba_id,
-        display_number="+" + phone.digits(display_number),
+        display_number=normal(display_number),
         rate=limits.RAISED_RATE,
     )
     return [number.id for number in raised]
+
+
+def seal_token(tenant: Tenant, keys: list[bytes], number_id: UUID, token: str) -> bytes:
+    """An access token as it lies in this number's row, and opens nowhere else."""
+    nonce = secrets.token_bytes(vault.NONCE_BYTES)
+    return vault.seal(tenants.data_key(tenant, keys), token.strip().encode(), _token_place(tenant.id, number_id), nonce)
 
 
 def read_token(tenant: Tenant, number: Number, keys: list[bytes]) -> str:

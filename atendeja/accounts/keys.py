@@ -1,6 +1,7 @@
 """Keys of programs: shown once, kept as a hash, for some scopes and perhaps for a time. People make them; a key makes none.
 
-A key goes with its maker: when he is put out, or may make keys no more. Else who is put out would have kept a way in.
+A key goes with its maker: when he is put out, or may make keys no more. Else who is put out would have kept a way in. One of an
+operator is the installation's, and rests while he is none.
 """
 
 import datetime as dt
@@ -16,6 +17,7 @@ from atendeja.db import Nothing, Tx, query
 from atendeja.endpoint import Call, Endpoint, Instant, Listing, Page, Problem, Role, not_found, once
 from atendeja.errors import Refused
 from atendeja.runtime import Runtime
+from atendeja.tenants import INSTALLATION
 
 TOUCH = dt.timedelta(minutes=1)
 """How often its use is written down, at most."""
@@ -23,7 +25,8 @@ LONGEST = dt.timedelta(days=3653)
 START_CHARS = 8
 FIRST = UUID(int=0)
 MAKERS: frozenset[Role] = frozenset({"owner", "admin"})
-"""Who may make keys."""
+"""Who may make keys of a business."""
+_WHO: frozenset[Role] = MAKERS | {"operator"}
 
 
 class Key(Struct, frozen=True):
@@ -66,6 +69,7 @@ KEYS = query("accounts.keys", Key)
 KEY = query("accounts.key", Key)
 USABLE = query("accounts.usable_key", Key)
 HOLD_ROLE = query("accounts.hold_role", Nothing)
+HOLD_OPERATOR = query("accounts.hold_operator", Nothing)
 DROP_OF = query("accounts.drop_keys_of", Key)
 TOUCHED = query("accounts.touch_key", Nothing)
 DROP = query("accounts.drop_key", Nothing)
@@ -96,7 +100,7 @@ async def make_key(rt: Runtime, call: Call[NewKey]) -> MadeKey:
     key_id, by = rt.new_id(), call.by.account_id
 
     async def work(tx: Tx) -> MadeKey:
-        if not await tx.run(HOLD_ROLE, account_id=by, roles=sorted(MAKERS)):
+        if not await _hold_role(tx, by):
             raise Problem(403, "forbidden", "you may not do this any more")
         await tx.run(
             ADD, id=key_id, name=new.name, start=secret[:START_CHARS], scopes=sorted(set(new.scopes)), created_by=by, now=now,
@@ -109,6 +113,13 @@ async def make_key(rt: Runtime, call: Call[NewKey]) -> MadeKey:
         return MadeKey(key, secret)
 
     return await once(rt, call, work)
+
+
+async def _hold_role(tx: Tx, account_id: UUID | None) -> bool:
+    """Whether this person may make keys here; he may until this transaction has ended."""
+    if tx.tenant_id == INSTALLATION:
+        return bool(await tx.run(HOLD_OPERATOR, account_id=account_id))
+    return bool(await tx.run(HOLD_ROLE, account_id=account_id, roles=sorted(MAKERS)))
 
 
 async def drop_key(rt: Runtime, call: Call[Struct]) -> None:
@@ -143,9 +154,9 @@ async def use(tx: Tx, key_id: UUID, now: dt.datetime) -> Key | None:
 
 
 ROUTES: list[Endpoint[Runtime]] = [
-    Endpoint("GET", "/v1/keys", "list_keys", list_keys, who=MAKERS, takes=Listing, gives=Page[Key],
-             says="The keys of this business, without their secrets."),
-    Endpoint("POST", "/v1/keys", "make_key", make_key, who=MAKERS, fresh=True, takes=NewKey, gives=MadeKey, status=201, once=True,
+    Endpoint("GET", "/v1/keys", "list_keys", list_keys, who=_WHO, takes=Listing, gives=Page[Key],
+             says="The keys of this business, or of the installation, without their secrets."),
+    Endpoint("POST", "/v1/keys", "make_key", make_key, who=_WHO, fresh=True, takes=NewKey, gives=MadeKey, status=201, once=True,
              refuses={"key_refused": 422}, says="Make a key for a program. Its secret is shown this once."),
-    Endpoint("DELETE", "/v1/keys/{id}", "drop_key", drop_key, who=MAKERS, says="Have a key hold no more."),
+    Endpoint("DELETE", "/v1/keys/{id}", "drop_key", drop_key, who=_WHO, says="Have a key hold no more."),
 ]  # fmt: skip

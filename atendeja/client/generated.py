@@ -1695,9 +1695,9 @@ class Client(Sync):
         return self._call("change_user", User, ids={"id": id}, body={"role": role, "disabled": disabled}, if_match=if_match)
 
     def list_keys(self, *, limit: int | UnsetType = UNSET) -> Pages[Key]:
-        """The keys of this business, without their secrets.
+        """The keys of this business, or of the installation, without their secrets.
 
-        For admin, owner; no key.
+        For admin, operator, owner; no key.
         """
         return self._pages("list_keys", Page[Key], query={"limit": limit})
 
@@ -1711,8 +1711,8 @@ class Client(Sync):
     ) -> MadeKey:
         """Make a key for a program. Its secret is shown this once.
 
-        For admin, owner; no key. A person must have proved within the last ten minutes who he is, by `login` or
-        `confirm`.
+        For admin, operator, owner; no key. A person must have proved within the last ten minutes who he is, by `login`
+        or `confirm`.
         """
         return self._call(
             "make_key", MadeKey, body={"name": name, "scopes": scopes, "expires_at": expires_at}, idempotency_key=idempotency_key
@@ -1721,7 +1721,7 @@ class Client(Sync):
     def drop_key(self, id: UUID) -> None:
         """Have a key hold no more.
 
-        For admin, owner; no key.
+        For admin, operator, owner; no key.
         """
         self._call("drop_key", type(None), ids={"id": id})
 
@@ -1831,7 +1831,8 @@ class Client(Sync):
         """Have this contact be another from now on: who was known by a telephone number and who by WhatsApp's id. The
         consents of both count, the newest last; what was said stays where it was said.
 
-        For admin, owner; no key.
+        For admin, owner; no key. A person must have proved within the last ten minutes who he is, by `login` or
+        `confirm`.
         """
         return self._call("merge_contact", ContactDetail, ids={"id": id}, body={"into": into}, idempotency_key=idempotency_key)
 
@@ -2582,7 +2583,7 @@ class Client(Sync):
     def list_tenants(self, *, limit: int | UnsetType = UNSET) -> Pages[Business]:
         """The businesses on this installation.
 
-        For operator; no key.
+        For operator; a key with `tenants:read`.
         """
         return self._pages("list_tenants", Page[Business], query={"limit": limit})
 
@@ -2598,7 +2599,8 @@ class Client(Sync):
     ) -> MadeBusiness:
         """Make a business, and invite its first owner. The one-time token is shown this once.
 
-        For operator; no key. A person must have proved within the last ten minutes who he is, by `login` or `confirm`.
+        For operator; a key with `tenants:write`. A person must have proved within the last ten minutes who he is, by
+        `login` or `confirm`.
         """
         return self._call(
             "make_tenant",
@@ -2610,7 +2612,7 @@ class Client(Sync):
     def show_tenant(self, slug: str) -> Business:
         """A business.
 
-        For operator; no key.
+        For operator; a key with `tenants:read`.
         """
         return self._call("show_tenant", Business, ids={"slug": slug})
 
@@ -2627,8 +2629,8 @@ class Client(Sync):
         """Change a business, suspend it, or let it go on. While it is suspended it sends nothing and its people and keys
         are refused; what its customers write is kept.
 
-        For operator; no key. For some changes a person must have proved within the last ten minutes who he is, by
-        `login` or `confirm`.
+        For operator; a key with `tenants:write`. For some changes a person must have proved within the last ten minutes
+        who he is, by `login` or `confirm`.
         """
         return self._call(
             "change_tenant",
@@ -2641,7 +2643,7 @@ class Client(Sync):
     def show_installation(self) -> Installation:
         """How this installation is: what waits where, who does what, whether sending is held.
 
-        For operator; no key.
+        For operator; a key with `installation:read`.
         """
         return self._call("show_installation", Installation)
 
@@ -2661,14 +2663,14 @@ class Client(Sync):
     ) -> Pages[Delivery]:
         """Webhooks as they came, the newest first, without their bodies.
 
-        For operator; no key.
+        For operator; a key with `deliveries:read`.
         """
         return self._pages("list_deliveries", Page[Delivery], query={"limit": limit, "state": state, "since": since})
 
     def retry_deliveries(self, *, phone_number_id: str) -> Retried:
         """Have everything read again that came for a number before anybody owned it. Nothing takes effect twice.
 
-        For operator; no key.
+        For operator; a key with `deliveries:write`.
         """
         return self._call("retry_deliveries", Retried, body={"phone_number_id": phone_number_id})
 
@@ -2682,7 +2684,7 @@ class Client(Sync):
     def retry_delivery(self, place: str) -> Delivery:
         """Have a webhook read again of which something could not be. Nothing takes effect twice.
 
-        For operator; no key.
+        For operator; a key with `deliveries:write`.
         """
         return self._call("retry_delivery", Delivery, ids={"place": place})
 
@@ -2798,9 +2800,9 @@ class AsyncClient(Async):
         return await self._call("change_user", User, ids={"id": id}, body={"role": role, "disabled": disabled}, if_match=if_match)
 
     def list_keys(self, *, limit: int | UnsetType = UNSET) -> AsyncPages[Key]:
-        """The keys of this business, without their secrets.
+        """The keys of this business, or of the installation, without their secrets.
 
-        For admin, owner; no key.
+        For admin, operator, owner; no key.
         """
         return self._pages("list_keys", Page[Key], query={"limit": limit})
 
@@ -2814,8 +2816,8 @@ class AsyncClient(Async):
     ) -> MadeKey:
         """Make a key for a program. Its secret is shown this once.
 
-        For admin, owner; no key. A person must have proved within the last ten minutes who he is, by `login` or
-        `confirm`.
+        For admin, operator, owner; no key. A person must have proved within the last ten minutes who he is, by `login`
+        or `confirm`.
         """
         return await self._call(
             "make_key", MadeKey, body={"name": name, "scopes": scopes, "expires_at": expires_at}, idempotency_key=idempotency_key
@@ -2824,7 +2826,7 @@ class AsyncClient(Async):
     async def drop_key(self, id: UUID) -> None:
         """Have a key hold no more.
 
-        For admin, owner; no key.
+        For admin, operator, owner; no key.
         """
         await self._call("drop_key", type(None), ids={"id": id})
 
@@ -2934,7 +2936,8 @@ class AsyncClient(Async):
         """Have this contact be another from now on: who was known by a telephone number and who by WhatsApp's id. The
         consents of both count, the newest last; what was said stays where it was said.
 
-        For admin, owner; no key.
+        For admin, owner; no key. A person must have proved within the last ten minutes who he is, by `login` or
+        `confirm`.
         """
         return await self._call(
             "merge_contact", ContactDetail, ids={"id": id}, body={"into": into}, idempotency_key=idempotency_key
@@ -3689,7 +3692,7 @@ class AsyncClient(Async):
     def list_tenants(self, *, limit: int | UnsetType = UNSET) -> AsyncPages[Business]:
         """The businesses on this installation.
 
-        For operator; no key.
+        For operator; a key with `tenants:read`.
         """
         return self._pages("list_tenants", Page[Business], query={"limit": limit})
 
@@ -3705,7 +3708,8 @@ class AsyncClient(Async):
     ) -> MadeBusiness:
         """Make a business, and invite its first owner. The one-time token is shown this once.
 
-        For operator; no key. A person must have proved within the last ten minutes who he is, by `login` or `confirm`.
+        For operator; a key with `tenants:write`. A person must have proved within the last ten minutes who he is, by
+        `login` or `confirm`.
         """
         return await self._call(
             "make_tenant",
@@ -3717,7 +3721,7 @@ class AsyncClient(Async):
     async def show_tenant(self, slug: str) -> Business:
         """A business.
 
-        For operator; no key.
+        For operator; a key with `tenants:read`.
         """
         return await self._call("show_tenant", Business, ids={"slug": slug})
 
@@ -3734,8 +3738,8 @@ class AsyncClient(Async):
         """Change a business, suspend it, or let it go on. While it is suspended it sends nothing and its people and keys
         are refused; what its customers write is kept.
 
-        For operator; no key. For some changes a person must have proved within the last ten minutes who he is, by
-        `login` or `confirm`.
+        For operator; a key with `tenants:write`. For some changes a person must have proved within the last ten minutes
+        who he is, by `login` or `confirm`.
         """
         return await self._call(
             "change_tenant",
@@ -3748,7 +3752,7 @@ class AsyncClient(Async):
     async def show_installation(self) -> Installation:
         """How this installation is: what waits where, who does what, whether sending is held.
 
-        For operator; no key.
+        For operator; a key with `installation:read`.
         """
         return await self._call("show_installation", Installation)
 
@@ -3768,14 +3772,14 @@ class AsyncClient(Async):
     ) -> AsyncPages[Delivery]:
         """Webhooks as they came, the newest first, without their bodies.
 
-        For operator; no key.
+        For operator; a key with `deliveries:read`.
         """
         return self._pages("list_deliveries", Page[Delivery], query={"limit": limit, "state": state, "since": since})
 
     async def retry_deliveries(self, *, phone_number_id: str) -> Retried:
         """Have everything read again that came for a number before anybody owned it. Nothing takes effect twice.
 
-        For operator; no key.
+        For operator; a key with `deliveries:write`.
         """
         return await self._call("retry_deliveries", Retried, body={"phone_number_id": phone_number_id})
 
@@ -3789,6 +3793,6 @@ class AsyncClient(Async):
     async def retry_delivery(self, place: str) -> Delivery:
         """Have a webhook read again of which something could not be. Nothing takes effect twice.
 
-        For operator; no key.
+        For operator; a key with `deliveries:write`.
         """
         return await self._call("retry_delivery", Delivery, ids={"place": place})

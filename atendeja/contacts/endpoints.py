@@ -148,7 +148,7 @@ ROUTES: list[Endpoint[Runtime]] = [
              refuses={"tags_twice": 422, "too_much": 422},
              says="Change the name, the language, tags and fields."),
     Endpoint("POST", "/v1/contacts/{id}/merge", "merge_contact", merge_contact, who=HEADS, takes=Merge, gives=ContactDetail,
-             once=True, refuses=_MERGE_REFUSALS,
+             once=True, fresh=True, refuses=_MERGE_REFUSALS,
              says="Have this contact be another from now on: who was known by a telephone number and who by WhatsApp's id. The "
              "consents of both count, the newest last; what was said stays where it was said."),
 ]  # fmt: skip

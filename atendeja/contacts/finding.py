@@ -14,13 +14,9 @@ from atendeja.runtime import Runtime
 
 LAST = UUID(int=2**128 - 1)
 FIRST = UUID(int=0)
+BEHIND = "\U0010ffff"
+"""Put behind a beginning: behind all that begins so, in the order of bytes."""
 EVERYBODY: frozenset[Role] = frozenset({"owner", "admin", "agent", "viewer"})
-
-NEWEST = query("contacts.newest", Row)
-WITH_TERM = query("contacts.with_term", Row)
-WHO_SAID = query("contacts.who_said", Row)
-SEARCH = query("contacts.search", FoundRow)
-
 
 Text = Annotated[
     str,
@@ -55,6 +51,10 @@ class ContactSearch(Listing, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     field: FieldIs | None = None
 
 
+class Folded(Struct, frozen=True):
+    said: str
+
+
 class Before(Struct, frozen=True):
     id: UUID
 
@@ -62,6 +62,13 @@ class Before(Struct, frozen=True):
 class FoundAfter(Struct, frozen=True):
     term: str
     id: UUID
+
+
+NEWEST = query("contacts.newest", Row)
+WITH_TERM = query("contacts.with_term", Row)
+WHO_SAID = query("contacts.who_said", Row)
+FOLDED = query("contacts.folded", Folded)
+SEARCH = query("contacts.search", FoundRow)
 
 
 async def list_contacts(rt: Runtime, call: Call[ContactListing]) -> Page[ContactSummary]:
@@ -90,14 +97,14 @@ async def search_contacts(rt: Runtime, call: Call[ContactSearch]) -> Page[Contac
         raise Refused("one_filter", "look for a text, or for a field")
     if wanted.field is not None:
         return await _with_field(rt, call, wanted.field)
-    after = call.after(wanted, FoundAfter)
+    after = call.after(wanted, FoundAfter) or FoundAfter("", FIRST)
     async with rt.db.tenant(call.tenant_id) as tx:
+        folded = await tx.one(FOLDED, said=read_search(wanted.text or ""))
+        if folded is None or not folded.said:
+            return Page([])
+        first = f"s:{folded.said}"
         found = await tx.all(
-            SEARCH,
-            said=read_search(wanted.text or ""),
-            after_term=after.term if after else "",
-            after_id=after.id if after else FIRST,
-            most=wanted.limit + 1,
+            SEARCH, first=first, behind=first + BEHIND, after_term=max(after.term, first), after_id=after.id, most=wanted.limit + 1
         )
     items, following = call.cut(wanted, found, lambda row: FoundAfter(row.term, row.id))
     return Page([show(row) for row in items], following)

@@ -100,7 +100,9 @@ class Api(Generic[R]):
                 caller = await self.gate(bearer, anew=True)
         except (Problem, *TRANSIENT) as error:
             raise Unavailable("it cannot be asked now") from error
-        return caller is not None and any(self.access.allows(caller, e) for e in self.endpoints if e.operation == operation)
+        if caller is None or caller.is_suspended:
+            return False
+        return any(self.access.allows(caller, e) for e in self.endpoints if e.operation == operation)
 
     def slow_down(self, caller: Caller | None, place: str) -> None:
         """Count a request. Raises Problem 429 when the caller, his business, or a place without a caller asks too fast."""

@@ -239,15 +239,15 @@ def hint(item: Unrouted) -> str:
 
 
 ROUTES: list[Endpoint[Runtime]] = [
-    Endpoint("GET", "/v1/deliveries", "list_deliveries", list_deliveries, who=OPERATORS, takes=DeliveryListing,
-             gives=Page[Delivery], says="Webhooks as they came, the newest first, without their bodies."),
-    Endpoint("POST", "/v1/deliveries/retry", "retry_deliveries", retry_number, who=OPERATORS, takes=NumberRetry, gives=Retried,
-             refuses={"number_unknown": 409},
+    Endpoint("GET", "/v1/deliveries", "list_deliveries", list_deliveries, who=OPERATORS, scope="deliveries:read",
+             takes=DeliveryListing, gives=Page[Delivery], says="Webhooks as they came, the newest first, without their bodies."),
+    Endpoint("POST", "/v1/deliveries/retry", "retry_deliveries", retry_number, who=OPERATORS, scope="deliveries:write",
+             takes=NumberRetry, gives=Retried, refuses={"number_unknown": 409},
              says="Have everything read again that came for a number before anybody owned it. Nothing takes effect twice."),
     Endpoint("GET", "/v1/deliveries/{place}", "show_delivery", show_delivery, who=OPERATORS, texts={"place": PLACE},
              gives=WholeDelivery, fresh=True,
              says="A webhook with its body. People's words may be in it: who looks is written down."),
-    Endpoint("POST", "/v1/deliveries/{place}/retry", "retry_delivery", retry_delivery, who=OPERATORS, texts={"place": PLACE},
-             gives=Delivery, refuses={"delivery_read": 409},
+    Endpoint("POST", "/v1/deliveries/{place}/retry", "retry_delivery", retry_delivery, who=OPERATORS, scope="deliveries:write",
+             texts={"place": PLACE}, gives=Delivery, refuses={"delivery_read": 409},
              says="Have a webhook read again of which something could not be. Nothing takes effect twice."),
 ]  # fmt: skip

@@ -170,15 +170,17 @@ async def _wake(rt: Runtime, tenant_id: int) -> None:
 _REFUSES = {"tenant_name": 422, "tenant_timezone": 422}
 
 ROUTES: list[Endpoint[Runtime]] = [
-    Endpoint("GET", "/v1/tenants", "list_tenants", list_businesses, who=OPERATORS, takes=Listing, gives=Page[Business],
-             says="The businesses on this installation."),
-    Endpoint("POST", "/v1/tenants", "make_tenant", make_business, who=OPERATORS, takes=NewBusiness, gives=MadeBusiness, status=201,
-             once=True, fresh=True, refuses={**_REFUSES, "tenant_slug": 422, "tenant_exists": 409},
+    Endpoint("GET", "/v1/tenants", "list_tenants", list_businesses, who=OPERATORS, scope="tenants:read", takes=Listing,
+             gives=Page[Business], says="The businesses on this installation."),
+    Endpoint("POST", "/v1/tenants", "make_tenant", make_business, who=OPERATORS, scope="tenants:write", takes=NewBusiness,
+             gives=MadeBusiness, status=201, once=True, fresh=True, keys_too=True,
+             refuses={**_REFUSES, "tenant_slug": 422, "tenant_exists": 409},
              says="Make a business, and invite its first owner. The one-time token is shown this once."),
-    Endpoint("GET", "/v1/tenants/{slug}", "show_tenant", show_business, who=OPERATORS, texts={"slug": SLUG}, gives=Business,
-             is_tagged=True, says="A business."),
-    Endpoint("PATCH", "/v1/tenants/{slug}", "change_tenant", change_business, who=OPERATORS, texts={"slug": SLUG},
-             takes=BusinessChange, gives=Business, is_tagged=True, fresh="sometimes", refuses=_REFUSES,
+    Endpoint("GET", "/v1/tenants/{slug}", "show_tenant", show_business, who=OPERATORS, scope="tenants:read", texts={"slug": SLUG},
+             gives=Business, is_tagged=True, says="A business."),
+    Endpoint("PATCH", "/v1/tenants/{slug}", "change_tenant", change_business, who=OPERATORS, scope="tenants:write",
+             texts={"slug": SLUG}, takes=BusinessChange, gives=Business, is_tagged=True, fresh="sometimes", keys_too=True,
+             refuses=_REFUSES,
              says="Change a business, suspend it, or let it go on. While it is suspended it sends nothing and its people and keys "
                   "are refused; what its customers write is kept."),
 ]  # fmt: skip

@@ -166,8 +166,8 @@ def _changed() -> Refused:
 
 
 ROUTES: list[Endpoint[Runtime]] = [
-    Endpoint("GET", "/v1/installation", "show_installation", show_installation, who=OPERATORS, gives=Installation,
-             says="How this installation is: what waits where, who does what, whether sending is held."),
+    Endpoint("GET", "/v1/installation", "show_installation", show_installation, who=OPERATORS, scope="installation:read",
+             gives=Installation, says="How this installation is: what waits where, who does what, whether sending is held."),
     Endpoint("POST", "/v1/installation/resume-sending", "resume_sending", resume_sending, who=OPERATORS, takes=Resumption,
              gives=Resumed, fresh=True, refuses={"not_held": 409, "hold_changed": 409, "unanswered": 409},
              says="Go on sending after the database was found to have lost commits. What may have gone out is not sent again."),

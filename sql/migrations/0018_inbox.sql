@@ -4,7 +4,3 @@ ALTER TABLE conversation ADD COLUMN listed_at timestamptz NOT NULL
 -- One for every choice of number, state and owner: a list is the first few of each, put together.
 CREATE INDEX conversation_inbox ON conversation (tenant_id, number_id, state, owner, listed_at, id);
 CREATE INDEX conversation_queue ON conversation (tenant_id, queue, listed_at, id) WHERE queue IS NOT NULL;
-
--- What people ask for by its state: what did not arrive. Not what waits or is on its way: the statements of the sender ask for that, and have
--- indexes of their own.
-CREATE INDEX message_trouble ON message (tenant_id, state, id) WHERE state IN ('unknown', 'withdrawn', 'failed');

@@ -185,14 +185,18 @@ WHERE tenant_id = :tenant_id AND id > :after ORDER BY id LIMIT :most;
 SELECT id, name, start, scopes, created_by, created_at, expires_at, last_used_at FROM api_key WHERE tenant_id = :tenant_id AND id = :id;
 
 -- name: usable_key
--- Not that of somebody who was put out of the whole installation, for as long as he is.
+-- Not that of somebody who was put out of the whole installation, nor an operator's who is none, for as long as that is so.
 SELECT k.id, k.name, k.start, k.scopes, k.created_by, k.created_at, k.expires_at, k.last_used_at
-FROM api_key k JOIN account a ON a.id = k.created_by AND a.disabled_at IS NULL WHERE k.tenant_id = :tenant_id AND k.id = :id;
+FROM api_key k JOIN account a ON a.id = k.created_by AND a.disabled_at IS NULL
+WHERE k.tenant_id = :tenant_id AND k.id = :id AND (k.tenant_id <> 0 OR a.is_operator);
 
 -- name: hold_role
 -- Who makes a key is at this moment what lets him: whoever takes that from him waits, and drops the key with the others.
 SELECT FROM membership WHERE tenant_id = :tenant_id AND account_id = :account_id AND role::text = ANY (:roles::text[])
 AND joined_at IS NOT NULL AND disabled_at IS NULL FOR SHARE;
+
+-- name: hold_operator
+SELECT FROM account WHERE id = :account_id AND is_operator AND disabled_at IS NULL FOR SHARE;
 
 -- name: drop_keys_of
 DELETE FROM api_key WHERE tenant_id = :tenant_id AND created_by = :account_id

@@ -123,23 +123,34 @@ WHERE t.tenant_id = :tenant_id AND t.term = :term AND t.contact_id < :before_id 
 -- name: who_said
 -- Whose newest word on a purpose is this: the newest contacts first.
 -- include: contacts.profile
-FROM (SELECT DISTINCT s.contact_id FROM consent s WHERE s.tenant_id = :tenant_id AND s.purpose = :purpose AND s.state = :state AND s.contact_id < :before_id
-      AND NOT EXISTS (SELECT FROM consent n WHERE n.tenant_id = :tenant_id AND n.contact_id = s.contact_id AND n.purpose = :purpose AND n.state <> :state
-                      AND (n.arrival, n.position, n.id) > (s.arrival, s.position, s.id))
-      ORDER BY s.contact_id DESC) AS s
-JOIN contact c ON c.tenant_id = :tenant_id AND c.id = s.contact_id
-WHERE c.merged_into IS NULL ORDER BY s.contact_id DESC LIMIT :most;
+FROM consent s JOIN contact c ON c.tenant_id = s.tenant_id AND c.id = s.contact_id
+WHERE s.tenant_id = :tenant_id AND s.purpose = :purpose AND s.state = :state AND s.contact_id < :before_id AND c.merged_into IS NULL
+  AND NOT EXISTS (SELECT FROM consent n WHERE n.tenant_id = :tenant_id AND n.contact_id = s.contact_id AND n.purpose = :purpose
+                  AND (n.arrival, n.position, n.id) > (s.arrival, s.position, s.id))
+ORDER BY s.contact_id DESC LIMIT :most;
+
+-- name: folded
+SELECT fold(:said) AS said;
+
+-- part: first_found
+NOT EXISTS (SELECT FROM contact_term f WHERE f.tenant_id = :tenant_id AND f.contact_id = t.contact_id AND f.term >= :first AND f.term < t.term)
 
 -- name: search
 -- By the beginning of a word of the name with all that follows it, of the user name, or of the telephone number: in the order of what
--- was found, each contact once, where it is found first. Terms lie in the order of bytes: what begins alike lies together.
+-- was found, each contact once. Terms lie in the order of bytes: what begins alike lies together. The rest of the cursor's own term and what is behind it
+-- apart: of a comparison of rows the index takes no place to begin at.
 -- include: contacts.profile
-, t.term FROM contact_term t JOIN contact c ON c.tenant_id = t.tenant_id AND c.id = t.contact_id
-WHERE t.tenant_id = :tenant_id AND t.term >= 's:' || fold(:said) AND t.term < 's:' || fold(:said) || U&'\+10FFFF' AND fold(:said) <> ''
-  AND (t.term, t.contact_id) > (:after_term, :after_id)
-  AND NOT EXISTS (SELECT FROM contact_term f WHERE f.tenant_id = :tenant_id AND f.contact_id = t.contact_id
-                  AND f.term >= 's:' || fold(:said) AND f.term < t.term)
-ORDER BY t.term, t.contact_id LIMIT :most;
+, t.term FROM (
+    (SELECT t.term, t.contact_id FROM contact_term t
+     WHERE t.tenant_id = :tenant_id AND t.term = :after_term AND t.contact_id > :after_id AND
+-- include: contacts.first_found
+     ORDER BY t.contact_id LIMIT :most)
+    UNION ALL
+    (SELECT t.term, t.contact_id FROM contact_term t
+     WHERE t.tenant_id = :tenant_id AND t.term > :after_term AND t.term < :behind AND
+-- include: contacts.first_found
+     ORDER BY t.term, t.contact_id LIMIT :most)
+) AS t JOIN contact c ON c.tenant_id = :tenant_id AND c.id = t.contact_id ORDER BY t.term, t.contact_id LIMIT :most;
 
 -- name: whole
 -- Who was merged is shown as whom he was merged into, who was forgotten not at all.

@@ -14,7 +14,8 @@ SELECT id FROM consent WHERE tenant_id = :tenant_id AND contact_id = ANY (:conta
 SELECT id FROM (
     SELECT id, arrival, position FROM event WHERE tenant_id = :tenant_id AND conversation_id = ANY (:conversation_ids::uuid[])
     UNION ALL
-    SELECT id, arrival, position FROM event WHERE tenant_id = :tenant_id AND contact_id = ANY (:contact_ids::uuid[]) AND conversation_id IS NULL
+    SELECT e.id, e.arrival, e.position FROM unnest(:contact_ids::uuid[]) AS c (id) CROSS JOIN LATERAL (
+        SELECT id, arrival, position FROM event WHERE tenant_id = :tenant_id AND contact_id = c.id AND conversation_id IS NULL OFFSET 0) AS e
 ) AS e ORDER BY arrival, position;
 
 -- name: message_ids
@@ -72,12 +73,14 @@ DELETE FROM contact_term WHERE tenant_id = :tenant_id AND contact_id = ANY (:ids
 
 -- name: withdraw
 -- What waits to be sent to him, among what is unfinished of his. (A CASE: `queued` would lead the planner through all that is.)
-UPDATE message SET state = 'withdrawn', reason = 'operator'
-WHERE tenant_id = :tenant_id AND conversation_id = ANY (:conversation_ids::uuid[]) AND state IN ('queued', 'sending', 'in_doubt')
-  AND CASE WHEN state = 'queued' THEN true ELSE false END;
+UPDATE message SET state = 'withdrawn', reason = 'operator' WHERE tenant_id = :tenant_id AND id = ANY (ARRAY(
+    SELECT m.id FROM unnest(:conversation_ids::uuid[]) AS v (id) CROSS JOIN LATERAL (
+        SELECT id FROM message WHERE tenant_id = :tenant_id AND conversation_id = v.id AND state IN ('queued', 'sending', 'in_doubt') OFFSET 0) AS m
+)) AND CASE WHEN state = 'queued' THEN true ELSE false END;
 
 -- name: unsettled
-SELECT EXISTS (SELECT FROM message WHERE tenant_id = :tenant_id AND conversation_id = ANY (:conversation_ids::uuid[]) AND state IN ('queued', 'sending', 'in_doubt')) AS there_are;
+SELECT EXISTS (SELECT FROM unnest(:conversation_ids::uuid[]) AS v (id) CROSS JOIN LATERAL (
+    SELECT FROM message WHERE tenant_id = :tenant_id AND conversation_id = v.id AND state IN ('queued', 'sending', 'in_doubt') LIMIT 1) AS m) AS there_are;
 
 -- name: forget_events
 -- The row stays for what is counted. What nobody has answered is answered no more.

@@ -1,5 +1,6 @@
 """How people are found: by how a name or a number begins, by tag, field and consent; each once, page after page."""
 
+import asyncpg
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,9 +11,10 @@ from atendeja.contacts.finding import read_search
 from atendeja.db import Tx
 from tests import world
 from tests.office import Office
+from tests.turn.shop import Shop
 
 NAMES = {
-    "Ana Maria de Souza": "5511987654321", "Mariana Lima": "5521912345678", "João D'Ávila": "551140041234",
+    "Ana Maria de Souza": "5511987654321", "Mariana Maria Lima": "5521912345678", "João D'Ávila": "551140041234",
     "ÁLVARO  São-Paulo": "12025550123", "maria": "5511911111111",
 }  # fmt: skip
 
@@ -42,7 +44,7 @@ async def search(office: Office, bearer: str, limit: int = 50, **wanted: object)
 @pytest.mark.parametrize(
     ("text", "names"),
     [
-        ("mar", ["maria", "Ana Maria de Souza", "Mariana Lima"]),
+        ("mar", ["maria", "Ana Maria de Souza", "Mariana Maria Lima"]),
         ("MARIA DE s", ["Ana Maria de Souza"]),
         ("maria souza", []),
         ("sao paulo", ["ÁLVARO  São-Paulo"]),
@@ -70,17 +72,17 @@ async def test_by_tag_field_and_consent_the_newest_first(office: Office, viewer:
 
     names = list(reversed(NAMES))
     assert await listed("limit=200") == names
-    assert await listed("tag=m") == ["maria", "Mariana Lima"] and await listed("tag=x") == []
-    assert await search(office, viewer, 1, field={"name": "cidade", "value": "Mar"}) == ["Mariana Lima"]
+    assert await listed("tag=m") == ["maria", "Mariana Maria Lima"] and await listed("tag=x") == []
+    assert await search(office, viewer, 1, field={"name": "cidade", "value": "Mar"}) == ["Mariana Maria Lima"]
     assert await search(office, viewer, field={"name": "cidade", "value": "mar"}) == ["maria"]
     agent = await office.login("agent@a.example")
     ids = {c["name"]: c["id"] for c in (await office.get("/contacts", viewer)).json()["items"]}
-    for name, states in (("maria", ["out"]), ("Mariana Lima", ["out", "in"]), ("Ana Maria de Souza", ["in", "out"])):
+    for name, states in (("maria", ["out"]), ("Mariana Maria Lima", ["out", "in"]), ("Ana Maria de Souza", ["in", "out"])):
         for state in states:
             said = {"purpose": "marketing", "state": state, "evidence": {"source": "x"}}
             assert (await office.post(f"/contacts/{ids[name]}/consents", said, agent.json()["access_token"])).status_code == 201
     assert await listed("consent=marketing:out") == ["maria", "Ana Maria de Souza"]
-    assert await listed("consent=marketing:in") == ["Mariana Lima"] and await listed("consent=x:in") == []
+    assert await listed("consent=marketing:in") == ["Mariana Maria Lima"] and await listed("consent=x:in") == []
     for query in ("tag=m&consent=marketing:in", "tag=M", "consent=marketing", "consent=marketing:x"):
         assert (await office.get(f"/contacts?{query}", viewer)).status_code == 422
     bodies: list[dict[str, object]] = [
@@ -142,3 +144,15 @@ async def test_terms_follow_the_row_whoever_writes_it(office: Office) -> None:
         )
 
     await office.rt.db.transact(office.world.a, work)
+
+
+async def test_who_was_tagged_by_a_flow_is_found_by_it(office: Office) -> None:
+    admin = await asyncpg.connect(office.rt.config.admin_url.reveal())
+    shop = Shop(office.rt, office.world, admin)
+    await shop.publish("\n  a: {do: [{tag: [agendado]}, {say: {text: 'Oi!'}}, {end: {}}]}\n")
+    await shop.asks("oi")
+    office.rt.clock = lambda: office.at
+    viewer = await office.sign_in("viewer@a.example", "viewer", office.world.a)
+    (found,) = (await office.get("/contacts?tag=agendado", viewer)).json()["items"]
+    assert (found["phone"], found["tags"]) == ("+5511900000001", ["agendado"])
+    await admin.close()

@@ -1,9 +1,11 @@
 """S56: all that is kept of a person in one JSON file, whole, his own only, and gone when he is forgotten."""
 
+import asyncio
 from uuid import UUID
 
 from atendeja.blobs import Blobs
 from atendeja.privacy.subject import EXPORTED, NOT_EXPORTED
+from atendeja.worker import Worker
 from tests.canary import CANARY_PHONE, CANARY_TEXT
 from tests.privacy.scene import NAME, WAMID, Scene
 
@@ -42,3 +44,17 @@ async def test_an_export_that_was_interrupted_is_whole_in_the_end_and_a_cancelle
     assert (await scene.office.post(f"/jobs/{other}/cancel", bearer=scene.boss)).status_code == 200
     await scene.work(1, 60, "export")
     assert (await scene.office.get(f"/jobs/{other}/file", scene.boss)).status_code == 404
+
+
+async def test_a_worker_finds_the_wish_and_does_it(scene: Scene) -> None:
+    """The way through Procrastinate, whose job names the business and the kind."""
+    worker = Worker(scene.office.rt)
+    worker.start()
+    try:
+        job_id = await scene.job("export")
+        async with asyncio.timeout(20):
+            while (await scene.look(job_id))["state"] != "done":
+                await asyncio.sleep(0.1)
+    finally:
+        scene.office.rt.stop()
+        await worker.stop()

@@ -25,7 +25,7 @@ from msgspec import Meta, Raw, Struct
 from msgspec.structs import replace
 
 from atendeja.db import Database, Nothing, Tx, query
-from atendeja.endpoint import Call, Endpoint, Instant, Listing, Page
+from atendeja.endpoint import HEADS, OPERATORS, Call, Endpoint, Instant, Listing, Page
 from atendeja.errors import Refused
 from atendeja.runtime import Runtime
 
@@ -248,7 +248,7 @@ def _show(line: Line) -> Change:
 
 
 ROUTES: list[Endpoint[Runtime]] = [
-    Endpoint("GET", "/v1/audit", "list_changes", list_changes, who=frozenset({"owner", "admin", "operator"}), scope="audit:read",
+    Endpoint("GET", "/v1/audit", "list_changes", list_changes, who=HEADS | OPERATORS, scope="audit:read",
              takes=Listing, gives=Page[Change],
              says="What was changed, by whom and from where, the newest first; for an operator, in the installation itself."),
 ]  # fmt: skip

@@ -15,7 +15,7 @@ from msgspec import Meta, Struct
 
 from atendeja import audit, contacts
 from atendeja.db import Database, Nothing, Tx, query
-from atendeja.endpoint import PEOPLE, Call, Endpoint, Instant, Listing, Page, Role, once
+from atendeja.endpoint import AGENTS, MEMBERS, Call, Endpoint, Instant, Listing, Page, once
 from atendeja.runtime import Runtime
 from atendeja.wa import codes
 
@@ -244,16 +244,14 @@ async def _move(
 
 
 _FAR, _LAST = dt.datetime(9999, 1, 1, tzinfo=dt.UTC), UUID(int=2**128 - 1)
-_MEMBERS: frozenset[Role] = PEOPLE - {"operator"}
-_AGENTS: frozenset[Role] = _MEMBERS - {"viewer"}
 
 ROUTES: list[Endpoint[Runtime]] = [
-    Endpoint("GET", "/v1/dead-letters", "list_dead_letters", list_letters, who=_MEMBERS, scope="dead_letters:read", takes=Listing,
+    Endpoint("GET", "/v1/dead-letters", "list_dead_letters", list_letters, who=MEMBERS, scope="dead_letters:read", takes=Listing,
              gives=Page[DeadLetter], says="Messages that failed and events that could not be answered, the newest first."),
-    Endpoint("POST", "/v1/dead-letters/replay", "replay_dead_letters", replay_letters, who=_AGENTS, scope="dead_letters:write",
+    Endpoint("POST", "/v1/dead-letters/replay", "replay_dead_letters", replay_letters, who=AGENTS, scope="dead_letters:write",
              takes=LettersAgain, gives=LettersMoved, once=True,
              says="Have dead letters tried again; all checks apply to them once more."),
-    Endpoint("POST", "/v1/dead-letters/discard", "discard_dead_letters", discard_letters, who=_AGENTS,
+    Endpoint("POST", "/v1/dead-letters/discard", "discard_dead_letters", discard_letters, who=AGENTS,
              scope="dead_letters:write", takes=ChosenLetters, gives=LettersMoved, once=True,
              says="Let dead letters be: they keep their state, and are listed no more."),
 ]  # fmt: skip

@@ -17,7 +17,7 @@ from atendeja import audit, queue
 from atendeja.audit import Actor
 from atendeja.blobs import Blobs
 from atendeja.db import Database, Nothing, Tx, query
-from atendeja.endpoint import Call, Endpoint, File, Instant, Listing, Page, Role, not_found
+from atendeja.endpoint import HEADS, Call, Endpoint, File, Instant, Listing, Page, not_found
 from atendeja.errors import Refused, Unavailable
 from atendeja.runtime import Runtime
 
@@ -27,7 +27,6 @@ TASK = "work_jobs"
 SLICE_S = 60.0
 MOST_TRIES = 5
 KEEPS_FILE = dt.timedelta(days=7)
-HEADS: frozenset[Role] = frozenset({"owner", "admin"})
 LAST = UUID(int=2**128 - 1)
 
 State = Literal["queued", "running", "done", "failed", "cancelled"]

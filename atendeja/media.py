@@ -16,7 +16,7 @@ from msgspec import Meta, Struct
 from atendeja import audit
 from atendeja.blobs import Blobs, Readable
 from atendeja.db import Database, LostRace, Nothing, Tx, query
-from atendeja.endpoint import PEOPLE, Call, Endpoint, File, Instant, Listing, Page, Role, not_found
+from atendeja.endpoint import AGENTS, MEMBERS, Call, Endpoint, File, Instant, Listing, Page, not_found
 from atendeja.endpoint.reading import Stream
 from atendeja.errors import Refused, Unavailable
 from atendeja.runtime import Runtime
@@ -277,19 +277,17 @@ async def drop_file(rt: Runtime, call: Call[Struct]) -> None:
 
 
 LAST = UUID(int=2**128 - 1)
-_MEMBERS: frozenset[Role] = PEOPLE - {"operator"}
-_AGENTS: frozenset[Role] = _MEMBERS - {"viewer"}
 
 ROUTES: list[Endpoint[Runtime]] = [
-    Endpoint("POST", "/v1/media", "keep_file", keep_file, who=_AGENTS, scope="media:write", takes=NewFile, gives=KeptFile,
+    Endpoint("POST", "/v1/media", "keep_file", keep_file, who=AGENTS, scope="media:write", takes=NewFile, gives=KeptFile,
              status=201, streams=True, refuses={"file_type": 415, "file_too_large": 413, "file_invalid": 422, "file_empty": 422},
              says="Keep a file to be sent: the body is the file itself, the Content-Type its type."),
-    Endpoint("GET", "/v1/media", "list_files", list_files, who=_MEMBERS, scope="media:read", takes=Listing, gives=Page[KeptFile],
+    Endpoint("GET", "/v1/media", "list_files", list_files, who=MEMBERS, scope="media:read", takes=Listing, gives=Page[KeptFile],
              says="The files that can be sent, the newest first."),
-    Endpoint("GET", "/v1/media/{id}", "show_file", show_file, who=_MEMBERS, scope="media:read", gives=KeptFile,
+    Endpoint("GET", "/v1/media/{id}", "show_file", show_file, who=MEMBERS, scope="media:read", gives=KeptFile,
              says="A file, without its bytes."),
-    Endpoint("GET", "/v1/media/{id}/content", "give_file", give_file, who=_MEMBERS, scope="media:read", gives=File,
+    Endpoint("GET", "/v1/media/{id}/content", "give_file", give_file, who=MEMBERS, scope="media:read", gives=File,
              says="The bytes of a file, as an attachment."),
-    Endpoint("DELETE", "/v1/media/{id}", "drop_file", drop_file, who=_AGENTS, scope="media:write", refuses={"file_needed": 409},
+    Endpoint("DELETE", "/v1/media/{id}", "drop_file", drop_file, who=AGENTS, scope="media:write", refuses={"file_needed": 409},
              says="Have a file no more. Not while a message needs it that has not gone."),
 ]  # fmt: skip

@@ -7,7 +7,7 @@ from msgspec import Meta, Struct
 
 from atendeja.contacts.profiles import FOUND_CHARS, ContactSummary, FoundRow, Row, Tag, Value, show
 from atendeja.db import query
-from atendeja.endpoint import Call, Endpoint, Listing, Page, Role
+from atendeja.endpoint import MEMBERS, Call, Endpoint, Listing, Page
 from atendeja.errors import Refused
 from atendeja.flow.types import Id
 from atendeja.runtime import Runtime
@@ -16,7 +16,6 @@ LAST = UUID(int=2**128 - 1)
 FIRST = UUID(int=0)
 BEHIND = "\U0010ffff"
 """Put behind a beginning: behind all that begins so, in the order of bytes."""
-EVERYBODY: frozenset[Role] = frozenset({"owner", "admin", "agent", "viewer"})
 
 Text = Annotated[
     str,
@@ -139,10 +138,10 @@ def read_search(text: str) -> str:
 
 
 ROUTES: list[Endpoint[Runtime]] = [
-    Endpoint("GET", "/v1/contacts", "list_contacts", list_contacts, who=EVERYBODY, scope="contacts:read", takes=ContactListing,
+    Endpoint("GET", "/v1/contacts", "list_contacts", list_contacts, who=MEMBERS, scope="contacts:read", takes=ContactListing,
              gives=Page[ContactSummary], refuses={"two_filters": 422},
              says="The people of this business, the newest first; those with a tag, or with a word on a purpose."),
-    Endpoint("POST", "/v1/contacts/search", "search_contacts", search_contacts, who=EVERYBODY, scope="contacts:read",
+    Endpoint("POST", "/v1/contacts/search", "search_contacts", search_contacts, who=MEMBERS, scope="contacts:read",
              takes=ContactSearch, gives=Page[ContactSummary], refuses={"one_filter": 422, "long_value": 422},
              says="Look for people by the beginning of a name or a telephone number, or by a field. It changes nothing, and is a "
              "POST so that no name or number is in a URL."),

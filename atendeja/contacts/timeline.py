@@ -12,9 +12,9 @@ from uuid import UUID
 from msgspec import Meta, Raw, Struct
 
 from atendeja.contacts.endpoints import find
-from atendeja.contacts.finding import EVERYBODY, LAST
+from atendeja.contacts.finding import LAST
 from atendeja.db import query
-from atendeja.endpoint import Call, Endpoint, Instant, Listing, Page
+from atendeja.endpoint import MEMBERS, Call, Endpoint, Instant, Listing, Page
 from atendeja.runtime import Runtime
 
 END = dt.datetime(9999, 1, 1, tzinfo=dt.UTC)
@@ -105,6 +105,6 @@ def _show(row: Went) -> Said:
 
 
 ROUTES: list[Endpoint[Runtime]] = [
-    Endpoint("GET", "/v1/contacts/{id}/timeline", "show_contact_timeline", show_timeline, who=EVERYBODY, scope="contacts:read",
+    Endpoint("GET", "/v1/contacts/{id}/timeline", "show_contact_timeline", show_timeline, who=MEMBERS, scope="contacts:read",
              takes=Listing, gives=Page[Said], says="All that somebody said and was told, on every number, the newest first."),
 ]  # fmt: skip

@@ -10,7 +10,7 @@ from msgspec import Meta, Struct
 
 from atendeja import audit, contacts
 from atendeja.db import Nothing, Tx, query
-from atendeja.endpoint import Call, Endpoint, Instant, Listing, Page, Role, not_found
+from atendeja.endpoint import AGENTS, MEMBERS, Call, Endpoint, Instant, Listing, Page, not_found
 from atendeja.feed.shapes import Changed, ConversationChange
 from atendeja.inbox import timeline
 from atendeja.inbox.timeline import FAR, MOST_ID, ConversationLine, TimelinePart
@@ -23,9 +23,6 @@ LAST_SAID = 20
 B = TypeVar("B", bound=Struct)
 State = Literal["open", "closed"]
 Owner = Literal["bot", "human"]
-
-READERS: frozenset[Role] = frozenset({"owner", "admin", "agent", "viewer"})
-AGENTS: frozenset[Role] = frozenset({"owner", "admin", "agent"})
 
 
 class Talk(Struct, frozen=True):
@@ -221,11 +218,11 @@ async def _change(
 
 
 ROUTES: list[Endpoint[Runtime]] = [
-    Endpoint("GET", "/v1/conversations", "list_conversations", list_conversations, who=READERS, scope="conversations:read",
+    Endpoint("GET", "/v1/conversations", "list_conversations", list_conversations, who=MEMBERS, scope="conversations:read",
              takes=WhichConversations, gives=Page[Conversation], says="The conversations, whoever wrote last first."),
-    Endpoint("GET", "/v1/conversations/{id}", "show_conversation", show_conversation, who=READERS, scope="conversations:read",
+    Endpoint("GET", "/v1/conversations/{id}", "show_conversation", show_conversation, who=MEMBERS, scope="conversations:read",
              gives=WholeConversation, says="A conversation, and what was said last in it."),
-    Endpoint("GET", "/v1/conversations/{id}/timeline", "show_conversation_timeline", show_timeline, who=READERS,
+    Endpoint("GET", "/v1/conversations/{id}/timeline", "show_conversation_timeline", show_timeline, who=MEMBERS,
              scope="conversations:read", takes=TimelinePart, gives=Page[ConversationLine],
              says="What was said in it: events in the order of arrival and messages as they were written, put together by time."),
     Endpoint("POST", "/v1/conversations/{id}/take-over", "take_over_conversation", take_over, who=AGENTS,

@@ -9,10 +9,9 @@ from msgspec import Meta, Raw, Struct
 
 from atendeja import audit
 from atendeja.db import Nothing, Tx, query
-from atendeja.endpoint import Call, Endpoint, Fault, Instant, Listing, Page, Problem, not_found
+from atendeja.endpoint import AGENTS, MEMBERS, Call, Endpoint, Fault, Instant, Listing, Page, Problem, not_found
 from atendeja.errors import Refused
 from atendeja.ids import uuid7
-from atendeja.inbox.conversations import AGENTS, READERS
 from atendeja.inbox.timeline import FAR, LEAST_ID, LONG_AGO, MOST_ID
 from atendeja.runtime import Runtime
 from atendeja.wa import codes
@@ -241,9 +240,9 @@ async def withdraw(rt: Runtime, call: Call[Struct]) -> Message:
 
 
 ROUTES: list[Endpoint[Runtime]] = [
-    Endpoint("GET", "/v1/messages", "list_messages", list_messages, who=READERS, scope="messages:read", takes=WhichMessages,
+    Endpoint("GET", "/v1/messages", "list_messages", list_messages, who=MEMBERS, scope="messages:read", takes=WhichMessages,
              gives=Page[Message], says="Messages of ours, the newest first."),
-    Endpoint("GET", "/v1/messages/{id}", "show_message", show_message, who=READERS, scope="messages:read", gives=WholeMessage,
+    Endpoint("GET", "/v1/messages/{id}", "show_message", show_message, who=MEMBERS, scope="messages:read", gives=WholeMessage,
              says="A message, and each attempt to send it."),
     Endpoint("POST", "/v1/messages/{id}/withdraw", "withdraw_message", withdraw, who=AGENTS, scope="messages:send", gives=Message,
              refuses={"not_queued": 409}, says="Take back a message that has not gone."),

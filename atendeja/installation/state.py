@@ -7,13 +7,11 @@ from msgspec import Meta, Struct
 
 from atendeja import __version__, audit, guard, privacy, tenants
 from atendeja.db import Tx, query
-from atendeja.endpoint import Call, Endpoint, Instant, Role
+from atendeja.endpoint import OPERATORS, Call, Endpoint, Instant
 from atendeja.errors import Refused
 from atendeja.guard import Hold
 from atendeja.outbound import restored
 from atendeja.runtime import Runtime
-
-OPERATORS: frozenset[Role] = frozenset({"operator"})
 
 
 class State(Struct, frozen=True):

@@ -12,7 +12,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from atendeja import audit, tenants
 from atendeja.db import Nothing, Session, Tx, query
-from atendeja.endpoint import Call, Endpoint, Instant, Listing, Page, Role, answered, not_found, once
+from atendeja.endpoint import HEADS, MEMBERS, Call, Endpoint, Instant, Listing, Page, answered, not_found, once
 from atendeja.errors import Refused
 from atendeja.numbers import number
 from atendeja.numbers.checks import Verification, require, verify
@@ -21,8 +21,6 @@ from atendeja.runtime import Runtime
 from atendeja.wa import limits
 from atendeja.wa.codes import CODES
 
-HEADS: frozenset[Role] = frozenset({"owner", "admin"})
-MEMBERS: frozenset[Role] = HEADS | {"agent", "viewer"}
 MOST_COUNTED = 10_000
 
 Digits = Annotated[str, Meta(pattern=r"^[0-9]{1,32}$", description="Meta's id.", examples=["100200300"])]

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from atendeja import audit, outside, tenants
 from atendeja.db import Tx
-from atendeja.endpoint import Call, Endpoint, Instant, Listing, Page, Role, not_found, once
+from atendeja.endpoint import HEADS, Call, Endpoint, Instant, Listing, Page, not_found, once
 from atendeja.errors import Refused
 from atendeja.feed import reading
 from atendeja.feed.shapes import TYPES, Tried
@@ -22,7 +22,6 @@ from atendeja.webhooks.sending import Attempt
 
 T = TypeVar("T")
 
-HEADS: frozenset[Role] = frozenset({"owner", "admin"})
 MOST = 20
 """Webhooks of a business."""
 MOST_REPLAYED = 10_000

@@ -15,7 +15,7 @@ from msgspec import Meta, Struct
 
 from atendeja import audit, contacts
 from atendeja.db import Database, Nothing, Tx, query
-from atendeja.endpoint import AGENTS, MEMBERS, Call, Endpoint, Instant, Listing, Page, once
+from atendeja.endpoint import AGENTS, FIRST, LAST, MEMBERS, Call, Endpoint, Instant, Listing, Page, once
 from atendeja.runtime import Runtime
 from atendeja.wa import codes
 
@@ -144,7 +144,7 @@ async def discard(db: Database, tenant_id: int, ids: Sequence[UUID], now: dt.dat
 
 
 async def _each(db: Database, tenant_id: int, ids: Sequence[UUID], work: Work) -> AsyncIterator[list[Moved]]:
-    after_at, after_id = dt.datetime.min.replace(tzinfo=dt.UTC), UUID(int=0)
+    after_at, after_id = dt.datetime.min.replace(tzinfo=dt.UTC), FIRST
     while True:
 
         async def batch(tx: Tx, after_at: dt.datetime = after_at, after_id: UUID = after_id) -> tuple[list[Picked], list[Moved]]:
@@ -202,7 +202,7 @@ def show(letter: Letter) -> DeadLetter:
 
 async def list_letters(rt: Runtime, call: Call[Listing]) -> Page[DeadLetter]:
     """The newest first."""
-    after = call.after(call.body, Behind) or Behind(_FAR, _LAST)
+    after = call.after(call.body, Behind) or Behind(_FAR, LAST)
     async with rt.db.tenant(call.tenant_id) as tx:
         found = await tx.all(PAGE, before_at=after.at, before_id=after.id, most=call.body.limit + 1)
     items, following = call.cut(call.body, found, lambda letter: Behind(letter.at, letter.id))
@@ -243,7 +243,7 @@ async def _move(
     return outcome
 
 
-_FAR, _LAST = dt.datetime(9999, 1, 1, tzinfo=dt.UTC), UUID(int=2**128 - 1)
+_FAR = dt.datetime(9999, 1, 1, tzinfo=dt.UTC)
 
 ROUTES: list[Endpoint[Runtime]] = [
     Endpoint("GET", "/v1/dead-letters", "list_dead_letters", list_letters, who=MEMBERS, scope="dead_letters:read", takes=Listing,

@@ -16,7 +16,7 @@ from msgspec import Meta, Struct
 from atendeja import audit
 from atendeja.blobs import Blobs, Readable
 from atendeja.db import Database, LostRace, Nothing, Tx, query
-from atendeja.endpoint import AGENTS, MEMBERS, Call, Endpoint, File, Instant, Listing, Page, not_found
+from atendeja.endpoint import AGENTS, LAST, MEMBERS, ById, Call, Endpoint, File, Instant, Listing, Page, not_found
 from atendeja.endpoint.reading import Stream
 from atendeja.errors import Refused, Unavailable
 from atendeja.runtime import Runtime
@@ -63,10 +63,6 @@ class KeptFile(Struct, frozen=True):
 
 class NewFile(Struct, frozen=True, forbid_unknown_fields=True):
     filename: Annotated[str, Meta(min_length=1, max_length=limits.FILENAME, examples=["orcamento.pdf"])] | None = None
-
-
-class Behind(Struct, frozen=True):
-    id: UUID
 
 
 INSERT = query("media.insert", Stored)
@@ -226,10 +222,10 @@ def _fitting(mime: str, head: bytes) -> bytes:
 
 async def list_files(rt: Runtime, call: Call[Listing]) -> Page[KeptFile]:
     """The newest first."""
-    after = call.after(call.body, Behind)
+    after = call.after(call.body, ById)
     async with rt.db.tenant(call.tenant_id) as tx:
         found = await tx.all(PAGE, before_id=after.id if after else LAST, most=call.body.limit + 1)
-    items, following = call.cut(call.body, found, lambda f: Behind(f.id))
+    items, following = call.cut(call.body, found, lambda f: ById(f.id))
     return Page([show(f) for f in items], following)
 
 
@@ -275,8 +271,6 @@ async def drop_file(rt: Runtime, call: Call[Struct]) -> None:
 
     await rt.db.transact(call.tenant_id, work)
 
-
-LAST = UUID(int=2**128 - 1)
 
 ROUTES: list[Endpoint[Runtime]] = [
     Endpoint("POST", "/v1/media", "keep_file", keep_file, who=AGENTS, scope="media:write", takes=NewFile, gives=KeptFile,

@@ -14,7 +14,7 @@ from atendeja import audit
 from atendeja.accounts import tokens
 from atendeja.audit import Actor
 from atendeja.db import Nothing, Tx, query
-from atendeja.endpoint import HEADS, OPERATORS, Call, Endpoint, Instant, Listing, Page, Problem, not_found, once
+from atendeja.endpoint import FIRST, HEADS, OPERATORS, ById, Call, Endpoint, Instant, Listing, Page, Problem, not_found, once
 from atendeja.errors import Refused
 from atendeja.runtime import Runtime
 from atendeja.tenants import INSTALLATION
@@ -23,7 +23,6 @@ TOUCH = dt.timedelta(minutes=1)
 """How often its use is written down, at most."""
 LONGEST = dt.timedelta(days=3653)
 START_CHARS = 8
-FIRST = UUID(int=0)
 MAKERS = HEADS | OPERATORS
 
 
@@ -49,10 +48,6 @@ class NewKey(Struct, frozen=True, forbid_unknown_fields=True):
 class MadeKey(Struct, frozen=True):
     key: Key
     secret: Annotated[str, Meta(description="For `Authorization: Bearer`. It is shown this once.")]
-
-
-class After(Struct, frozen=True):
-    id: UUID
 
 
 class KeyRoute(Struct, frozen=True):
@@ -84,10 +79,10 @@ def problems(new: NewKey, grantable: frozenset[str], now: dt.datetime) -> str | 
 
 
 async def list_keys(rt: Runtime, call: Call[Listing]) -> Page[Key]:
-    after = call.after(call.body, After)
+    after = call.after(call.body, ById)
     async with rt.db.tenant(call.tenant_id) as tx:
         found = await tx.all(KEYS, after=after.id if after else FIRST, most=call.body.limit + 1)
-    return Page(*call.cut(call.body, found, lambda key: After(key.id)))
+    return Page(*call.cut(call.body, found, lambda key: ById(key.id)))
 
 
 async def make_key(rt: Runtime, call: Call[NewKey]) -> MadeKey:

@@ -14,7 +14,7 @@ from atendeja.accounts.opening import DROP_PASSES, put_pass
 from atendeja.accounts.people import Account, Email
 from atendeja.audit import Actor
 from atendeja.db import Nothing, Tx, query
-from atendeja.endpoint import HEADS, Call, Endpoint, Instant, Listing, Page, Role, not_found, once
+from atendeja.endpoint import FIRST, HEADS, ById, Call, Endpoint, Instant, Listing, Page, Role, not_found, once
 from atendeja.errors import Refused
 from atendeja.runtime import Runtime
 
@@ -22,7 +22,6 @@ MemberRole = Literal["owner", "admin", "agent", "viewer"]
 RANKS: dict[Role, int] = {"viewer": 1, "agent": 2, "admin": 3, "owner": 4}
 HOLDS = dt.timedelta(days=7)
 """How long an invitation holds."""
-FIRST = UUID(int=0)
 
 
 class Member(Struct, frozen=True):
@@ -64,11 +63,7 @@ class UserChange(Struct, frozen=True, forbid_unknown_fields=True):
     disabled: bool | UnsetType = UNSET
 
 
-class After(Struct, frozen=True):
-    id: UUID
-
-
-INVITE = query("accounts.invite", After)
+INVITE = query("accounts.invite", ById)
 MEMBERS = query("accounts.members", Member)
 MEMBER = query("accounts.member", Member)
 LOCK = query("accounts.lock_members", Member)
@@ -109,10 +104,10 @@ def _owns(m: Member) -> bool:
 
 
 async def list_users(rt: Runtime, call: Call[Listing]) -> Page[User]:
-    after = call.after(call.body, After)
+    after = call.after(call.body, ById)
     async with rt.db.tenant(call.tenant_id) as tx:
         found = await tx.all(MEMBERS, after=after.id if after else FIRST, most=call.body.limit + 1)
-    items, following = call.cut(call.body, found, lambda m: After(m.id))
+    items, following = call.cut(call.body, found, lambda m: ById(m.id))
     return Page([show(m) for m in items], following)
 
 

@@ -11,9 +11,8 @@ from msgspec import Meta, Raw, Struct
 
 from atendeja import audit, consent
 from atendeja.contacts.endpoints import find, hold
-from atendeja.contacts.finding import LAST
 from atendeja.db import Tx, query
-from atendeja.endpoint import AGENTS, MEMBERS, Call, Endpoint, Instant, Listing, Page, once
+from atendeja.endpoint import AGENTS, LAST, MEMBERS, Call, Endpoint, Instant, Listing, Page, once
 from atendeja.flow.types import Id
 from atendeja.runtime import Runtime
 

@@ -12,9 +12,8 @@ from uuid import UUID
 from msgspec import Meta, Raw, Struct
 
 from atendeja.contacts.endpoints import find
-from atendeja.contacts.finding import LAST
 from atendeja.db import query
-from atendeja.endpoint import MEMBERS, Call, Endpoint, Instant, Listing, Page
+from atendeja.endpoint import LAST, MEMBERS, Call, Endpoint, Instant, Listing, Page
 from atendeja.runtime import Runtime
 
 END = dt.datetime(9999, 1, 1, tzinfo=dt.UTC)

@@ -35,16 +35,18 @@ from atendeja.endpoint.declaration import (
 )
 from atendeja.endpoint.files import File
 from atendeja.endpoint.idempotency import FORGET, KEEPS, answered, forget_about, once
-from atendeja.endpoint.pages import Cursors, Listing, Page, tag
+from atendeja.endpoint.pages import FIRST, LAST, ById, Cursors, Listing, Page, tag
 from atendeja.endpoint.problems import SAFE, Fault, Problem, Trouble, not_found
 from atendeja.endpoint.reading import networks
 from atendeja.endpoint.serving import STREAMS, Api, answer_bug
 
 __all__ = [
     "AGENTS",
+    "FIRST",
     "FORGET",
     "HEADS",
     "KEEPS",
+    "LAST",
     "MEMBERS",
     "OPERATORS",
     "PEOPLE",
@@ -52,6 +54,7 @@ __all__ = [
     "STREAMS",
     "Access",
     "Api",
+    "ById",
     "Call",
     "Caller",
     "Cursors",

@@ -9,7 +9,7 @@ from msgspec import Meta, Raw, Struct
 
 from atendeja import accounts, audit, numbers
 from atendeja.db import Tx
-from atendeja.endpoint import HEADS, MEMBERS, Call, Endpoint, Fault, Instant, Listing, Page, Problem, not_found, once
+from atendeja.endpoint import FIRST, HEADS, MEMBERS, ById, Call, Endpoint, Fault, Instant, Listing, Page, Problem, not_found, once
 from atendeja.errors import Refused
 from atendeja.feed.shapes import Published
 from atendeja.flows import versions
@@ -21,7 +21,6 @@ from atendeja.trial.work import Ask, Found
 
 MOST_FLOWS = 200
 """Of a business: all that are published are looked through when a customer writes first."""
-FIRST = UUID(int=0)
 HIGHEST = 2**31 - 1
 
 Note = Annotated[str, Meta(max_length=500, description="A word about this version.", examples=["preços de março"])] | None
@@ -81,10 +80,6 @@ class PublishedFlow(Struct, frozen=True, forbid_unknown_fields=True):
     skip_tests: Annotated[bool, Meta(description="Publish it though its own tests fail; the audit log tells.")] = False
 
 
-class After(Struct, frozen=True):
-    id: UUID
-
-
 class Below(Struct, frozen=True):
     n: int
 
@@ -103,10 +98,10 @@ def show(flow: FlowRow, current: Sequence[VersionRow]) -> ShownFlow:
 
 
 async def list_flows(rt: Runtime, call: Call[Listing]) -> Page[ShownFlow]:
-    after = call.after(call.body, After)
+    after = call.after(call.body, ById)
     async with rt.db.tenant(call.tenant_id) as tx:
         found = await tx.all(versions.PAGE, after=after.id if after else FIRST, most=call.body.limit + 1)
-        items, following = call.cut(call.body, found, lambda flow: After(flow.id))
+        items, following = call.cut(call.body, found, lambda flow: ById(flow.id))
         current = await tx.all(versions.CURRENT, flow_ids=[flow.id for flow in items])
     return Page([show(flow, current) for flow in items], following)
 

@@ -10,10 +10,10 @@ from msgspec import Meta, Struct
 
 from atendeja import audit, contacts
 from atendeja.db import Nothing, Tx, query
-from atendeja.endpoint import AGENTS, MEMBERS, Call, Endpoint, Instant, Listing, Page, not_found
+from atendeja.endpoint import AGENTS, LAST, MEMBERS, Call, Endpoint, Instant, Listing, Page, not_found
 from atendeja.feed.shapes import Changed, ConversationChange
 from atendeja.inbox import timeline
-from atendeja.inbox.timeline import FAR, MOST_ID, ConversationLine, TimelinePart
+from atendeja.inbox.timeline import FAR, ConversationLine, TimelinePart
 from atendeja.runtime import Runtime
 
 log = structlog.get_logger(__name__)
@@ -107,7 +107,7 @@ def show(t: Talk) -> Conversation:
 
 async def list_conversations(rt: Runtime, call: Call[WhichConversations]) -> Page[Conversation]:
     """Whoever wrote last first; who never wrote, last."""
-    choice, after = call.body, call.after(call.body, After) or After(FAR, MOST_ID)
+    choice, after = call.body, call.after(call.body, After) or After(FAR, LAST)
     which: dict[str, object] = {
         "states": [choice.state] if choice.state else ["open", "closed"],
         "owners": [choice.owner] if choice.owner else ["bot", "human"],

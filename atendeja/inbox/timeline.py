@@ -12,12 +12,11 @@ from msgspec import Meta, Raw, Struct
 from msgspec.structs import replace
 
 from atendeja.db import Tx, query
-from atendeja.endpoint import Instant, Listing
+from atendeja.endpoint import FIRST, LAST, Instant, Listing
 
 FAR = dt.datetime(9999, 1, 1, tzinfo=dt.UTC)
 LONG_AGO = dt.datetime(1, 1, 2, tzinfo=dt.UTC)
 MOST_BIGINT, MOST_INT = 2**63 - 1, 2**31 - 1
-LEAST_ID, MOST_ID = UUID(int=0), UUID(int=2**128 - 1)
 
 Order = Literal["newest", "oldest"]
 
@@ -68,8 +67,8 @@ class Place(Struct, frozen=True):
 BACK = query("inbox.timeline_back", Row)
 ON = query("inbox.timeline_on", Row)
 START: dict[Order, Place] = {
-    "newest": Place("newest", MOST_BIGINT, MOST_INT, FAR, MOST_INT, MOST_ID),
-    "oldest": Place("oldest", -1, -1, LONG_AGO, -MOST_INT, LEAST_ID),
+    "newest": Place("newest", MOST_BIGINT, MOST_INT, FAR, MOST_INT, LAST),
+    "oldest": Place("oldest", -1, -1, LONG_AGO, -MOST_INT, FIRST),
 }
 
 

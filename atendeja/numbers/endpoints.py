@@ -12,7 +12,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from atendeja import audit, tenants
 from atendeja.db import Nothing, Session, Tx, query
-from atendeja.endpoint import HEADS, MEMBERS, Call, Endpoint, Instant, Listing, Page, answered, not_found, once
+from atendeja.endpoint import FIRST, HEADS, MEMBERS, ById, Call, Endpoint, Instant, Listing, Page, answered, not_found, once
 from atendeja.errors import Refused
 from atendeja.numbers import number
 from atendeja.numbers.checks import Verification, require, verify
@@ -133,12 +133,6 @@ class Health(Struct, frozen=True):
     has_sender: Annotated[bool, Meta(description="Whether a process sends for it now; one begins when something is to be sent.")]
 
 
-class After(Struct, frozen=True):
-    id: UUID
-
-
-FIRST = UUID(int=0)
-
 LISTING = query("numbers.listing", Row)
 SHOWN = query("numbers.shown", Row)
 LOCK = query("numbers.lock", Row)
@@ -179,10 +173,10 @@ async def _ask(rt: Runtime, token: str, row: Row | NewNumber) -> Verification:
 
 
 async def list_numbers(rt: Runtime, call: Call[Listing]) -> Page[OwnNumber]:
-    after = call.after(call.body, After)
+    after = call.after(call.body, ById)
     async with rt.db.tenant(call.tenant_id) as tx:
         found = await tx.all(LISTING, after=after.id if after else FIRST, most=call.body.limit + 1)
-    rows, following = call.cut(call.body, found, lambda row: After(row.id))
+    rows, following = call.cut(call.body, found, lambda row: ById(row.id))
     return Page([show(row) for row in rows], following)
 
 

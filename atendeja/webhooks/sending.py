@@ -19,7 +19,7 @@ from msgspec.structs import replace
 
 from atendeja import outside, queue, tenants
 from atendeja.db import Tx, records
-from atendeja.endpoint import Instant
+from atendeja.endpoint import FIRST, Instant
 from atendeja.errors import Refused, Unavailable
 from atendeja.feed import reading
 from atendeja.feed.reading import Entry
@@ -239,7 +239,7 @@ async def forget(rt: Runtime, kept: dt.timedelta, most: int = 5000) -> None:
 
     async def of_tenant(tenant_id: int) -> None:
         async with rt.db.tenant(tenant_id) as tx:
-            found = await tx.all(rows.EVERYONE, after=UUID(int=0), most=1000)
+            found = await tx.all(rows.EVERYONE, after=FIRST, most=1000)
         for row in found:
 
             async def work(tx: Tx, row: Row = row) -> int:

@@ -319,8 +319,6 @@ def test_words_of_a_flow_are_words_and_no_patterns() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_input_of_any_kind_with_nothing_in_it_is_answered(kind: str) -> None:
-    odd: list[dict[str, object] | None] = [
-        *(None, {}, {"id": None}, {"latitude": "x"}, {"referral": []}, {"referral": {"source_id": {}}}),
-    ]
-    for data in odd:
+    odd: list[dict[str, object]] = [{}, {"id": None}, {"latitude": "x"}, {"referral": []}, {"referral": {"source_id": {}}}]
+    for data in (None, *odd):
         engine.answer([ASKING], None, None, Input(kind, "", None, data), Facts(), NOW, "s")

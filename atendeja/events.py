@@ -3,7 +3,6 @@
 import datetime as dt
 from typing import Annotated
 
-import structlog
 from msgspec import Meta, Struct
 
 from atendeja import queue, tenants
@@ -12,8 +11,6 @@ from atendeja.endpoint import MEMBERS, Call, Endpoint, Problem
 from atendeja.errors import Refused
 from atendeja.feed import Full, Stream, reading, shapes
 from atendeja.runtime import Runtime
-
-log = structlog.get_logger(__name__)
 
 KEPT = dt.timedelta(days=7)
 CHUNK = 5000

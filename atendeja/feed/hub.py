@@ -11,7 +11,6 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
-import structlog
 from msgspec import Struct
 
 from atendeja import queue
@@ -19,8 +18,6 @@ from atendeja.db import Database, Tx, query
 from atendeja.errors import Unavailable
 from atendeja.feed import reading
 from atendeja.feed.reading import Entry, Head
-
-log = structlog.get_logger(__name__)
 
 MOST_OF_TENANT, MOST_STREAMS = 500, 1000
 SWEEP_S = 2.0

@@ -12,7 +12,7 @@ import pytest
 from aiohttp import web
 from msgspec.structs import replace
 
-from atendeja import app, events, failpoints, webhooks
+from atendeja import app, failpoints, streams, webhooks
 from atendeja.config import Secret
 from atendeja.feed.shapes import ConsentDeclared, Noticed
 from atendeja.runtime import Runtime
@@ -357,8 +357,8 @@ async def test_deliveries_are_forgotten_with_the_feed(shop: Shop) -> None:
     shop.later(8 * 86_400)
     await shop.happens("new")
     await shop.go()
-    await webhooks.forget(shop.rt, events.KEPT)
-    await events.drop_old(shop.rt)
+    await webhooks.forget(shop.rt, streams.KEPT)
+    await streams.drop_old(shop.rt)
     shop.boss = (await shop.login("ana@a.example")).json()["access_token"]
     assert len(await shop.deliveries(hook)) == 1
 

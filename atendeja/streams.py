@@ -1,4 +1,4 @@
-"""Live events: what happens to a business, told as it happens; and how long it is kept."""
+"""Live events: the feed, told to clients as things happen; and how long it is kept, of every tenant."""
 
 import datetime as dt
 from typing import Annotated

@@ -13,7 +13,7 @@ from atendeja.db import Nothing, Tx, query
 from atendeja.endpoint import AGENTS, LAST, MEMBERS, Call, Endpoint, Instant, Listing, Page, not_found
 from atendeja.feed.shapes import Changed, ConversationChange
 from atendeja.inbox import timeline
-from atendeja.inbox.timeline import FAR, ConversationLine, TimelinePart
+from atendeja.inbox.timeline import FAR, TIMELINES, Said, TimelinePart
 from atendeja.runtime import Runtime
 
 log = structlog.get_logger(__name__)
@@ -67,7 +67,7 @@ class WholeConversation(Struct, frozen=True):
     conversation: Conversation
     entry_at: Annotated[Instant | None, Meta(description="When the customer last came by an ad.")]
     free_until: Annotated[Instant | None, Meta(description="Until then WhatsApp charges nothing.")]
-    last: Annotated[list[ConversationLine], Meta(description="What was said last, the newest first. See `timeline`.")]
+    last: Annotated[list[Said], Meta(description="What was said last, the newest first. See `timeline`.")]
 
 
 class WhichConversations(Listing, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -130,16 +130,16 @@ async def list_conversations(rt: Runtime, call: Call[WhichConversations]) -> Pag
 async def show_conversation(rt: Runtime, call: Call[Struct]) -> WholeConversation:
     async with rt.db.tenant(call.tenant_id) as tx:
         talk = await load(tx, call.ids["id"])
-        said = await timeline.load(tx, talk.id, timeline.START["newest"], LAST_SAID)
+        said = await timeline.load(tx, TIMELINES["newest"], talk.id, timeline.START["newest"], LAST_SAID)
     return WholeConversation(show(talk), talk.entry_at, talk.free_until, [timeline.show(row) for row, _ in said])
 
 
-async def show_timeline(rt: Runtime, call: Call[TimelinePart]) -> Page[ConversationLine]:
+async def show_timeline(rt: Runtime, call: Call[TimelinePart]) -> Page[Said]:
     """Events and messages in one line. A cursor goes on in the order in which it was begun."""
     after = call.after(call.body, timeline.Place) or timeline.START[call.body.order]
     async with rt.db.tenant(call.tenant_id) as tx:
         talk = await load(tx, call.ids["id"])
-        found = await timeline.load(tx, talk.id, after, call.body.limit + 1)
+        found = await timeline.load(tx, TIMELINES[after.order], talk.id, after, call.body.limit + 1)
     items, following = call.cut(call.body, found, lambda line: line[1])
     return Page([timeline.show(row) for row, _ in items], following)
 
@@ -223,7 +223,7 @@ ROUTES: list[Endpoint[Runtime]] = [
     Endpoint("GET", "/v1/conversations/{id}", "show_conversation", show_conversation, who=MEMBERS, scope="conversations:read",
              gives=WholeConversation, says="A conversation, and what was said last in it."),
     Endpoint("GET", "/v1/conversations/{id}/timeline", "show_conversation_timeline", show_timeline, who=MEMBERS,
-             scope="conversations:read", takes=TimelinePart, gives=Page[ConversationLine],
+             scope="conversations:read", takes=TimelinePart, gives=Page[Said],
              says="What was said in it: events in the order of arrival and messages as they were written, put together by time."),
     Endpoint("POST", "/v1/conversations/{id}/take-over", "take_over_conversation", take_over, who=AGENTS,
              scope="conversations:write", gives=Conversation,

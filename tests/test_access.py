@@ -120,6 +120,7 @@ MAY: dict[str, set[str] | None] = {
     "explain_message": MEMBERS | {"key"},
     "withdraw_message": AGENTS | {"key"},
     "show_statistics": MEMBERS | {"key"},
+    "list_notices": MEMBERS | {"key"},
     "show_event": MEMBERS | {"key"},
     "list_dead_letters": MEMBERS | {"key"},
     "replay_dead_letters": AGENTS | {"key"},

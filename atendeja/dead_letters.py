@@ -52,6 +52,7 @@ class DeadMessage(Struct, frozen=True):
     number_id: UUID
     state: str
     discarded: bool
+    emptied: bool
     overtaken: bool
     gone: bool
 
@@ -62,6 +63,7 @@ class DeadEvent(Struct, frozen=True):
     conversation_id: UUID | None
     state: str
     discarded: bool
+    emptied: bool
 
 
 class Moved(Struct, frozen=True):
@@ -160,9 +162,10 @@ async def _each(db: Database, tenant_id: int, ids: Sequence[UUID], work: Work) -
 
 
 async def _replay(tx: Tx, messages: Sequence[UUID], events: Sequence[UUID], *, now: dt.datetime, may_repeat: bool) -> list[Moved]:
-    dead = await _dead_events(tx, events)
+    dead = [e for e in await _dead_events(tx, events) if not e.emptied]
     await tx.run(REPLAY_EVENTS, ids=[e.id for e in dead], now=now)
-    found = [m for m in await _dead_messages(tx, messages) if (may_repeat or not _may_have_gone(m)) and not m.overtaken]
+    letters = [m for m in await _dead_messages(tx, messages) if not m.emptied and not m.overtaken]
+    found = [m for m in letters if may_repeat or not _may_have_gone(m)]
     await tx.run(REPLAY_MESSAGES, ids=[m.id for m in found], now=now)
     return [*(Moved(e.id) for e in dead), *(Moved(m.id, m.number_id) for m in found)]
 

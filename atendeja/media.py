@@ -75,6 +75,7 @@ RECORD_UPLOAD = query("media.record_upload", Nothing)
 FORGET_UPLOADS = query("media.forget_uploads", Nothing)
 HOLD_BYTES = query("media.hold_bytes", Nothing)
 PAGE = query("media.page", Stored)
+OLD = query("media.old", Stored)
 DROP = query("media.drop", Nothing)
 NEEDED = query("media.needed", Needed)
 SAME_BYTES = query("media.same_bytes", Stored)
@@ -171,6 +172,37 @@ async def forget_uploads(tx: Tx, number_id: UUID, uploads: Mapping[UUID, str]) -
     await tx.run(FORGET_UPLOADS, number_id=number_id, ids=list(uploads), meta_ids=list(uploads.values()))
 
 
+async def load_old(tx: Tx, after: UUID, before: UUID, most: int) -> list[Stored]:
+    """Files between these ids, the oldest first."""
+    return await tx.all(OLD, after=after, before=before, most=most)
+
+
+async def is_needed(tx: Tx, file_id: UUID) -> bool:
+    """Whether a message that has not gone has it in it."""
+    return await tx.one(NEEDED, id=file_id) is not None
+
+
+async def discard(tx: Tx, blobs: Blobs, file_id: UUID) -> Stored | None:
+    """Have a file no more, and its bytes, unless they are another one's too; what it was, none when it was not there. Raises
+    Refused while a message needs it that has not gone. A death in between may leave its row without them: then it is to be
+    deleted again."""
+    found = await load(tx, [file_id])
+    if not found:
+        return None
+    (stored,) = found
+    await tx.run(HOLD_BYTES, sha256=stored.sha256)
+    try:
+        if not await tx.run(DROP, id=file_id):
+            return None
+    except ForeignKeyViolationError as error:
+        raise LostRace("the file has just been uploaded to WhatsApp") from error
+    if (message := await tx.one(NEEDED, id=file_id)) is not None:
+        raise Refused("file_needed", f"message {message.id} has it in it and has not gone")
+    if await tx.one(SAME_BYTES, sha256=stored.sha256) is None:
+        await blobs.drop(tx.tenant_id, stored.sha256)
+    return stored
+
+
 # ── endpoints ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -248,26 +280,14 @@ async def _find(rt: Runtime, call: Call[Struct]) -> Stored:
 
 
 async def drop_file(rt: Runtime, call: Call[Struct]) -> None:
-    """Have a file no more, and its bytes, unless they are another one's too. Raises Refused while a message needs it that has not
-    gone. A death in between may leave its row without them: then it is to be deleted again."""
+    """Have a file no more, and its bytes. Raises Refused while a message needs it that has not gone."""
     blobs, now = Blobs(rt.config.media_path), rt.now()
 
     async def work(tx: Tx) -> None:
-        found = await load(tx, [call.ids["id"]])
-        if not found:
+        stored = await discard(tx, blobs, call.ids["id"])
+        if stored is None:
             raise not_found()
-        (stored,) = found
-        await tx.run(HOLD_BYTES, sha256=stored.sha256)
-        try:
-            if not await tx.run(DROP, id=stored.id):
-                raise not_found()
-        except ForeignKeyViolationError as error:
-            raise LostRace("the file has just been uploaded to WhatsApp") from error
-        if (message := await tx.one(NEEDED, id=stored.id)) is not None:
-            raise Refused("file_needed", f"message {message.id} has it in it and has not gone")
         await audit.add(tx, rt.new_id(), now, audit.actor(call), "file_dropped", stored.id, before={"type": stored.mime})
-        if await tx.one(SAME_BYTES, sha256=stored.sha256) is None:
-            await blobs.drop(call.tenant_id, stored.sha256)
 
     await rt.db.transact(call.tenant_id, work)
 

@@ -56,6 +56,7 @@ class Worker:
         self._reconciler = reconcile.Reconciler(rt)
         self._courier = Courier(rt)
         self._workshop = jobs.Workshop(rt, privacy.KINDS)
+        self._retention = privacy.Retention(rt)
         self._told = rt.guard.hold is not None
         self._tasks: list[asyncio.Task[None]] = []
         self._drained = asyncio.Event()
@@ -184,6 +185,7 @@ class Worker:
                 "drop_old_events": ("27 * * * *", lambda timestamp: streams.drop_old(self._rt)),
                 "forget_webhook_deliveries": ("47 * * * *", lambda timestamp: webhooks.forget(self._rt, streams.KEPT)),
                 "drop_old_orphans": ("17 3 * * *", lambda timestamp: self._drop(ledger.DROP_ORPHANS, ORPHANS_KEPT)),
+                "empty_old_rows": ("41 4 * * *", lambda timestamp: self._retention.work()),
                 "forget_idempotency_keys": ("37 * * * *", lambda timestamp: self._drop(endpoint.FORGET, endpoint.KEEPS)),
             },
             lambda: self._beat("jobs"),

@@ -120,6 +120,7 @@ MAY: dict[str, set[str] | None] = {
     "explain_message": MEMBERS | {"key"},
     "withdraw_message": AGENTS | {"key"},
     "show_statistics": MEMBERS | {"key"},
+    "list_notices": MEMBERS | {"key"},
     "show_event": MEMBERS | {"key"},
     "list_dead_letters": MEMBERS | {"key"},
     "replay_dead_letters": AGENTS | {"key"},
@@ -269,7 +270,7 @@ async def test_what_is_sensitive_wants_that_one_has_proved_lately_who_one_is(off
     """S28: for ten minutes after signing in, and after confirming, in the process that was asked and in each other."""
     assert {e.operation: e.fresh for e in app.ENDPOINTS if e.fresh} == FRESH
     bearers = await everybody(office)
-    del bearers["key"], bearers["stranger"]
+    del bearers["key"], bearers["host key"], bearers["stranger"]
     fresh = [e for e in app.ENDPOINTS if e.fresh is True]
     for wait_s, is_refused in ((590, False), (11, True)):
         office.later(wait_s)

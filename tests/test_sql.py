@@ -95,6 +95,7 @@ WALKS = {
     "numbers.health": "an index of what is on the wire or in doubt",
     "outbound.restored": "an index of what is unfinished, for the command line",
     "outbound.unanswered": "an index of what is unanswered, for the command line",
+    "reporting.notices": "a business has few of what is looked at; of dead letters a thousand are counted, by their indexes",
     "reporting.events": "a person asks for one, by whichever id is at hand",
     "reporting.messages": "a person asks for one, by whichever id is at hand",
     "reporting.states": "for `dev`; PostgreSQL 18 skips through the index of wamids, older ones do not",

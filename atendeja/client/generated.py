@@ -893,6 +893,11 @@ class Noticed(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """More of it."""
 
 
+class Notices(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    notices: list[ShownNotice]
+    """Errors first. Nothing is here when all is well."""
+
+
 class Options(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="list"):
     """A list to choose from (Meta's interactive list): ten rows in all; `button` opens it."""
 
@@ -1121,6 +1126,36 @@ class ShownFlowVersion(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The document as it was read."""
     etag: str | None = None
     """For `if_match`, when it was shown by itself: what has been seen."""
+
+
+class ShownNotice(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Something that keeps the business from working as it should, as long as it does."""
+
+    kind: Literal[
+        "dead_letters",
+        "marketing_stopped",
+        "no_flow",
+        "no_number",
+        "number_paused",
+        "number_quality",
+        "number_stopped",
+        "sending_held",
+        "template_stopped",
+        "tenant_suspended",
+        "webhook_disabled",
+    ]
+    severity: Literal["error", "warning"]
+    """error: customers notice it."""
+    says: str
+    todo: str
+    """What ends it."""
+    subject_id: UUID | None
+    """Of the number or the webhook that it is about."""
+    code: int | None
+    """Meta's."""
+    since: dt.datetime | None
+    until: dt.datetime | None
+    """When it is tried again by itself."""
 
 
 class Simulated(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -1570,6 +1605,7 @@ OPERATIONS = {
         Operation("retire_flow", "POST", "/v1/flows/{id}/retire"),
         Operation("explain_message", "GET", "/v1/messages/{id}/explain"),
         Operation("show_statistics", "GET", "/v1/statistics"),
+        Operation("list_notices", "GET", "/v1/notices"),
         Operation("list_tenants", "GET", "/v1/tenants"),
         Operation("make_tenant", "POST", "/v1/tenants", once=True),
         Operation("show_tenant", "GET", "/v1/tenants/{slug}"),
@@ -2579,6 +2615,13 @@ class Client(Sync):
         For admin, agent, owner, viewer; a key with `statistics:read`.
         """
         return self._call("show_statistics", Statistics, query={"since": since, "until": until, "by": by})
+
+    def list_notices(self) -> Notices:
+        """What keeps the business from working as it should, and what ends it.
+
+        For admin, agent, owner, viewer; a key with `notices:read`.
+        """
+        return self._call("list_notices", Notices)
 
     def list_tenants(self, *, limit: int | UnsetType = UNSET) -> Pages[Business]:
         """The businesses on this installation.
@@ -3688,6 +3731,13 @@ class AsyncClient(Async):
         For admin, agent, owner, viewer; a key with `statistics:read`.
         """
         return await self._call("show_statistics", Statistics, query={"since": since, "until": until, "by": by})
+
+    async def list_notices(self) -> Notices:
+        """What keeps the business from working as it should, and what ends it.
+
+        For admin, agent, owner, viewer; a key with `notices:read`.
+        """
+        return await self._call("list_notices", Notices)
 
     def list_tenants(self, *, limit: int | UnsetType = UNSET) -> AsyncPages[Business]:
         """The businesses on this installation.

@@ -97,3 +97,26 @@ SELECT
     SELECT s.started_at AS at, v.number_id FROM flow_session s JOIN conversation v ON v.tenant_id = s.tenant_id AND v.id = s.conversation_id
     WHERE s.tenant_id = :tenant_id AND s.id >= :first_id AND s.id < :last_id AND s.state = 'handed_off'
 ) AS r GROUP BY 1, 2;
+
+-- name: notices
+-- What keeps a business from working as it should, read from where it is true: when it is over, no row says it.
+SELECT kind, subject_id, about, code, since, until, detail FROM (
+    SELECT 'sending_held' AS kind, NULL::uuid AS subject_id, NULL::text AS about, NULL::int AS code, held_at AS since, NULL::timestamptz AS until, NULL::text AS detail
+    FROM guard WHERE held_at IS NOT NULL
+    UNION ALL SELECT 'tenant_suspended', NULL, NULL, NULL, suspended_at, NULL, suspended_for FROM tenant WHERE id = :tenant_id AND suspended_at IS NOT NULL
+    UNION ALL SELECT 'no_number', NULL, NULL, NULL, NULL, NULL, NULL WHERE NOT EXISTS (SELECT FROM number WHERE tenant_id = :tenant_id)
+    UNION ALL SELECT 'no_flow', n.id, n.display_number, NULL, NULL, NULL, NULL FROM number n WHERE n.tenant_id = :tenant_id AND NOT EXISTS (
+        SELECT FROM flow f WHERE f.tenant_id = :tenant_id AND f.published_version_id IS NOT NULL AND (f.number_id IS NULL OR f.number_id = n.id))
+    UNION ALL SELECT 'number_stopped', id, display_number, stopped_code, NULL, stopped_until, NULL FROM number
+    WHERE tenant_id = :tenant_id AND stopped_code IS NOT NULL
+    UNION ALL SELECT 'number_paused', id, display_number, NULL, paused_at, NULL, paused_for FROM number WHERE tenant_id = :tenant_id AND paused_at IS NOT NULL
+    UNION ALL SELECT 'number_quality', id, display_number, NULL, checked_at, NULL, quality FROM number WHERE tenant_id = :tenant_id AND quality IN ('RED', 'YELLOW')
+    UNION ALL SELECT 'marketing_stopped', id, display_number, marketing_code, NULL, marketing_until, NULL FROM number
+    WHERE tenant_id = :tenant_id AND marketing_code IS NOT NULL
+    UNION ALL SELECT 'template_stopped', NULL, name || ' (' || language || ')', code, NULL, until, NULL FROM template_stop
+    WHERE tenant_id = :tenant_id AND lifted_at IS NULL
+    UNION ALL SELECT 'webhook_disabled', id, url, NULL, disabled_at, NULL, disabled_why FROM webhook
+    WHERE tenant_id = :tenant_id AND disabled_why IN ('gone', 'failing')
+    UNION ALL SELECT 'dead_letters', NULL, NULL, NULL, NULL, NULL, letters::text FROM (
+        SELECT count(*) AS letters FROM (SELECT FROM dead_letter WHERE tenant_id = :tenant_id LIMIT 1000) AS l) AS d WHERE letters > 0
+) AS n ORDER BY kind, about, subject_id;

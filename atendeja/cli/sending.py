@@ -61,7 +61,7 @@ async def _resume_sending(settings: Config, *, send_queued: bool) -> int:
 
 async def _forget_again(settings: Config, db: Database, everyone: Sequence[Tenant]) -> None:
     """Those who were forgotten since the backup was made: what is sent from now on must not reach them."""
-    stones = await privacy.read(settings.state_dir / privacy.STONES)
+    stones = await privacy.read(settings)
     for tenant in everyone:
         again = await privacy.forget_again(db, tenant, settings.secret_keys, stones, utc_now(), fresh_id)
         if again:

@@ -148,7 +148,7 @@ async def resume_sending(rt: Runtime, call: Call[Resumption]) -> Resumed:
         )
     policies = restored.ONCE if call.body.send_queued else restored.ALL
     settled = [await restored.settle(rt.db, tenant, hold, policies) for tenant in everyone]
-    stones = await privacy.read(rt.config.state_dir / privacy.STONES)
+    stones = await privacy.read(rt.config)
     erased = [await privacy.forget_again(rt.db, tenant, rt.config.secret_keys, stones, rt.now(), rt.new_id) for tenant in everyone]
 
     async def work(tx: Tx) -> None:

@@ -12,10 +12,9 @@ subject: who it is, and which rows are his · export · erasure · restored: aft
 
 from atendeja.jobs import Work
 from atendeja.privacy import endpoints, erasure, export
-from atendeja.privacy.erasure import STONES
 from atendeja.privacy.restored import forget_again, read
 
 ROUTES = endpoints.ROUTES
 KINDS: dict[str, Work] = {export.KIND: export.run, erasure.KIND: erasure.run}
 
-__all__ = ["KINDS", "ROUTES", "STONES", "forget_again", "read"]
+__all__ = ["KINDS", "ROUTES", "forget_again", "read"]

@@ -272,3 +272,18 @@ async def test_needles_are_whole_texts(scene: Scene) -> None:
     async with scene.office.rt.db.tenant(scene.office.world.a) as tx:
         found = needles((await load(tx, UUID(scene.contact_id))).family)
     assert set(found) == {f'"{CANARY_PHONE}"', f'"{CANARY_PHONE[:4]}{CANARY_PHONE[5:]}"'}, "with the ninth digit and without"
+
+
+async def test_large_deliveries_and_answers_are_looked_through_one_by_one(scene: Scene) -> None:
+    """However large, the next one is looked at; never more than the bound and one."""
+    headers = {"Authorization": f"Bearer {scene.boss}", "Idempotency-Key": "another"}
+    await scene.office.http.post("/v1/contacts", json={"phone": f"+{BIA[:-1]}9"}, headers=headers)
+    stored = await scene.shop.rows("SELECT day, seq FROM delivery ORDER BY day, seq")
+    async with scene.office.rt.db.tenant(scene.office.world.a) as tx:
+        for most_bytes, deliveries, answers in ((1, 1, 1), (2**20, len(stored), 2)):
+            held = await tx.one(
+                erasure.HOLDING, day=stored[0]["day"], after=0, mark=2**60, needles=[b""], most=500, most_bytes=most_bytes
+            )
+            assert held is not None and held.seqs == [row["seq"] for row in stored][:deliveries] and held.last == max(held.seqs)
+            found = await tx.all(idempotency.ANSWERS, after_caller=UUID(int=0), after_key="", most=200, most_bytes=most_bytes)
+            assert len(found) == answers

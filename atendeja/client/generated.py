@@ -1119,6 +1119,7 @@ class ShownNotice(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     kind: Literal[
         "dead_letters",
+        "job_failed",
         "marketing_stopped",
         "no_flow",
         "no_number",
@@ -1136,7 +1137,7 @@ class ShownNotice(Struct, frozen=True, kw_only=True, omit_defaults=True):
     todo: str
     """What ends it."""
     subject_id: UUID | None
-    """Of the number or the webhook that it is about."""
+    """Of the number, the webhook or the job that it is about."""
     code: int | None
     """Meta's."""
     since: dt.datetime | None
@@ -1418,6 +1419,7 @@ class Waiting(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Messages on the wire, or of which nobody knows whether they went out."""
     jobs: int
     jobs_failed: int
+    """Also long work of businesses, which is told of by their notices."""
 
 
 class Webhook(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -1911,7 +1913,7 @@ class Client(Sync):
         return self._call("show_job", Job, ids={"id": id})
 
     def cancel_job(self, id: UUID) -> Job:
-        """Take the wish back, as long as it may be left.
+        """Take the wish back, as long as it may be left; also when it has failed.
 
         For admin, owner; a key with `jobs:write`.
         """
@@ -3023,7 +3025,7 @@ class AsyncClient(Async):
         return await self._call("show_job", Job, ids={"id": id})
 
     async def cancel_job(self, id: UUID) -> Job:
-        """Take the wish back, as long as it may be left.
+        """Take the wish back, as long as it may be left; also when it has failed.
 
         For admin, owner; a key with `jobs:write`.
         """

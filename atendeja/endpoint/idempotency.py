@@ -9,6 +9,7 @@ COMMIT has its transaction run again, though it was kept. That costs one small I
 written. The row goes with the others, after a day.
 """
 
+import asyncio
 import datetime as dt
 import hashlib
 from collections.abc import Awaitable, Callable, Sequence
@@ -52,6 +53,7 @@ class Answer(Struct, frozen=True):
 ANSWERS = query("endpoint.answers", Answer)
 FORGET_KEY = query("endpoint.forget_key", Nothing)
 CHUNK = 200
+CHUNK_BYTES = 4 * 1024 * 1024
 
 
 class Request(Struct, frozen=True):
@@ -155,11 +157,15 @@ async def forget_about(rt: Host, tenant_id: int, secrets: list[bytes], words: Se
     after, forgotten = Answer(NOBODY, "", b""), 0
     while True:
         async with rt.db.tenant(tenant_id) as tx:
-            found = await tx.all(ANSWERS, after_caller=after.caller_id, after_key=after.key, most=CHUNK)
-            for one in found:
-                where = _place(tenant_id, one.caller_id, one.key)
-                if one.answer and any(needle in vault.unseal(keys, one.answer, where) for needle in needles):
-                    forgotten += await tx.run(FORGET_KEY, caller_id=one.caller_id, key=one.key)
-        if len(found) < CHUNK:
+            found = await tx.all(ANSWERS, after_caller=after.caller_id, after_key=after.key, most=CHUNK, most_bytes=CHUNK_BYTES)
+            for one in await asyncio.to_thread(_holding, tenant_id, keys, found, needles):
+                forgotten += await tx.run(FORGET_KEY, caller_id=one.caller_id, key=one.key)
+        if not found:
             return forgotten
         after = found[-1]
+
+
+def _holding(tenant_id: int, keys: list[bytes], answers: Sequence[Answer], needles: Sequence[bytes]) -> list[Answer]:
+    """Those of these in which one of the needles is."""
+    plain = [(one, vault.unseal(keys, one.answer, _place(tenant_id, one.caller_id, one.key))) for one in answers if one.answer]
+    return [one for one, text in plain if any(needle in text for needle in needles)]

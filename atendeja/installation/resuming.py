@@ -40,5 +40,5 @@ async def settle(
     """Make everything ready for the hold's end; `send_queued`: with service messages of before."""
     policies = restored.ONCE if send_queued else restored.ALL
     settled = [await restored.settle(db, tenant, hold, policies) for tenant in everyone]
-    stones = await privacy.read(config.state_dir / privacy.STONES)
+    stones = await privacy.read(config)
     return [Ready(s, await privacy.forget_again(db, s.tenant, config.secret_keys, stones, now, new_id)) for s in settled]

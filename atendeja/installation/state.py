@@ -64,7 +64,7 @@ class Waiting(Struct, frozen=True):
     messages: Annotated[int, Meta(description="Messages to be sent now, also those of numbers and businesses that must not.")]
     in_doubt: Annotated[int, Meta(description="Messages on the wire, or of which nobody knows whether they went out.")]
     jobs: int
-    jobs_failed: int
+    jobs_failed: Annotated[int, Meta(description="Also long work of businesses, which is told of by their notices.")]
 
 
 class Installation(Struct, frozen=True):

@@ -94,7 +94,7 @@ WITH freed AS (
     UPDATE conversation SET owner = 'bot', queue = NULL, human_at = NULL WHERE tenant_id = :tenant_id AND id = :id AND owner = 'human'
     RETURNING id, contact_id, number_id
 ), woken AS (
-    UPDATE contact c SET due_at = least(c.due_at, :now) FROM freed f WHERE c.tenant_id = :tenant_id AND c.id = f.contact_id
+    UPDATE contact c SET due_at = least(c.due_at, :now) FROM freed f WHERE c.tenant_id = :tenant_id AND c.id = f.contact_id AND c.erased_at IS NULL
 )
 SELECT id, contact_id, number_id FROM freed;
 

@@ -17,7 +17,7 @@ from atendeja import audit, queue
 from atendeja.audit import Actor
 from atendeja.blobs import Blobs
 from atendeja.db import Database, Nothing, Tx, query
-from atendeja.endpoint import Call, Endpoint, File, Instant, Listing, Page, Role, not_found
+from atendeja.endpoint import HEADS, LAST, ById, Call, Endpoint, File, Instant, Listing, Page, not_found
 from atendeja.errors import Refused, Unavailable
 from atendeja.runtime import Runtime
 
@@ -27,8 +27,6 @@ TASK = "work_jobs"
 SLICE_S = 60.0
 MOST_TRIES = 5
 KEEPS_FILE = dt.timedelta(days=7)
-HEADS: frozenset[Role] = frozenset({"owner", "admin"})
-LAST = UUID(int=2**128 - 1)
 
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 
@@ -79,10 +77,6 @@ class Waiting(Struct, frozen=True):
     kind: str
 
 
-class Before(Struct, frozen=True):
-    id: UUID
-
-
 ADD = query("jobs.add", Row)
 WANTED = query("jobs.wanted", Row)
 BY_ID = query("jobs.by_id", Row)
@@ -95,7 +89,7 @@ CANCEL = query("jobs.cancel", Nothing)
 RETRY = query("jobs.retry", Nothing)
 WAITING = query("jobs.waiting", Waiting)
 EXPIRED = query("jobs.expired", Row)
-LOSE_SUBJECTS = query("jobs.lose_subjects", Before)
+LOSE_SUBJECTS = query("jobs.lose_subjects", ById)
 LOSE_FILE = query("jobs.lose_file", Nothing)
 
 
@@ -238,10 +232,10 @@ async def drop_files(db: Database, blobs: Blobs, tenant_id: int, now: dt.datetim
 
 async def list_jobs(rt: Runtime, call: Call[Listing]) -> Page[Job]:
     """The newest first."""
-    before = call.after(call.body, Before)
+    before = call.after(call.body, ById)
     async with rt.db.tenant(call.tenant_id) as tx:
         found = await tx.all(NEWEST, before_id=before.id if before else LAST, most=call.body.limit + 1)
-    items, following = call.cut(call.body, found, lambda row: Before(row.id))
+    items, following = call.cut(call.body, found, lambda row: ById(row.id))
     return Page([show(row) for row in items], following)
 
 

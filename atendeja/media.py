@@ -16,7 +16,7 @@ from msgspec import Meta, Struct
 from atendeja import audit
 from atendeja.blobs import Blobs, Readable
 from atendeja.db import Database, LostRace, Nothing, Tx, query
-from atendeja.endpoint import PEOPLE, Call, Endpoint, File, Instant, Listing, Page, Role, not_found
+from atendeja.endpoint import AGENTS, LAST, MEMBERS, ById, Call, Endpoint, File, Instant, Listing, Page, not_found
 from atendeja.endpoint.reading import Stream
 from atendeja.errors import Refused, Unavailable
 from atendeja.runtime import Runtime
@@ -65,10 +65,6 @@ class NewFile(Struct, frozen=True, forbid_unknown_fields=True):
     filename: Annotated[str, Meta(min_length=1, max_length=limits.FILENAME, examples=["orcamento.pdf"])] | None = None
 
 
-class Behind(Struct, frozen=True):
-    id: UUID
-
-
 INSERT = query("media.insert", Stored)
 SAME = query("media.same", Stored)
 BY_IDS = query("media.by_ids", Stored)
@@ -79,6 +75,7 @@ RECORD_UPLOAD = query("media.record_upload", Nothing)
 FORGET_UPLOADS = query("media.forget_uploads", Nothing)
 HOLD_BYTES = query("media.hold_bytes", Nothing)
 PAGE = query("media.page", Stored)
+OLD = query("media.old", Stored)
 DROP = query("media.drop", Nothing)
 NEEDED = query("media.needed", Needed)
 SAME_BYTES = query("media.same_bytes", Stored)
@@ -175,6 +172,37 @@ async def forget_uploads(tx: Tx, number_id: UUID, uploads: Mapping[UUID, str]) -
     await tx.run(FORGET_UPLOADS, number_id=number_id, ids=list(uploads), meta_ids=list(uploads.values()))
 
 
+async def load_old(tx: Tx, after: UUID, before: UUID, most: int) -> list[Stored]:
+    """Files between these ids, the oldest first."""
+    return await tx.all(OLD, after=after, before=before, most=most)
+
+
+async def is_needed(tx: Tx, file_id: UUID) -> bool:
+    """Whether a message that has not gone has it in it."""
+    return await tx.one(NEEDED, id=file_id) is not None
+
+
+async def discard(tx: Tx, blobs: Blobs, file_id: UUID) -> Stored | None:
+    """Have a file no more, and its bytes, unless they are another one's too; what it was, none when it was not there. Raises
+    Refused while a message needs it that has not gone. A death in between may leave its row without them: then it is to be
+    deleted again."""
+    found = await load(tx, [file_id])
+    if not found:
+        return None
+    (stored,) = found
+    await tx.run(HOLD_BYTES, sha256=stored.sha256)
+    try:
+        if not await tx.run(DROP, id=file_id):
+            return None
+    except ForeignKeyViolationError as error:
+        raise LostRace("the file has just been uploaded to WhatsApp") from error
+    if (message := await tx.one(NEEDED, id=file_id)) is not None:
+        raise Refused("file_needed", f"message {message.id} has it in it and has not gone")
+    if await tx.one(SAME_BYTES, sha256=stored.sha256) is None:
+        await blobs.drop(tx.tenant_id, stored.sha256)
+    return stored
+
+
 # ── endpoints ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -226,10 +254,10 @@ def _fitting(mime: str, head: bytes) -> bytes:
 
 async def list_files(rt: Runtime, call: Call[Listing]) -> Page[KeptFile]:
     """The newest first."""
-    after = call.after(call.body, Behind)
+    after = call.after(call.body, ById)
     async with rt.db.tenant(call.tenant_id) as tx:
         found = await tx.all(PAGE, before_id=after.id if after else LAST, most=call.body.limit + 1)
-    items, following = call.cut(call.body, found, lambda f: Behind(f.id))
+    items, following = call.cut(call.body, found, lambda f: ById(f.id))
     return Page([show(f) for f in items], following)
 
 
@@ -252,44 +280,28 @@ async def _find(rt: Runtime, call: Call[Struct]) -> Stored:
 
 
 async def drop_file(rt: Runtime, call: Call[Struct]) -> None:
-    """Have a file no more, and its bytes, unless they are another one's too. Raises Refused while a message needs it that has not
-    gone. A death in between may leave its row without them: then it is to be deleted again."""
+    """Have a file no more, and its bytes. Raises Refused while a message needs it that has not gone."""
     blobs, now = Blobs(rt.config.media_path), rt.now()
 
     async def work(tx: Tx) -> None:
-        found = await load(tx, [call.ids["id"]])
-        if not found:
+        stored = await discard(tx, blobs, call.ids["id"])
+        if stored is None:
             raise not_found()
-        (stored,) = found
-        await tx.run(HOLD_BYTES, sha256=stored.sha256)
-        try:
-            if not await tx.run(DROP, id=stored.id):
-                raise not_found()
-        except ForeignKeyViolationError as error:
-            raise LostRace("the file has just been uploaded to WhatsApp") from error
-        if (message := await tx.one(NEEDED, id=stored.id)) is not None:
-            raise Refused("file_needed", f"message {message.id} has it in it and has not gone")
         await audit.add(tx, rt.new_id(), now, audit.actor(call), "file_dropped", stored.id, before={"type": stored.mime})
-        if await tx.one(SAME_BYTES, sha256=stored.sha256) is None:
-            await blobs.drop(call.tenant_id, stored.sha256)
 
     await rt.db.transact(call.tenant_id, work)
 
 
-LAST = UUID(int=2**128 - 1)
-_MEMBERS: frozenset[Role] = PEOPLE - {"operator"}
-_AGENTS: frozenset[Role] = _MEMBERS - {"viewer"}
-
 ROUTES: list[Endpoint[Runtime]] = [
-    Endpoint("POST", "/v1/media", "keep_file", keep_file, who=_AGENTS, scope="media:write", takes=NewFile, gives=KeptFile,
+    Endpoint("POST", "/v1/media", "keep_file", keep_file, who=AGENTS, scope="media:write", takes=NewFile, gives=KeptFile,
              status=201, streams=True, refuses={"file_type": 415, "file_too_large": 413, "file_invalid": 422, "file_empty": 422},
              says="Keep a file to be sent: the body is the file itself, the Content-Type its type."),
-    Endpoint("GET", "/v1/media", "list_files", list_files, who=_MEMBERS, scope="media:read", takes=Listing, gives=Page[KeptFile],
+    Endpoint("GET", "/v1/media", "list_files", list_files, who=MEMBERS, scope="media:read", takes=Listing, gives=Page[KeptFile],
              says="The files that can be sent, the newest first."),
-    Endpoint("GET", "/v1/media/{id}", "show_file", show_file, who=_MEMBERS, scope="media:read", gives=KeptFile,
+    Endpoint("GET", "/v1/media/{id}", "show_file", show_file, who=MEMBERS, scope="media:read", gives=KeptFile,
              says="A file, without its bytes."),
-    Endpoint("GET", "/v1/media/{id}/content", "give_file", give_file, who=_MEMBERS, scope="media:read", gives=File,
+    Endpoint("GET", "/v1/media/{id}/content", "give_file", give_file, who=MEMBERS, scope="media:read", gives=File,
              says="The bytes of a file, as an attachment."),
-    Endpoint("DELETE", "/v1/media/{id}", "drop_file", drop_file, who=_AGENTS, scope="media:write", refuses={"file_needed": 409},
+    Endpoint("DELETE", "/v1/media/{id}", "drop_file", drop_file, who=AGENTS, scope="media:write", refuses={"file_needed": 409},
              says="Have a file no more. Not while a message needs it that has not gone."),
 ]  # fmt: skip

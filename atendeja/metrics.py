@@ -39,6 +39,7 @@ COUNTERS = {
     "messages_again": Counted("Messages in doubt that were sent again: nothing was heard of them in time."),
     "duplicate_sends": Counted("Attempts accepted although another of the same message had been."),
     "notices": Counted("Things a person should know.", "kind"),
+    "rows_emptied": Counted("Rows whose contents a business wants to keep no longer, by table.", "kind"),
     "loops_ended": Counted("Loops that had to be started again.", "loop"),
     "loop_blocked": Counted("Times the event loop stood still for more than 5 s."),
 }

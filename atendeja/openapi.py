@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from atendeja import __version__
-from atendeja.endpoint import SAFE, Endpoint, File, Listing, Trouble
+from atendeja.endpoint import OPERATORS, SAFE, Endpoint, File, Listing, Trouble
 from atendeja.endpoint.files import BYTES
 from atendeja.endpoint.idempotency import MOST_CHARS
 from atendeja.endpoint.problems import Fault
@@ -226,7 +226,7 @@ def _refusals(endpoint: Endpoint[Any]) -> dict[int, list[str]]:  # Any: as above
     if endpoint.has_body:
         found |= {400: ["malformed", "too_deep"], 413: ["too_large"], 415: ["not_json", "compressed"]}
     if endpoint.streams:
-        found |= {415: ["compressed"]}
+        found |= {408: ["too_slow"], 415: ["compressed"]}
     if endpoint.takes is not None and issubclass(endpoint.takes, Listing):
         found[400] = [*found.get(400, []), "bad_cursor"]
     if endpoint.is_tagged and endpoint.has_body:
@@ -240,7 +240,7 @@ def _refusals(endpoint: Endpoint[Any]) -> dict[int, list[str]]:  # Any: as above
 
 def _of_a_tenant(endpoint: Endpoint[Any]) -> bool:  # Any: as above
     """Whether it may be refused because a business is suspended."""
-    return not endpoint.when_suspended and (endpoint.who != frozenset({"operator"}) or endpoint.scope is not None)
+    return not endpoint.when_suspended and (endpoint.who != OPERATORS or endpoint.scope is not None)
 
 
 def _problem(status: int, codes: list[str]) -> Json:

@@ -33,6 +33,7 @@ DEFINERS = {
     "due_webhooks": "atendeja_sweep",
     "waiting_jobs": "atendeja_sweep",
     "erase_records": "atendeja_owner",
+    "erase_steps": "atendeja_owner",
     "erase_deliveries": "atendeja_owner",
     "keep_delivery_days": "atendeja_owner",
     "drop_delivery_days": "atendeja_owner",

@@ -5,11 +5,11 @@ import sys
 from cyclopts import App, CycloptsError
 
 from atendeja import __version__, log
-from atendeja.cli import admin, api, audit, flow, letters, media, secret, sending, serving, spend
+from atendeja.cli import admin, api, audit, flow, letters, media, retention, secret, sending, serving, spend
 from atendeja.errors import AtendejaError
 
 app = App(name="atendeja", help="Answers a small business's customers on WhatsApp.", version=__version__, help_format="plaintext")
-for part in (serving, admin, flow, media, sending, letters, spend, audit, secret, api):
+for part in (serving, admin, flow, media, sending, letters, spend, retention, audit, secret, api):
     part.add_to(app)
 
 

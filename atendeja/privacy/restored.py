@@ -17,6 +17,7 @@ from atendeja import consent, contacts, jobs
 from atendeja.audit import COMMAND
 from atendeja.contacts import Contact, Seal
 from atendeja.db import Database, Tx, query
+from atendeja.endpoint import FIRST
 from atendeja.privacy import erasure
 from atendeja.privacy.erasure import Stone
 from atendeja.tenants import Tenant
@@ -56,7 +57,7 @@ async def forget_again(
             await contacts.bury(tx, [bytes.fromhex(hashed) for hashed in stone.hashes], stone.refused, stone.erased_at)
 
     await db.transact(tenant.id, bury)
-    seal, found, after = Seal(tenant, secrets), 0, UUID(int=0)
+    seal, found, after = Seal(tenant, secrets), 0, FIRST
     while True:
         async with db.tenant(tenant.id) as tx:
             some = await tx.all(EVERYBODY, after=after, most=CHUNK)

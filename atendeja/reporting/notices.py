@@ -8,7 +8,7 @@ from uuid import UUID
 from msgspec import Meta, Struct
 
 from atendeja.db import query
-from atendeja.endpoint import Call, Endpoint, Instant
+from atendeja.endpoint import MEMBERS, Call, Endpoint, Instant
 from atendeja.runtime import Runtime
 from atendeja.wa.codes import CODES, advise
 
@@ -107,6 +107,6 @@ async def list_notices(rt: Runtime, call: Call[Struct]) -> Notices:
 
 
 ROUTES: list[Endpoint[Runtime]] = [
-    Endpoint("GET", "/v1/notices", "list_notices", list_notices, who=frozenset({"owner", "admin", "agent", "viewer"}),
+    Endpoint("GET", "/v1/notices", "list_notices", list_notices, who=MEMBERS,
              scope="notices:read", gives=Notices, says="What keeps the business from working as it should, and what ends it."),
 ]  # fmt: skip

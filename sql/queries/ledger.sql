@@ -279,8 +279,8 @@ WHERE m.tenant_id = :tenant_id AND m.id = found.id RETURNING m.id;
 -- name: lock_dead_messages
 -- What a person decides about, locked first, sorted; what they are now is asked with the lock. (By id alone, like what changes them: the
 -- state would lead the planner through all dead letters.) `gone` when one of its attempts was accepted, or nobody knows; `overtaken` when
--- the conversation has gone on since the turn that wrote it.
-SELECT m.id, m.number_id, m.state, m.discarded_at IS NOT NULL AS discarded, m.source = 'turn' AND v.turn_no > m.source_no AS overtaken,
+-- the conversation has gone on since the turn that wrote it; `emptied` when what it said is kept no more.
+SELECT m.id, m.number_id, m.state, m.discarded_at IS NOT NULL AS discarded, m.content = '{}' AS emptied, m.source = 'turn' AND v.turn_no > m.source_no AS overtaken,
        EXISTS (SELECT FROM attempt a WHERE a.tenant_id = m.tenant_id AND a.message_id = m.id AND a.state IN ('accepted', 'unknown')) AS gone
 FROM message m JOIN conversation v ON v.tenant_id = m.tenant_id AND v.id = m.conversation_id
 WHERE m.tenant_id = :tenant_id AND m.id = ANY (:ids::uuid[]) ORDER BY m.id FOR NO KEY UPDATE OF m;
@@ -296,7 +296,7 @@ UPDATE message SET discarded_at = :now WHERE tenant_id = :tenant_id AND id = ANY
 
 -- name: dead_events
 -- Asked before their contacts are locked, for whose they are, and after, for what they are.
-SELECT id, contact_id, conversation_id, state, discarded_at IS NOT NULL AS discarded FROM event WHERE tenant_id = :tenant_id AND id = ANY (:ids::uuid[]);
+SELECT id, contact_id, conversation_id, state, discarded_at IS NOT NULL AS discarded, content = '{}' AS emptied FROM event WHERE tenant_id = :tenant_id AND id = ANY (:ids::uuid[]);
 
 -- name: replay_events
 -- Under the lock of their contacts, which are due at once.

@@ -44,6 +44,9 @@ WITH held AS MATERIALIZED (SELECT pg_advisory_xact_lock(hashtextextended(:sha256
 -- name: page
 SELECT id, sha256, mime, size, filename, created_at FROM media WHERE tenant_id = :tenant_id AND id < :before_id ORDER BY id DESC LIMIT :most;
 
+-- name: old
+SELECT id, sha256, mime, size, filename, created_at FROM media WHERE tenant_id = :tenant_id AND id > :after AND id < :before ORDER BY id LIMIT :most;
+
 -- name: drop
 -- Waits for messages that are being written with it in them.
 WITH uploads AS (DELETE FROM media_upload WHERE tenant_id = :tenant_id AND media_id = :id)

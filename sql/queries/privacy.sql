@@ -143,3 +143,62 @@ SELECT (SELECT max(n) FROM page) AS last, coalesce((SELECT array_agg(n) FROM gon
 
 -- name: forget_telling
 DELETE FROM webhook_delivery WHERE tenant_id = :tenant_id AND n = ANY (:ns::bigint[]);
+
+-- ── what is kept for a time ──────────────────────────────────────────────────────────────────────────────────────────────────
+-- Of some rows in the order of their ids, which begin with their time: whether one has something to lose (`is_full`), and may lose it
+-- (`is_due`). Neither what is unfinished, nor what the flow session is at that is live: it took a step in the turn of it.
+
+-- name: old_messages
+SELECT id, contact_id, is_full, CASE WHEN is_full AND state NOT IN ('queued', 'sending', 'in_doubt') THEN source <> 'turn' OR NOT EXISTS (
+    SELECT FROM flow_session s JOIN step t ON t.tenant_id = s.tenant_id AND t.conversation_id = s.conversation_id AND t.flow_session_id = s.id
+    WHERE s.tenant_id = :tenant_id AND s.conversation_id = m.conversation_id AND s.state IN ('active', 'waiting') AND t.turn_no = m.source_no
+) ELSE false END AS is_due FROM (
+    SELECT id, contact_id, conversation_id, source, source_no, state, content <> '{}' OR num_nonnulls(detail, fallback) > 0 AS is_full
+    FROM message WHERE tenant_id = :tenant_id AND id > :after AND id < :before ORDER BY id LIMIT :most
+) AS m ORDER BY id;
+
+-- name: old_events
+SELECT id, contact_id, is_full, CASE WHEN is_full AND state <> 'unhandled' THEN turn_no IS NULL OR NOT EXISTS (
+    SELECT FROM flow_session s JOIN step t ON t.tenant_id = s.tenant_id AND t.conversation_id = s.conversation_id AND t.flow_session_id = s.id
+    WHERE s.tenant_id = :tenant_id AND s.conversation_id = e.conversation_id AND s.state IN ('active', 'waiting') AND t.turn_no = e.turn_no
+) ELSE false END AS is_due FROM (
+    SELECT id, contact_id, conversation_id, state, turn_no, content <> '{}' AS is_full
+    FROM event WHERE tenant_id = :tenant_id AND id > :after AND id < :before ORDER BY id LIMIT :most
+) AS e ORDER BY id;
+
+-- name: old_steps
+SELECT t.id, v.contact_id, true AS is_full, s.ended_at IS NOT NULL AS is_due FROM (
+    SELECT id, conversation_id, flow_session_id FROM step WHERE tenant_id = :tenant_id AND id > :after AND id < :before ORDER BY id LIMIT :most
+) AS t
+JOIN conversation v ON v.tenant_id = :tenant_id AND v.id = t.conversation_id
+JOIN flow_session s ON s.tenant_id = :tenant_id AND s.id = t.flow_session_id ORDER BY t.id;
+
+-- name: old_sessions
+-- It is as old as its end.
+SELECT s.id, v.contact_id, s.is_full, s.is_full AND coalesce(s.ended_at < :ended_before, false) AS is_due FROM (
+    SELECT id, conversation_id, ended_at, memory <> '{}' AS is_full
+    FROM flow_session WHERE tenant_id = :tenant_id AND id > :after AND id < :before ORDER BY id LIMIT :most
+) AS s
+JOIN conversation v ON v.tenant_id = :tenant_id AND v.id = s.conversation_id ORDER BY s.id;
+
+-- name: empty_messages
+-- Of messages that are locked. By the wamids that stay a report that comes late finds its message, with the price. What failed for good
+-- is looked at no more: it could not be tried again.
+UPDATE message SET content = '{}', content_sha256 = '', detail = NULL, fallback = NULL,
+    discarded_at = CASE WHEN state IN ('failed', 'unknown') THEN coalesce(discarded_at, :now) ELSE discarded_at END
+WHERE tenant_id = :tenant_id AND id = ANY (:ids::uuid[]);
+
+-- name: empty_attempts
+UPDATE attempt SET detail = NULL WHERE tenant_id = :tenant_id AND message_id = ANY (:message_ids::uuid[]) AND detail IS NOT NULL;
+
+-- name: empty_events
+-- By its key an event that WhatsApp sends once more is known to be here already.
+UPDATE event SET content = '{}', discarded_at = CASE WHEN state = 'dead' THEN coalesce(discarded_at, :now) ELSE discarded_at END
+WHERE tenant_id = :tenant_id AND id = ANY (:ids::uuid[]);
+
+-- name: erase_steps
+SELECT erase_steps(:ids::uuid[]) AS erased;
+
+-- name: empty_sessions
+-- The row stays: handovers are counted by it.
+UPDATE flow_session SET memory = '{}' WHERE tenant_id = :tenant_id AND id = ANY (:ids::uuid[]);

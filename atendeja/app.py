@@ -18,9 +18,7 @@ import structlog
 import uvicorn
 from psycopg.conninfo import conninfo_to_dict
 from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 
 from atendeja import (
     accounts,
@@ -31,8 +29,8 @@ from atendeja import (
     dead_letters,
     docs,
     endpoint,
-    events,
     flows,
+    health,
     inbox,
     installation,
     jobs,
@@ -45,6 +43,7 @@ from atendeja import (
     openapi,
     privacy,
     reporting,
+    streams,
     tenants,
     webhooks,
 )
@@ -70,7 +69,7 @@ ENDPOINTS = [
     *contacts.ROUTES,
     *privacy.ROUTES,
     *jobs.ROUTES,
-    *events.ROUTES,
+    *streams.ROUTES,
     *webhooks.ROUTES,
     *tenants.ROUTES,
     *numbers.ROUTES,
@@ -84,9 +83,6 @@ ENDPOINTS = [
 ]
 """Everything under /v1."""
 
-STALE_BEAT_S = 15.0
-STALE_JOBS_S = 60.0
-"""Procrastinate's loop asks for a job every 5 s, but not while four are being done."""
 KEEP_ALIVE_S = 5
 GC_THRESHOLDS = (20_000, 20, 50)
 END_S = 1.0
@@ -114,7 +110,7 @@ async def wait_for_database(config: Config) -> Database:
 async def _connect_ready(config: Config) -> Database:
     database = await db.connect(config.database_url.reveal())
     try:
-        if waiting := await _pending(database):
+        if waiting := await migrate.lacking(database):
             auto = "DATABASE_ADMIN_URL, which was migrated, must name the database of DATABASE_URL"
             hint = auto if config.migrate == "auto" else "run `atendeja migrate`, or set MIGRATE=auto"
             raise Refused("schema_behind", f"the database of DATABASE_URL lacks {', '.join(waiting)}", hint=hint)
@@ -128,12 +124,6 @@ async def _connect_ready(config: Config) -> Database:
         await database.close()
         raise Unavailable(f"the database is away: {db.describe(error)}") from error
     return database
-
-
-async def _pending(database: Database) -> list[str]:
-    async with database.connection() as connection:
-        known = migrate.read(db.sql_dir() / "migrations")
-        return [f"{m.version:04d}_{m.name}" for m in migrate.pending(known, await migrate.applied(connection))]
 
 
 def serving_login(config: Config) -> str | None:
@@ -227,7 +217,7 @@ def build(rt: Runtime, role: Role, extra: list[BaseRoute] | None = None) -> Star
             log.info("stopped")
 
     doors = [*webhook.routes(rt, intake), *api(rt).routes(), *openapi.routes(ENDPOINTS), *docs.routes()] if role != "worker" else []
-    routes: list[BaseRoute] = [*doors, *health_routes(rt), *metrics.routes(rt), *(extra or [])]
+    routes: list[BaseRoute] = [*doors, *health.routes(rt), *metrics.routes(rt), *(extra or [])]
     return Starlette(routes=routes, lifespan=lifespan, exception_handlers={Exception: endpoint.answer_bug})
 
 
@@ -256,43 +246,6 @@ async def _hold_door(rt: Runtime) -> None:
             await rt.leases.take(session, leases.door_name(rt.who), instant)
 
     await every(leases.RENEW_EVERY_S, take, rt.stopping)
-
-
-def health_routes(rt: Runtime) -> list[BaseRoute]:
-    """`live` says that the process answers; `ready` that it could do its work, or why not. That sending is held is a warning, not a
-    reason: webhooks must go on coming in."""
-
-    async def live(_request: Request) -> Response:
-        return JSONResponse({"status": "live"})
-
-    async def ready(_request: Request) -> Response:
-        reasons = await _reasons(rt)
-        warnings = [] if rt.guard.hold is None else [str(rt.guard.hold)]
-        status = "not ready" if reasons else "ready"
-        return JSONResponse({"status": status, "reasons": reasons, "warnings": warnings}, 503 if reasons else 200)
-
-    return [Route("/health/live", live), Route("/health/ready", ready)]
-
-
-async def _reasons(rt: Runtime) -> list[str]:
-    now = rt.monotonic()
-    reasons = [
-        f"the {name} loop has not come round for {now - at:.0f} s"
-        for name, at in rt.beats.items()
-        if now - at > (STALE_JOBS_S if name == "jobs" else STALE_BEAT_S)
-    ]
-    if rt.stopping.is_set():
-        reasons.append("stopping")
-    try:
-        async with asyncio.timeout(2):
-            reasons += [f"migration {name} is missing" for name in await _pending(rt.db)]
-            async with rt.db.session() as session:
-                await rt.guard.look(session)
-    except (Refused, Unavailable) as error:
-        reasons.append(str(error))
-    except (*db.TRANSIENT, OSError) as error:
-        reasons.append(f"the database is away: {db.describe(error)}")
-    return reasons
 
 
 class Server(uvicorn.Server):

@@ -25,11 +25,10 @@ from msgspec import Meta, Raw, Struct
 from msgspec.structs import replace
 
 from atendeja.db import Database, Nothing, Tx, query
-from atendeja.endpoint import Call, Endpoint, Instant, Listing, Page
+from atendeja.endpoint import HEADS, LAST, OPERATORS, ById, Call, Endpoint, Instant, Listing, Page
 from atendeja.errors import Refused
 from atendeja.runtime import Runtime
 
-LAST = UUID(int=2**128 - 1)
 AT_ONCE = 1000
 """Lines read at once when all are."""
 
@@ -104,10 +103,6 @@ class Change(Struct, frozen=True):
     after: Annotated[Raw, Meta(description="What is since.", examples=[{"role": "admin"}])]
     address: Annotated[str | None, Meta(description="From where.", examples=["203.0.113.7"])]
     request_id: UUID | None
-
-
-class Before(Struct, frozen=True):
-    id: UUID
 
 
 class Count(Struct, frozen=True):
@@ -232,10 +227,10 @@ def difference(before: Mapping[str, object], after: Mapping[str, object]) -> tup
 
 async def list_changes(rt: Runtime, call: Call[Listing]) -> Page[Change]:
     """The newest first."""
-    behind = call.after(call.body, Before)
+    behind = call.after(call.body, ById)
     async with rt.db.tenant(call.tenant_id) as tx:
         found = await tx.all(NEWEST, before_id=behind.id if behind else LAST, most=call.body.limit + 1)
-    lines, following = call.cut(call.body, found, lambda line: Before(line.id))
+    lines, following = call.cut(call.body, found, lambda line: ById(line.id))
     return Page([_show(line) for line in lines], following)
 
 
@@ -248,7 +243,7 @@ def _show(line: Line) -> Change:
 
 
 ROUTES: list[Endpoint[Runtime]] = [
-    Endpoint("GET", "/v1/audit", "list_changes", list_changes, who=frozenset({"owner", "admin", "operator"}), scope="audit:read",
+    Endpoint("GET", "/v1/audit", "list_changes", list_changes, who=HEADS | OPERATORS, scope="audit:read",
              takes=Listing, gives=Page[Change],
              says="What was changed, by whom and from where, the newest first; for an operator, in the installation itself."),
 ]  # fmt: skip

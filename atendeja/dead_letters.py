@@ -15,7 +15,7 @@ from msgspec import Meta, Struct
 
 from atendeja import audit, contacts
 from atendeja.db import Database, Nothing, Tx, query
-from atendeja.endpoint import PEOPLE, Call, Endpoint, Instant, Listing, Page, Role, once
+from atendeja.endpoint import AGENTS, FIRST, LAST, MEMBERS, Call, Endpoint, Instant, Listing, Page, once
 from atendeja.runtime import Runtime
 from atendeja.wa import codes
 
@@ -146,7 +146,7 @@ async def discard(db: Database, tenant_id: int, ids: Sequence[UUID], now: dt.dat
 
 
 async def _each(db: Database, tenant_id: int, ids: Sequence[UUID], work: Work) -> AsyncIterator[list[Moved]]:
-    after_at, after_id = dt.datetime.min.replace(tzinfo=dt.UTC), UUID(int=0)
+    after_at, after_id = dt.datetime.min.replace(tzinfo=dt.UTC), FIRST
     while True:
 
         async def batch(tx: Tx, after_at: dt.datetime = after_at, after_id: UUID = after_id) -> tuple[list[Picked], list[Moved]]:
@@ -205,7 +205,7 @@ def show(letter: Letter) -> DeadLetter:
 
 async def list_letters(rt: Runtime, call: Call[Listing]) -> Page[DeadLetter]:
     """The newest first."""
-    after = call.after(call.body, Behind) or Behind(_FAR, _LAST)
+    after = call.after(call.body, Behind) or Behind(_FAR, LAST)
     async with rt.db.tenant(call.tenant_id) as tx:
         found = await tx.all(PAGE, before_at=after.at, before_id=after.id, most=call.body.limit + 1)
     items, following = call.cut(call.body, found, lambda letter: Behind(letter.at, letter.id))
@@ -246,17 +246,15 @@ async def _move(
     return outcome
 
 
-_FAR, _LAST = dt.datetime(9999, 1, 1, tzinfo=dt.UTC), UUID(int=2**128 - 1)
-_MEMBERS: frozenset[Role] = PEOPLE - {"operator"}
-_AGENTS: frozenset[Role] = _MEMBERS - {"viewer"}
+_FAR = dt.datetime(9999, 1, 1, tzinfo=dt.UTC)
 
 ROUTES: list[Endpoint[Runtime]] = [
-    Endpoint("GET", "/v1/dead-letters", "list_dead_letters", list_letters, who=_MEMBERS, scope="dead_letters:read", takes=Listing,
+    Endpoint("GET", "/v1/dead-letters", "list_dead_letters", list_letters, who=MEMBERS, scope="dead_letters:read", takes=Listing,
              gives=Page[DeadLetter], says="Messages that failed and events that could not be answered, the newest first."),
-    Endpoint("POST", "/v1/dead-letters/replay", "replay_dead_letters", replay_letters, who=_AGENTS, scope="dead_letters:write",
+    Endpoint("POST", "/v1/dead-letters/replay", "replay_dead_letters", replay_letters, who=AGENTS, scope="dead_letters:write",
              takes=LettersAgain, gives=LettersMoved, once=True,
              says="Have dead letters tried again; all checks apply to them once more."),
-    Endpoint("POST", "/v1/dead-letters/discard", "discard_dead_letters", discard_letters, who=_AGENTS,
+    Endpoint("POST", "/v1/dead-letters/discard", "discard_dead_letters", discard_letters, who=AGENTS,
              scope="dead_letters:write", takes=ChosenLetters, gives=LettersMoved, once=True,
              says="Let dead letters be: they keep their state, and are listed no more."),
 ]  # fmt: skip

@@ -17,7 +17,7 @@ from atendeja import audit, queue
 from atendeja.audit import Actor
 from atendeja.blobs import Blobs
 from atendeja.db import Database, Nothing, Tx, query
-from atendeja.endpoint import Call, Endpoint, File, Instant, Listing, Page, Role, not_found
+from atendeja.endpoint import HEADS, LAST, ById, Call, Endpoint, File, Instant, Listing, Page, not_found
 from atendeja.errors import Refused, Unavailable
 from atendeja.runtime import Runtime
 
@@ -26,9 +26,9 @@ log = structlog.get_logger(__name__)
 TASK = "work_jobs"
 SLICE_S = 60.0
 MOST_TRIES = 5
+AT_ONCE = 2
+"""Jobs that this process works on, of Procrastinate's four: the others are for what is short."""
 KEEPS_FILE = dt.timedelta(days=7)
-HEADS: frozenset[Role] = frozenset({"owner", "admin"})
-LAST = UUID(int=2**128 - 1)
 
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 
@@ -79,10 +79,6 @@ class Waiting(Struct, frozen=True):
     kind: str
 
 
-class Before(Struct, frozen=True):
-    id: UUID
-
-
 ADD = query("jobs.add", Row)
 WANTED = query("jobs.wanted", Row)
 BY_ID = query("jobs.by_id", Row)
@@ -95,12 +91,16 @@ CANCEL = query("jobs.cancel", Nothing)
 RETRY = query("jobs.retry", Nothing)
 WAITING = query("jobs.waiting", Waiting)
 EXPIRED = query("jobs.expired", Row)
-LOSE_SUBJECTS = query("jobs.lose_subjects", Before)
+LOSE_SUBJECTS = query("jobs.lose_subjects", ById)
 LOSE_FILE = query("jobs.lose_file", Nothing)
 
 
 class Cancelled(Exception):
     """Somebody has taken the wish back: nothing more is to be done."""
+
+
+class Waits(Exception):
+    """Nothing can be done until others have come to an end: it is looked at again a minute later."""
 
 
 class Slice:
@@ -116,7 +116,7 @@ class Slice:
 
 
 Work = Callable[[Runtime, Row, Slice], Awaitable[None]]
-"""Of a kind: goes on with a job until it is finished or the slice is over. Raises Refused for what can never be done."""
+"""Of a kind: goes on with a job until it is finished or the slice is over. Raises Refused for what can never be done, Waits."""
 
 
 def show(row: Row) -> Job:
@@ -161,11 +161,16 @@ class Workshop:
     def __init__(self, rt: Runtime, kinds: Mapping[str, Work], slice_s: float = SLICE_S) -> None:
         self._rt, self._kinds, self._slice_s = rt, kinds, slice_s
         self._busy: set[str] = set()
+        self._turned_away = False
 
     async def work(self, tenant_id: int, kind: str) -> None:
-        """Do what there is to do of this kind, for a while; what is left then is another job's. Nothing when somebody is at it."""
+        """Do what there is to do of this kind, for a while; what is left then is another job's. Nothing when somebody is at it, and
+        none while others take long here."""
         lease = f"job:{tenant_id}:{kind}"
         if lease in self._busy or kind not in self._kinds:
+            return
+        if len(self._busy) >= AT_ONCE:
+            self._turned_away = True
             return
         self._busy.add(lease)
         try:
@@ -175,6 +180,9 @@ class Workshop:
             self._busy.remove(lease)
             async with self._rt.db.session() as session:
                 await self._rt.leases.give_back(session, lease)
+        if self._turned_away:
+            self._turned_away = False
+            await self.sweep()
 
     async def _work(self, tenant_id: int, kind: str, part: Slice) -> bool:
         """Whether there is more to do when the slice is over."""
@@ -200,6 +208,8 @@ class Workshop:
         error = await queue.outcome(_run(self._kinds[kind], self._rt, job, part))
         if isinstance(error, Unavailable):
             raise error
+        if isinstance(error, Waits):
+            return False
         if isinstance(error, Refused):
             await self._fail(tenant_id, job, str(error))
         elif error is not None and not isinstance(error, Cancelled):
@@ -211,6 +221,7 @@ class Workshop:
     async def _fail(self, tenant_id: int, job: Row, why: str) -> None:
         log.warning("job_failed", tenant_id=tenant_id, job_id=str(job.id), kind=job.kind)
         await self._rt.db.transact(tenant_id, lambda tx: tx.run(FAIL, id=job.id, error=why, now=self._rt.now()))
+        await Blobs(self._rt.config.media_path).drop_archive(tenant_id, job.id)
 
     async def sweep(self) -> None:
         """Find what is to be done, by whomever it was forgotten, and have it done."""
@@ -238,10 +249,10 @@ async def drop_files(db: Database, blobs: Blobs, tenant_id: int, now: dt.datetim
 
 async def list_jobs(rt: Runtime, call: Call[Listing]) -> Page[Job]:
     """The newest first."""
-    before = call.after(call.body, Before)
+    before = call.after(call.body, ById)
     async with rt.db.tenant(call.tenant_id) as tx:
         found = await tx.all(NEWEST, before_id=before.id if before else LAST, most=call.body.limit + 1)
-    items, following = call.cut(call.body, found, lambda row: Before(row.id))
+    items, following = call.cut(call.body, found, lambda row: ById(row.id))
     return Page([show(row) for row in items], following)
 
 
@@ -268,7 +279,9 @@ async def cancel_job(rt: Runtime, call: Call[Struct]) -> Job:
             await audit.add(tx, rt.new_id(), rt.now(), audit.actor(call), "job_cancelled", before.id, after={"kind": before.kind})
         return show(await _find(tx, before.id))
 
-    return await rt.db.transact(call.tenant_id, work)
+    cancelled = await rt.db.transact(call.tenant_id, work)
+    await Blobs(rt.config.media_path).drop_archive(call.tenant_id, cancelled.id)  # what a death left of it
+    return cancelled
 
 
 async def retry_job(rt: Runtime, call: Call[Struct]) -> Job:
@@ -310,7 +323,7 @@ ROUTES: list[Endpoint[Runtime]] = [
     Endpoint("GET", "/v1/jobs/{id}", "show_job", show_job, who=HEADS, scope="jobs:read", gives=Job,
              says="How far it is, and what came of it."),
     Endpoint("POST", "/v1/jobs/{id}/cancel", "cancel_job", cancel_job, who=HEADS, scope="jobs:write", gives=Job,
-             refuses={"job_stays": 409}, says="Take the wish back, as long as it may be left."),
+             refuses={"job_stays": 409}, says="Take the wish back, as long as it may be left; also when it has failed."),
     Endpoint("POST", "/v1/jobs/{id}/retry", "retry_job", retry_job, who=HEADS, scope="jobs:write", gives=Job,
              refuses={"job_stays": 409}, says="Have a job that failed go on where it was."),
     Endpoint("GET", "/v1/jobs/{id}/file", "download_file", download_file, who=HEADS, scope="contacts:export", fresh=True,

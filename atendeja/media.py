@@ -16,7 +16,7 @@ from msgspec import Meta, Struct
 from atendeja import audit
 from atendeja.blobs import Blobs, Readable
 from atendeja.db import Database, LostRace, Nothing, Tx, query
-from atendeja.endpoint import PEOPLE, Call, Endpoint, File, Instant, Listing, Page, Role, not_found
+from atendeja.endpoint import AGENTS, LAST, MEMBERS, ById, Call, Endpoint, File, Instant, Listing, Page, not_found
 from atendeja.endpoint.reading import Stream
 from atendeja.errors import Refused, Unavailable
 from atendeja.runtime import Runtime
@@ -63,10 +63,6 @@ class KeptFile(Struct, frozen=True):
 
 class NewFile(Struct, frozen=True, forbid_unknown_fields=True):
     filename: Annotated[str, Meta(min_length=1, max_length=limits.FILENAME, examples=["orcamento.pdf"])] | None = None
-
-
-class Behind(Struct, frozen=True):
-    id: UUID
 
 
 INSERT = query("media.insert", Stored)
@@ -258,10 +254,10 @@ def _fitting(mime: str, head: bytes) -> bytes:
 
 async def list_files(rt: Runtime, call: Call[Listing]) -> Page[KeptFile]:
     """The newest first."""
-    after = call.after(call.body, Behind)
+    after = call.after(call.body, ById)
     async with rt.db.tenant(call.tenant_id) as tx:
         found = await tx.all(PAGE, before_id=after.id if after else LAST, most=call.body.limit + 1)
-    items, following = call.cut(call.body, found, lambda f: Behind(f.id))
+    items, following = call.cut(call.body, found, lambda f: ById(f.id))
     return Page([show(f) for f in items], following)
 
 
@@ -296,20 +292,16 @@ async def drop_file(rt: Runtime, call: Call[Struct]) -> None:
     await rt.db.transact(call.tenant_id, work)
 
 
-LAST = UUID(int=2**128 - 1)
-_MEMBERS: frozenset[Role] = PEOPLE - {"operator"}
-_AGENTS: frozenset[Role] = _MEMBERS - {"viewer"}
-
 ROUTES: list[Endpoint[Runtime]] = [
-    Endpoint("POST", "/v1/media", "keep_file", keep_file, who=_AGENTS, scope="media:write", takes=NewFile, gives=KeptFile,
+    Endpoint("POST", "/v1/media", "keep_file", keep_file, who=AGENTS, scope="media:write", takes=NewFile, gives=KeptFile,
              status=201, streams=True, refuses={"file_type": 415, "file_too_large": 413, "file_invalid": 422, "file_empty": 422},
              says="Keep a file to be sent: the body is the file itself, the Content-Type its type."),
-    Endpoint("GET", "/v1/media", "list_files", list_files, who=_MEMBERS, scope="media:read", takes=Listing, gives=Page[KeptFile],
+    Endpoint("GET", "/v1/media", "list_files", list_files, who=MEMBERS, scope="media:read", takes=Listing, gives=Page[KeptFile],
              says="The files that can be sent, the newest first."),
-    Endpoint("GET", "/v1/media/{id}", "show_file", show_file, who=_MEMBERS, scope="media:read", gives=KeptFile,
+    Endpoint("GET", "/v1/media/{id}", "show_file", show_file, who=MEMBERS, scope="media:read", gives=KeptFile,
              says="A file, without its bytes."),
-    Endpoint("GET", "/v1/media/{id}/content", "give_file", give_file, who=_MEMBERS, scope="media:read", gives=File,
+    Endpoint("GET", "/v1/media/{id}/content", "give_file", give_file, who=MEMBERS, scope="media:read", gives=File,
              says="The bytes of a file, as an attachment."),
-    Endpoint("DELETE", "/v1/media/{id}", "drop_file", drop_file, who=_AGENTS, scope="media:write", refuses={"file_needed": 409},
+    Endpoint("DELETE", "/v1/media/{id}", "drop_file", drop_file, who=AGENTS, scope="media:write", refuses={"file_needed": 409},
              says="Have a file no more. Not while a message needs it that has not gone."),
 ]  # fmt: skip

@@ -17,6 +17,7 @@ import structlog
 from msgspec import Struct
 
 from atendeja import db
+from atendeja.db import Database
 from atendeja.dial import Dialer
 from atendeja.errors import Refused, Unavailable
 
@@ -81,10 +82,20 @@ async def applied(connection: asyncpg.Connection) -> dict[int, str]:
     return {row["version"]: row["checksum"] for row in rows}
 
 
+async def lacking(database: Database) -> list[str]:
+    """The migrations of this release that the database has not had, as `0002_core`."""
+    async with database.connection() as connection:
+        return await _lacking(connection, release())
+
+
+async def _lacking(connection: asyncpg.Connection, folder: Path) -> list[str]:
+    return [f"{m.version:04d}_{m.name}" for m in pending(read(folder), await applied(connection))]
+
+
 async def status(dsn: str, *, folder: Path | None = None) -> list[str]:
     """Names of the migrations that `run` would apply."""
     async with _connect(dsn) as connection:
-        return [f"{m.version:04d}_{m.name}" for m in pending(read(folder or release()), await applied(connection))]
+        return await _lacking(connection, folder or release())
 
 
 def release() -> Path:

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from atendeja import __version__
-from atendeja.endpoint import SAFE, Endpoint, File, Listing, Trouble
+from atendeja.endpoint import OPERATORS, SAFE, Endpoint, File, Listing, Trouble
 from atendeja.endpoint.files import BYTES
 from atendeja.endpoint.idempotency import MOST_CHARS
 from atendeja.endpoint.problems import Fault
@@ -37,6 +37,31 @@ A request with an `Idempotency-Key` may be sent again for a day: it takes effect
 answered 429 with `Retry-After`."""
 
 
+TAGS = {
+    "auth": "Signing in, and out.",
+    "me": "Who asks, and his second factor.",
+    "users": "The people of a business and their roles.",
+    "keys": "What programs show.",
+    "audit": "What was changed, and by whom.",
+    "contacts": "Those who write: what is known of them, their consents, exporting and erasing them.",
+    "jobs": "Work that takes its time, and what came of it.",
+    "events": "What happens, as it happens, and what was kept of it.",
+    "webhooks": "The same, told to a server of yours.",
+    "settings": "The business itself.",
+    "numbers": "WhatsApp numbers.",
+    "notices": "What keeps the business from working now.",
+    "conversations": "One contact on one number, in the hands of the bot or of a person.",
+    "messages": "What is sent, what became of it, and why.",
+    "media": "Files to be sent.",
+    "dead-letters": "What failed for good or is unknown: tried again, or let be.",
+    "flows": "What the bot says: drafts, versions, publishing, trying out.",
+    "flow-versions": "One version, whichever flow it is of.",
+    "statistics": "Counts by day or number.",
+    "tenants": "Businesses, for operators.",
+    "installation": "How it all is, for operators.",
+    "deliveries": "Webhooks of WhatsApp as they came, for operators.",
+}
+"""What a group of operations is about, by the second part of their paths, in the order of `/docs`."""
 _PROVED = "proved within the last ten minutes who he is, by `login` or `confirm`"
 
 
@@ -55,6 +80,7 @@ def document(endpoints: Sequence[Endpoint[Any]]) -> Json:  # Any: whatever they 
     return {
         "openapi": "3.1.0",
         "info": {"title": "AtendeJá", "version": __version__, "description": DESCRIPTION},
+        "tags": [{"name": name, "description": says} for name, says in TAGS.items() if any(name == _tag(e) for e in endpoints)],
         "paths": paths,
         "webhooks": {name: {"post": _told(name, ref, schemas)} for e in endpoints for name, ref in _kinds(e).items()},
         "components": {
@@ -67,6 +93,7 @@ def document(endpoints: Sequence[Endpoint[Any]]) -> Json:  # Any: whatever they 
 def _operation(endpoint: Endpoint[Any], schemas: Mapping[str, Json]) -> Json:  # Any: as above
     operation: Json = {
         "operationId": endpoint.operation,
+        "tags": [_tag(endpoint)],
         "summary": endpoint.says,
         "description": _who(endpoint),
         "security": [] if endpoint.who is None else [{"bearer": []}],
@@ -79,6 +106,10 @@ def _operation(endpoint: Endpoint[Any], schemas: Mapping[str, Json]) -> Json:  #
     if endpoint.streams:
         operation["requestBody"] = {"required": True, "content": {"*/*": {"schema": {"type": "string", "format": "binary"}}}}
     return operation
+
+
+def _tag(endpoint: Endpoint[Any]) -> str:  # Any: as above
+    return endpoint.path.split("/")[2]
 
 
 def _who(endpoint: Endpoint[Any]) -> str:  # Any: as above
@@ -195,7 +226,7 @@ def _refusals(endpoint: Endpoint[Any]) -> dict[int, list[str]]:  # Any: as above
     if endpoint.has_body:
         found |= {400: ["malformed", "too_deep"], 413: ["too_large"], 415: ["not_json", "compressed"]}
     if endpoint.streams:
-        found |= {415: ["compressed"]}
+        found |= {408: ["too_slow"], 415: ["compressed"]}
     if endpoint.takes is not None and issubclass(endpoint.takes, Listing):
         found[400] = [*found.get(400, []), "bad_cursor"]
     if endpoint.is_tagged and endpoint.has_body:
@@ -209,7 +240,7 @@ def _refusals(endpoint: Endpoint[Any]) -> dict[int, list[str]]:  # Any: as above
 
 def _of_a_tenant(endpoint: Endpoint[Any]) -> bool:  # Any: as above
     """Whether it may be refused because a business is suspended."""
-    return not endpoint.when_suspended and (endpoint.who != frozenset({"operator"}) or endpoint.scope is not None)
+    return not endpoint.when_suspended and (endpoint.who != OPERATORS or endpoint.scope is not None)
 
 
 def _problem(status: int, codes: list[str]) -> Json:

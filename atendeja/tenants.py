@@ -13,7 +13,7 @@ from msgspec.structs import asdict, replace
 
 from atendeja import audit, vault
 from atendeja.db import Nothing, Session, Tx, query
-from atendeja.endpoint import Call, Endpoint
+from atendeja.endpoint import HEADS, MEMBERS, Call, Endpoint
 from atendeja.errors import Refused
 from atendeja.rotation import Kept, Store
 from atendeja.runtime import Runtime
@@ -187,9 +187,9 @@ async def change_settings(rt: Runtime, call: Call[SettingsChange]) -> Settings:
 
 
 ROUTES: list[Endpoint[Runtime]] = [
-    Endpoint("GET", "/v1/settings", "show_settings", show_settings, who=frozenset({"owner", "admin", "agent", "viewer"}),
+    Endpoint("GET", "/v1/settings", "show_settings", show_settings, who=MEMBERS,
              scope="settings:read", gives=Settings, is_tagged=True, says="What this business sets for itself."),
-    Endpoint("PATCH", "/v1/settings", "change_settings", change_settings, who=frozenset({"owner", "admin"}), scope="settings:write",
+    Endpoint("PATCH", "/v1/settings", "change_settings", change_settings, who=HEADS, scope="settings:write",
              takes=SettingsChange, gives=Settings, is_tagged=True, refuses={"tenant_name": 422, "tenant_timezone": 422},
              says="Change what this business sets for itself. It holds from the answer on."),
 ]  # fmt: skip

@@ -9,7 +9,7 @@ import structlog
 from msgspec import Struct
 from procrastinate import App
 
-from atendeja import broadcast, endpoint, events, guard, jobs, leases, ledger, privacy, queue, reconcile, tenants, webhooks
+from atendeja import broadcast, endpoint, guard, jobs, leases, ledger, privacy, queue, reconcile, streams, tenants, webhooks
 from atendeja.blobs import Blobs
 from atendeja.db import Nothing, Query, Tx, query
 from atendeja.errors import Unavailable
@@ -182,8 +182,8 @@ class Worker:
                 "drop_files": ("47 * * * *", lambda timestamp: self._drop_files()),
                 "rescue_stalled_jobs": ("* * * * *", lambda timestamp: self._rescue(app)),
                 "keep_delivery_days": ("7 * * * *", lambda timestamp: self._keep_days()),
-                "drop_old_events": ("27 * * * *", lambda timestamp: events.drop_old(self._rt)),
-                "forget_webhook_deliveries": ("47 * * * *", lambda timestamp: webhooks.forget(self._rt, events.KEPT)),
+                "drop_old_events": ("27 * * * *", lambda timestamp: streams.drop_old(self._rt)),
+                "forget_webhook_deliveries": ("47 * * * *", lambda timestamp: webhooks.forget(self._rt, streams.KEPT)),
                 "drop_old_orphans": ("17 3 * * *", lambda timestamp: self._drop(ledger.DROP_ORPHANS, ORPHANS_KEPT)),
                 "empty_old_rows": ("41 4 * * *", lambda timestamp: self._retention.work()),
                 "forget_idempotency_keys": ("37 * * * *", lambda timestamp: self._drop(endpoint.FORGET, endpoint.KEEPS)),

@@ -15,7 +15,7 @@ import msgspec
 import pytest
 from starlette.applications import Starlette
 
-from atendeja import app, guard, metrics
+from atendeja import guard, health, metrics
 from atendeja.errors import Unavailable
 from atendeja.guard import Guard
 from atendeja.inbound import intake
@@ -184,7 +184,7 @@ async def test_a_release_ends_this_hold_only_and_nobody_holds_again(rt: Runtime,
 
 async def test_ready_says_it_and_stays_ready_and_the_metric_is_1(rt: Runtime, admin: asyncpg.Connection, place: Path) -> None:
     """Webhooks must go on coming in, so a load balancer must not turn away; the look is fresh in a process that never visits."""
-    transport = httpx.ASGITransport(Starlette(routes=[*app.health_routes(rt), *metrics.routes(rt)]), client=("127.0.0.1", 1))
+    transport = httpx.ASGITransport(Starlette(routes=[*health.routes(rt), *metrics.routes(rt)]), client=("127.0.0.1", 1))
     async with httpx.AsyncClient(transport=transport, base_url="http://app") as http:
         assert (await http.get("/health/ready")).json() == {"status": "ready", "reasons": [], "warnings": []}
         assert "atendeja_sending_held 0.0" in (await http.get("/metrics")).text

@@ -10,6 +10,7 @@ import pytest
 from atendeja import jobs
 from atendeja.audit import Actor
 from atendeja.blobs import Blobs
+from atendeja.endpoint import LAST
 from atendeja.errors import Refused
 from atendeja.jobs import Row, Slice, Work, Workshop
 from atendeja.runtime import Runtime
@@ -85,6 +86,43 @@ async def test_one_of_a_kind_at_a_time_however_many_are_woken(office: Office) ->
     await workshop.work(office.world.a, "unknown")
 
 
+async def test_two_are_worked_on_at_a_time_and_who_is_turned_away_is_woken_when_there_is_room(office: Office) -> None:
+    """Else four long ones would leave Procrastinate no place to beat in."""
+    kinds = ("x", "y", "z")
+    inside, most, go = 0, 0, asyncio.Event()
+
+    async def work(rt: Runtime, job: Row, _part: Slice) -> None:
+        nonlocal inside, most
+        inside += 1
+        most = max(most, inside)
+        await go.wait()
+        inside -= 1
+        await rt.db.transact(job.tenant_id, lambda tx: jobs.finish(tx, job, {}, rt.now()))
+
+    for kind in kinds:
+        await office.rt.db.transact(
+            office.world.a,
+            lambda tx, kind=kind: jobs.put(tx, kind, None, Actor(), office.rt.new_id(), office.at, may_stop=True),  # type: ignore[misc]  # a default
+        )
+    workshop = Workshop(office.rt, dict.fromkeys(kinds, work))
+    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+        tasks = [group.create_task(workshop.work(office.world.a, kind)) for kind in kinds]
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        while inside < 2:
+            await asyncio.sleep(0.01)
+        async with office.rt.db.session() as session:
+            await session._connection.execute("DELETE FROM procrastinate_jobs")
+        go.set()
+    assert most == 2
+    async with office.rt.db.session() as session:
+        left = await session._connection.fetch("SELECT args->>'kind' AS kind FROM procrastinate_jobs WHERE task_name = 'work_jobs'")
+    assert len({row["kind"] for row in left} & {*kinds}) >= 1
+    for row in left:
+        await workshop.work(office.world.a, row["kind"])
+    async with office.rt.db.tenant(office.world.a) as tx:
+        assert {job.state for job in await tx.all(jobs.NEWEST, before_id=LAST, most=9)} == {"done"}
+
+
 async def test_a_lost_wake_up_is_found_by_the_sweep(office: Office) -> None:
     await want(office)
     async with office.rt.db.session() as session:
@@ -113,14 +151,35 @@ async def test_what_breaks_is_tried_again_and_given_up_with_a_line_that_tells_no
     assert (await office.post(f"/jobs/{job_id}/retry", bearer=boss)).json()["code"] == "job_stays"
 
 
-async def test_what_can_never_be_done_fails_at_once_and_says_why(office: Office) -> None:
+@pytest.mark.parametrize("may_stop", [True, False])
+async def test_what_can_never_be_done_fails_at_once_says_why_and_is_told_of_until_somebody_acts(
+    office: Office, may_stop: bool
+) -> None:
     async def breaks() -> None:
         raise Refused("nobody", "there is nobody")
 
-    job_id = await want(office)
+    job_id = await want(office, may_stop=may_stop)
+    unfinished = Blobs(office.rt.config.media_path).archive(office.world.a, job_id).with_suffix(".new")
+    unfinished.parent.mkdir(parents=True)
+    unfinished.write_bytes(b"{")
     await Workshop(office.rt, {KIND: steps([], breaks=breaks)}).work(office.world.a, KIND)
     row = await look(office, job_id)
-    assert (row.state, row.error) == ("failed", "there is nobody")
+    assert (row.state, row.error, unfinished.exists()) == ("failed", "there is nobody", False)
+    boss, operator = (
+        await office.sign_in("boss@a.example", "owner", office.world.a),
+        await office.sign_in("op@a.example", is_operator=True),
+    )
+    (notice,) = [n for n in (await office.get("/notices", boss)).json()["notices"] if n["kind"] == "job_failed"]
+    assert notice["subject_id"] == str(job_id) and "there is nobody" in notice["says"]
+    assert (await office.get("/installation", operator)).json()["waiting"]["jobs_failed"] == 1
+    again = await want(office, 2, may_stop=may_stop)
+    for id_, begun in ((job_id, True), (again, False)):
+        cancelled = await office.post(f"/jobs/{id_}/cancel", bearer=boss)
+        assert cancelled.status_code == (200 if may_stop or not begun else 409), "what was begun is half done"
+    if not may_stop:
+        assert (await office.post(f"/jobs/{job_id}/retry", bearer=boss)).json()["state"] == "queued"
+        assert (await office.post(f"/jobs/{job_id}/cancel", bearer=boss)).json()["code"] == "job_stays", "also while it waits again"
+    assert "job_failed" not in (await office.get("/notices", boss)).text
 
 
 @pytest.mark.parametrize("may_stop", [True, False])

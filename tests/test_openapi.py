@@ -35,6 +35,14 @@ async def test_every_route_under_v1_is_in_it(rt: Runtime) -> None:
     assert sorted(OPERATIONS) == sorted(e.operation for e in app.ENDPOINTS)
 
 
+def test_every_operation_is_in_a_group_that_says_what_it_is_about() -> None:
+    """And no group is told that has none."""
+    told = {tag["name"]: tag["description"] for tag in DOCUMENT["tags"]}
+    used = {path: {tag for op in methods.values() for tag in op["tags"]} for path, methods in DOCUMENT["paths"].items()}
+    assert {path: tags for path, tags in used.items() if tags != {path.split("/")[2]}} == {}
+    assert told == openapi.TAGS and all(told.values()) and told.keys() == set().union(*used.values())
+
+
 def check(content: dict[str, Any], kind: Any) -> None:  # Any: a document, and a struct
     msgspec.json.decode(msgspec.json.encode(content["application/json"]["example"]), type=kind)
 

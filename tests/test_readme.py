@@ -1,21 +1,18 @@
 """README.md names every setting, command and metric: what exists and is not written there does not exist for its reader."""
 
-from pathlib import Path
-
 from atendeja import cli
 from atendeja.config import FIELDS
 from atendeja.metrics import COUNTERS, DURATIONS
-
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+from tests import readme
 
 
 def test_every_setting_is_in_the_readme() -> None:
-    assert [name for name in FIELDS if f"`{name}`" not in README] == []
+    assert [name for name in FIELDS if f"`{name}`" not in readme.TEXT] == []
 
 
 def test_every_metric_is_in_the_readme() -> None:
     wanted = [f"`atendeja_{name}_total`" for name in COUNTERS] + [f"`atendeja_{name}`" for name in DURATIONS]
-    assert [name for name in wanted if name not in README] == []
+    assert [name for name in wanted if name not in readme.TEXT] == []
 
 
 def test_every_command_is_in_the_readme() -> None:
@@ -25,5 +22,5 @@ def test_every_command_is_in_the_readme() -> None:
             continue
         part = cli.app[name]
         leaves = [leaf for leaf in part if not leaf.startswith("-")]
-        missing += [c for c in ([f"{name} {leaf}" for leaf in leaves] or [name]) if f"`{c}" not in README]
+        missing += [c for c in ([f"{name} {leaf}" for leaf in leaves] or [name]) if f"`{c}" not in readme.TEXT]
     assert missing == []

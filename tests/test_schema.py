@@ -32,6 +32,7 @@ DEFINERS = {
     "feed_heads": "atendeja_sweep",
     "due_webhooks": "atendeja_sweep",
     "waiting_jobs": "atendeja_sweep",
+    "failed_jobs": "atendeja_sweep",
     "erase_records": "atendeja_owner",
     "erase_steps": "atendeja_owner",
     "erase_deliveries": "atendeja_owner",

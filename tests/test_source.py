@@ -14,7 +14,6 @@ CALLS = {"execute", "executemany", "fetch", "fetchval", "fetchrow", "prepare", "
 SQL = re.compile(
     r"\s*(SELECT|INSERT INTO|UPDATE \S+ SET|DELETE FROM|WITH \w+ AS|CREATE|ALTER|DROP|GRANT|TRUNCATE|SET (LOCAL|ROLE)|BEGIN)\b"
 )
-PACKAGE = re.compile(r"[a-z0-9_.-]+(\[\w+\])?==\S+ .*--hash=sha256:[0-9a-f]{64}", re.IGNORECASE)
 PLACES = {
     "migrate.py": "asks the catalogue, runs the migrations; names of roles are constants or quoted by the database",
     "dev/postgres.py": "makes the database of a developer; names are composed by psycopg",

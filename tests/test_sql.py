@@ -76,7 +76,6 @@ WALKS = {
     "jobs.lose_subjects": "once an erasure: a business has some jobs",
     "jobs.note": "an index of what is wanted, which is little",
     "privacy.forget_new": "once an erasure: what is not numbered yet",
-    "privacy.forget_telling": "once an erasure and page of the feed that holds something of his",
     "numbers.by_ids": "a tenant has a handful of numbers",
     "numbers.everyone": "a tenant has a handful of numbers",
     "numbers.go_on": "a tenant has a handful of numbers",

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 import asyncpg
 import pytest
 
-from atendeja import app, queue
+from atendeja import health, queue
 from atendeja.db import Tx
 from atendeja.inbound import intake
 from atendeja.runtime import Runtime
@@ -61,18 +61,18 @@ async def test_a_stall_of_the_loop_of_jobs_is_seen_and_ended(
     rt: Runtime, worker: Worker, admin: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """F27: its fetch hangs; readiness says so, and it is started again until it can go on."""
-    monkeypatch.setattr(app, "STALE_JOBS_S", 6.5)
+    monkeypatch.setattr(health, "STALE_JOBS_S", 6.5)
     began = rt.beats["jobs"]
     await until(lambda: rt.beats["jobs"] > began)
     async with admin.transaction():
         await admin.execute("LOCK TABLE procrastinate_jobs IN ACCESS EXCLUSIVE MODE")
         await asyncio.sleep(7)
-        assert any("the jobs loop has not come round" in reason for reason in await app._reasons(rt))
+        assert any("the jobs loop has not come round" in reason for reason in await health._reasons(rt))
         assert rt.meter.counts["loops_ended", "jobs"] == 0
         await until(lambda: rt.meter.counts["loops_ended", "jobs"] >= 1, 40)
     stalled = rt.beats["jobs"]
     await until(lambda: rt.beats["jobs"] > stalled, 40)
-    assert not any("jobs" in reason for reason in await app._reasons(rt))
+    assert not any("jobs" in reason for reason in await health._reasons(rt))
 
 
 async def test_the_loop_of_jobs_may_return_and_is_started_again(

@@ -19,7 +19,7 @@ from atendeja.accounts.people import Email
 from atendeja.accounts.proof import Code, Proof, refuse_sign_in
 from atendeja.audit import Actor
 from atendeja.db import Nothing, Tx, query
-from atendeja.endpoint import PEOPLE, Call, Endpoint, Role, networks
+from atendeja.endpoint import HEADS, PEOPLE, Call, Endpoint, Role, networks
 from atendeja.errors import Refused
 from atendeja.runtime import Runtime
 from atendeja.tenants import INSTALLATION
@@ -306,7 +306,7 @@ async def accept(rt: Runtime, call: Call[Acceptance]) -> None:
             log.warning("operator_made", account_id=account.id)
         if held.grants_role is not None:
             await tx.run(GRANT_ROLE, account_id=account.id, role=held.grants_role)
-            if held.grants_role not in keys.MAKERS:
+            if held.grants_role not in HEADS:
                 await keys.drop_of(tx, rt, account.id, audit.COMMAND)
         if held.tenant_id is not None:
             await tx.run(JOIN, account_id=account.id, now=rt.now())

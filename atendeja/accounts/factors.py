@@ -8,7 +8,6 @@ server here), and asking for a code only sometimes.
 from typing import Annotated, Any
 from uuid import UUID
 
-import structlog
 from msgspec import Meta, Struct
 
 from atendeja import audit, vault
@@ -19,8 +18,6 @@ from atendeja.db import Nothing, Tx, query
 from atendeja.endpoint import PEOPLE, Call, Endpoint, once
 from atendeja.errors import Refused
 from atendeja.runtime import Runtime
-
-log = structlog.get_logger(__name__)
 
 
 class Seed(Struct, frozen=True):

@@ -14,7 +14,7 @@ from atendeja import audit
 from atendeja.accounts import tokens
 from atendeja.audit import Actor
 from atendeja.db import Nothing, Tx, query
-from atendeja.endpoint import Call, Endpoint, Instant, Listing, Page, Problem, Role, not_found, once
+from atendeja.endpoint import FIRST, HEADS, OPERATORS, ById, Call, Endpoint, Instant, Listing, Page, Problem, not_found, once
 from atendeja.errors import Refused
 from atendeja.runtime import Runtime
 from atendeja.tenants import INSTALLATION
@@ -23,10 +23,7 @@ TOUCH = dt.timedelta(minutes=1)
 """How often its use is written down, at most."""
 LONGEST = dt.timedelta(days=3653)
 START_CHARS = 8
-FIRST = UUID(int=0)
-MAKERS: frozenset[Role] = frozenset({"owner", "admin"})
-"""Who may make keys of a business."""
-_WHO: frozenset[Role] = MAKERS | {"operator"}
+MAKERS = HEADS | OPERATORS
 
 
 class Key(Struct, frozen=True):
@@ -51,10 +48,6 @@ class NewKey(Struct, frozen=True, forbid_unknown_fields=True):
 class MadeKey(Struct, frozen=True):
     key: Key
     secret: Annotated[str, Meta(description="For `Authorization: Bearer`. It is shown this once.")]
-
-
-class After(Struct, frozen=True):
-    id: UUID
 
 
 class KeyRoute(Struct, frozen=True):
@@ -86,10 +79,10 @@ def problems(new: NewKey, grantable: frozenset[str], now: dt.datetime) -> str | 
 
 
 async def list_keys(rt: Runtime, call: Call[Listing]) -> Page[Key]:
-    after = call.after(call.body, After)
+    after = call.after(call.body, ById)
     async with rt.db.tenant(call.tenant_id) as tx:
         found = await tx.all(KEYS, after=after.id if after else FIRST, most=call.body.limit + 1)
-    return Page(*call.cut(call.body, found, lambda key: After(key.id)))
+    return Page(*call.cut(call.body, found, lambda key: ById(key.id)))
 
 
 async def make_key(rt: Runtime, call: Call[NewKey]) -> MadeKey:
@@ -119,7 +112,7 @@ async def _hold_role(tx: Tx, account_id: UUID | None) -> bool:
     """Whether this person may make keys here; he may until this transaction has ended."""
     if tx.tenant_id == INSTALLATION:
         return bool(await tx.run(HOLD_OPERATOR, account_id=account_id))
-    return bool(await tx.run(HOLD_ROLE, account_id=account_id, roles=sorted(MAKERS)))
+    return bool(await tx.run(HOLD_ROLE, account_id=account_id, roles=sorted(HEADS)))
 
 
 async def drop_key(rt: Runtime, call: Call[Struct]) -> None:
@@ -154,9 +147,9 @@ async def use(tx: Tx, key_id: UUID, now: dt.datetime) -> Key | None:
 
 
 ROUTES: list[Endpoint[Runtime]] = [
-    Endpoint("GET", "/v1/keys", "list_keys", list_keys, who=_WHO, takes=Listing, gives=Page[Key],
+    Endpoint("GET", "/v1/keys", "list_keys", list_keys, who=MAKERS, takes=Listing, gives=Page[Key],
              says="The keys of this business, or of the installation, without their secrets."),
-    Endpoint("POST", "/v1/keys", "make_key", make_key, who=_WHO, fresh=True, takes=NewKey, gives=MadeKey, status=201, once=True,
+    Endpoint("POST", "/v1/keys", "make_key", make_key, who=MAKERS, fresh=True, takes=NewKey, gives=MadeKey, status=201, once=True,
              refuses={"key_refused": 422}, says="Make a key for a program. Its secret is shown this once."),
-    Endpoint("DELETE", "/v1/keys/{id}", "drop_key", drop_key, who=_WHO, says="Have a key hold no more."),
+    Endpoint("DELETE", "/v1/keys/{id}", "drop_key", drop_key, who=MAKERS, says="Have a key hold no more."),
 ]  # fmt: skip

@@ -14,7 +14,7 @@ from atendeja.accounts.opening import DROP_PASSES, put_pass
 from atendeja.accounts.people import Account, Email
 from atendeja.audit import Actor
 from atendeja.db import Nothing, Tx, query
-from atendeja.endpoint import Call, Endpoint, Instant, Listing, Page, Role, not_found, once
+from atendeja.endpoint import FIRST, HEADS, ById, Call, Endpoint, Instant, Listing, Page, Role, not_found, once
 from atendeja.errors import Refused
 from atendeja.runtime import Runtime
 
@@ -22,7 +22,6 @@ MemberRole = Literal["owner", "admin", "agent", "viewer"]
 RANKS: dict[Role, int] = {"viewer": 1, "agent": 2, "admin": 3, "owner": 4}
 HOLDS = dt.timedelta(days=7)
 """How long an invitation holds."""
-FIRST = UUID(int=0)
 
 
 class Member(Struct, frozen=True):
@@ -64,11 +63,7 @@ class UserChange(Struct, frozen=True, forbid_unknown_fields=True):
     disabled: bool | UnsetType = UNSET
 
 
-class After(Struct, frozen=True):
-    id: UUID
-
-
-INVITE = query("accounts.invite", After)
+INVITE = query("accounts.invite", ById)
 MEMBERS = query("accounts.members", Member)
 MEMBER = query("accounts.member", Member)
 LOCK = query("accounts.lock_members", Member)
@@ -109,10 +104,10 @@ def _owns(m: Member) -> bool:
 
 
 async def list_users(rt: Runtime, call: Call[Listing]) -> Page[User]:
-    after = call.after(call.body, After)
+    after = call.after(call.body, ById)
     async with rt.db.tenant(call.tenant_id) as tx:
         found = await tx.all(MEMBERS, after=after.id if after else FIRST, most=call.body.limit + 1)
-    items, following = call.cut(call.body, found, lambda m: After(m.id))
+    items, following = call.cut(call.body, found, lambda m: ById(m.id))
     return Page([show(m) for m in items], following)
 
 
@@ -177,23 +172,21 @@ async def change_user(rt: Runtime, call: Call[UserChange]) -> User:
                 await tx.run(DROP_PASSES, account_id=changed.id, of_tenant=call.tenant_id, now=now)
             if changed.disabled_at is not None:
                 await tx.run(END_HERE, account_id=changed.id, of_tenant=call.tenant_id, now=now)
-            if changed.disabled_at is not None or changed.role not in keys.MAKERS:
+            if changed.disabled_at is not None or changed.role not in HEADS:
                 await keys.drop_of(tx, rt, changed.id, audit.actor(call))
             told = [{"role": user.role, "state": user.state} for user in (before, after)]
             await audit.add(tx, rt.new_id(), now, audit.actor(call), "user_changed", changed.id, before=told[0], after=told[1])
     return after
 
 
-_OWNERS: frozenset[Role] = frozenset({"owner", "admin"})
-
 ROUTES: list[Endpoint[Runtime]] = [
-    Endpoint("GET", "/v1/users", "list_users", list_users, who=_OWNERS, scope="users:read", takes=Listing, gives=Page[User],
+    Endpoint("GET", "/v1/users", "list_users", list_users, who=HEADS, scope="users:read", takes=Listing, gives=Page[User],
              says="The people of this business."),
-    Endpoint("POST", "/v1/users", "invite_user", invite, who=_OWNERS, fresh="sometimes", takes=NewUser, gives=Invited, status=201,
+    Endpoint("POST", "/v1/users", "invite_user", invite, who=HEADS, fresh="sometimes", takes=NewUser, gives=Invited, status=201,
              once=True, refuses={"above_you": 403, "user_exists": 409}, says="Invite somebody, or again who has not come."),
-    Endpoint("GET", "/v1/users/{id}", "show_user", show_user, who=_OWNERS, scope="users:read", gives=User, is_tagged=True,
+    Endpoint("GET", "/v1/users/{id}", "show_user", show_user, who=HEADS, scope="users:read", gives=User, is_tagged=True,
              says="One of the people of this business."),
-    Endpoint("PATCH", "/v1/users/{id}", "change_user", change_user, who=_OWNERS, fresh="sometimes", takes=UserChange, gives=User,
+    Endpoint("PATCH", "/v1/users/{id}", "change_user", change_user, who=HEADS, fresh="sometimes", takes=UserChange, gives=User,
              is_tagged=True, refuses={"above_you": 403, "last_owner": 409},
              says="Change somebody's role, put him out, or let him in again. Who may make keys no more loses those that he made."),
 ]  # fmt: skip

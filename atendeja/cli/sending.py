@@ -5,15 +5,16 @@ from collections.abc import Sequence
 
 from cyclopts import App
 
-from atendeja import guard, privacy, tenants
+from atendeja import guard
 from atendeja.cli.open import load_config, open_database
 from atendeja.cli.serving import Flag
 from atendeja.config import Config
 from atendeja.db import Database
 from atendeja.errors import Refused
 from atendeja.guard import Hold
+from atendeja.installation import resuming
+from atendeja.installation.resuming import Ready
 from atendeja.outbound import restored
-from atendeja.outbound.restored import Settled
 from atendeja.runtime import fresh_id, utc_now
 from atendeja.tenants import Tenant
 
@@ -40,32 +41,19 @@ def resume_sending(*, send_queued: Flag = False) -> int:
 
 async def _resume_sending(settings: Config, *, send_queued: bool) -> int:
     async with open_database(settings) as db:
-        async with db.session() as session:
-            hold = await guard.load_hold(session)
-            everyone = await session.all(tenants.EVERYONE)
+        hold, everyone = await resuming.load(db)
         if hold is None:
             print("sending is not held: nothing to do")
             return 0
         print(hold)
         await _wait_for_answers(db, hold, everyone, quickly=send_queued)
-        for tenant in everyone:
-            policies = restored.ONCE if send_queued else restored.ALL
-            _tell(await restored.settle(db, tenant, hold, policies), send_queued=send_queued)
-        await _forget_again(settings, db, everyone)
+        for ready in await resuming.settle(db, settings, hold, everyone, utc_now(), fresh_id, send_queued=send_queued):
+            _tell(ready, send_queued=send_queued)
         async with db.session() as session:
             if not await guard.release(session, hold):
                 raise Refused("hold_changed", "another hold has begun meanwhile", hint="run this again")
     print("sending goes on; opt-outs and everything else that came in the lost part are lost too")
     return 0
-
-
-async def _forget_again(settings: Config, db: Database, everyone: Sequence[Tenant]) -> None:
-    """Those who were forgotten since the backup was made: what is sent from now on must not reach them."""
-    stones = await privacy.read(settings.state_dir / privacy.STONES)
-    for tenant in everyone:
-        again = await privacy.forget_again(db, tenant, settings.secret_keys, stones, utc_now(), fresh_id)
-        if again:
-            print(f"{tenant.slug}: {again} who had been erased before are erased again, by a job")
 
 
 async def _wait_for_answers(db: Database, hold: Hold, everyone: Sequence[Tenant], *, quickly: bool) -> None:
@@ -90,9 +78,12 @@ async def _wait_for_answers(db: Database, hold: Hold, everyone: Sequence[Tenant]
         await asyncio.sleep(LOOK_EVERY_S)
 
 
-def _tell(settled: Settled, *, send_queued: bool) -> None:
+def _tell(ready: Ready, *, send_queued: bool) -> None:
+    settled = ready.settled
     states = ", ".join(f"{n} {state}" for state, n in sorted(settled.found.items())) or "nothing"
     goes = f"; {settled.found.total() - settled.given_up} will be sent" if send_queued else ""
     print(
         f"{settled.tenant.slug}: {states} that may have gone out already; {settled.given_up} became unknown and are not sent{goes}"
     )
+    if ready.erased_again:
+        print(f"{settled.tenant.slug}: {ready.erased_again} who had been erased before are erased again, by a job")

@@ -170,7 +170,7 @@ class Changed(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Check(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One thing that was looked at."""
 
-    name: Literal["account", "display_number", "number", "quality", "status", "subscription"]
+    name: Literal["account", "display_number", "number", "portfolio", "quality", "status", "subscription"]
     ok: bool
     line: str
     """What was found."""
@@ -300,26 +300,6 @@ class ConversationChanged(Struct, frozen=True, kw_only=True, omit_defaults=True,
     timestamp: dt.datetime
     """When it happened."""
     data: Changed
-
-
-class ConversationLine(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Something that was said: by the customer (an event), or by us (a message)."""
-
-    what: Literal["event", "message"]
-    id: UUID
-    at: dt.datetime
-    """When it came here, or was written."""
-    kind: str
-    """Of an event what it is, of a message who had it sent."""
-    category: str | None
-    """Of a message."""
-    state: str
-    reason: str | None
-    """Why it was ignored, or withdrawn."""
-    code: int | None
-    """Meta's, of a message that failed."""
-    content: Any
-    """As it is kept."""
 
 
 class CouponCode(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="copy_code"):
@@ -1020,19 +1000,25 @@ class Row(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Said(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What came (an event), or what went out or is to go (a message)."""
+    """Something that was said: by the customer (an event), or by us (a message)."""
 
+    what: Literal["event", "message"]
     id: UUID
     at: dt.datetime
-    """When it reached us, or was written here."""
-    direction: Literal["in", "out"]
+    """When it came here, or was written."""
     conversation_id: UUID
     number_id: UUID
     kind: str
-    """in: what it is. out: who wrote it (turn, agent, api, campaign, echo)."""
+    """Of an event what it is, of a message who had it sent."""
+    category: str | None
+    """Of a message."""
     state: str
     reason: str | None
+    """Why it was ignored, or withdrawn."""
+    code: int | None
+    """Meta's, of a message that failed."""
     content: Any
+    """As it is kept."""
 
 
 class Section(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -1133,6 +1119,7 @@ class ShownNotice(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     kind: Literal[
         "dead_letters",
+        "job_failed",
         "marketing_stopped",
         "no_flow",
         "no_number",
@@ -1150,7 +1137,7 @@ class ShownNotice(Struct, frozen=True, kw_only=True, omit_defaults=True):
     todo: str
     """What ends it."""
     subject_id: UUID | None
-    """Of the number or the webhook that it is about."""
+    """Of the number, the webhook or the job that it is about."""
     code: int | None
     """Meta's."""
     since: dt.datetime | None
@@ -1432,6 +1419,7 @@ class Waiting(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Messages on the wire, or of which nobody knows whether they went out."""
     jobs: int
     jobs_failed: int
+    """Also long work of businesses, which is told of by their notices."""
 
 
 class Webhook(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -1484,7 +1472,7 @@ class WholeConversation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """When the customer last came by an ad."""
     free_until: dt.datetime | None
     """Until then WhatsApp charges nothing."""
-    last: list[ConversationLine]
+    last: list[Said]
     """What was said last, the newest first. See `timeline`."""
 
 
@@ -1538,7 +1526,6 @@ OPERATIONS = {
         Operation("merge_contact", "POST", "/v1/contacts/{id}/merge", once=True),
         Operation("list_consents", "GET", "/v1/contacts/{id}/consents"),
         Operation("declare_consent", "POST", "/v1/contacts/{id}/consents", once=True),
-        Operation("show_contact_timeline", "GET", "/v1/contacts/{id}/timeline"),
         Operation("export_contact", "POST", "/v1/contacts/{id}/export", once=True),
         Operation("erase_contact", "POST", "/v1/contacts/{id}/erase", once=True),
         Operation("list_jobs", "GET", "/v1/jobs"),
@@ -1573,6 +1560,7 @@ OPERATIONS = {
         Operation("hand_over_conversation", "POST", "/v1/conversations/{id}/hand-over"),
         Operation("release_conversation", "POST", "/v1/conversations/{id}/release"),
         Operation("close_conversation", "POST", "/v1/conversations/{id}/close"),
+        Operation("show_contact_timeline", "GET", "/v1/contacts/{id}/timeline"),
         Operation("send_message", "POST", "/v1/messages", once=True),
         Operation("list_messages", "GET", "/v1/messages"),
         Operation("send_messages", "POST", "/v1/messages/batch", once=True),
@@ -1894,13 +1882,6 @@ class Client(Sync):
             idempotency_key=idempotency_key,
         )
 
-    def show_contact_timeline(self, id: UUID, *, limit: int | UnsetType = UNSET) -> Pages[Said]:
-        """All that somebody said and was told, on every number, the newest first.
-
-        For admin, agent, owner, viewer; a key with `contacts:read`.
-        """
-        return self._pages("show_contact_timeline", Page[Said], ids={"id": id}, query={"limit": limit})
-
     def export_contact(self, id: UUID, *, idempotency_key: str | None = None) -> Job:
         """Have all that is kept of somebody written into one JSON file, which the job then has.
 
@@ -1932,7 +1913,7 @@ class Client(Sync):
         return self._call("show_job", Job, ids={"id": id})
 
     def cancel_job(self, id: UUID) -> Job:
-        """Take the wish back, as long as it may be left.
+        """Take the wish back, as long as it may be left; also when it has failed.
 
         For admin, owner; a key with `jobs:write`.
         """
@@ -2261,14 +2242,12 @@ class Client(Sync):
 
     def show_conversation_timeline(
         self, id: UUID, *, limit: int | UnsetType = UNSET, order: Literal["newest", "oldest"] | UnsetType = UNSET
-    ) -> Pages[ConversationLine]:
+    ) -> Pages[Said]:
         """What was said in it: events in the order of arrival and messages as they were written, put together by time.
 
         For admin, agent, owner, viewer; a key with `conversations:read`.
         """
-        return self._pages(
-            "show_conversation_timeline", Page[ConversationLine], ids={"id": id}, query={"limit": limit, "order": order}
-        )
+        return self._pages("show_conversation_timeline", Page[Said], ids={"id": id}, query={"limit": limit, "order": order})
 
     def take_over_conversation(self, id: UUID) -> Conversation:
         """Have a conversation: the bot is silent in it, and what it had queued is withdrawn.
@@ -2297,6 +2276,13 @@ class Client(Sync):
         For admin, agent, owner; a key with `conversations:write`.
         """
         return self._call("close_conversation", Conversation, ids={"id": id})
+
+    def show_contact_timeline(self, id: UUID, *, limit: int | UnsetType = UNSET) -> Pages[Said]:
+        """All that somebody said and was told, on every number, the newest first.
+
+        For admin, agent, owner, viewer; a key with `contacts:read`.
+        """
+        return self._pages("show_contact_timeline", Page[Said], ids={"id": id}, query={"limit": limit})
 
     def send_message(
         self,
@@ -3008,13 +2994,6 @@ class AsyncClient(Async):
             idempotency_key=idempotency_key,
         )
 
-    def show_contact_timeline(self, id: UUID, *, limit: int | UnsetType = UNSET) -> AsyncPages[Said]:
-        """All that somebody said and was told, on every number, the newest first.
-
-        For admin, agent, owner, viewer; a key with `contacts:read`.
-        """
-        return self._pages("show_contact_timeline", Page[Said], ids={"id": id}, query={"limit": limit})
-
     async def export_contact(self, id: UUID, *, idempotency_key: str | None = None) -> Job:
         """Have all that is kept of somebody written into one JSON file, which the job then has.
 
@@ -3046,7 +3025,7 @@ class AsyncClient(Async):
         return await self._call("show_job", Job, ids={"id": id})
 
     async def cancel_job(self, id: UUID) -> Job:
-        """Take the wish back, as long as it may be left.
+        """Take the wish back, as long as it may be left; also when it has failed.
 
         For admin, owner; a key with `jobs:write`.
         """
@@ -3375,14 +3354,12 @@ class AsyncClient(Async):
 
     def show_conversation_timeline(
         self, id: UUID, *, limit: int | UnsetType = UNSET, order: Literal["newest", "oldest"] | UnsetType = UNSET
-    ) -> AsyncPages[ConversationLine]:
+    ) -> AsyncPages[Said]:
         """What was said in it: events in the order of arrival and messages as they were written, put together by time.
 
         For admin, agent, owner, viewer; a key with `conversations:read`.
         """
-        return self._pages(
-            "show_conversation_timeline", Page[ConversationLine], ids={"id": id}, query={"limit": limit, "order": order}
-        )
+        return self._pages("show_conversation_timeline", Page[Said], ids={"id": id}, query={"limit": limit, "order": order})
 
     async def take_over_conversation(self, id: UUID) -> Conversation:
         """Have a conversation: the bot is silent in it, and what it had queued is withdrawn.
@@ -3411,6 +3388,13 @@ class AsyncClient(Async):
         For admin, agent, owner; a key with `conversations:write`.
         """
         return await self._call("close_conversation", Conversation, ids={"id": id})
+
+    def show_contact_timeline(self, id: UUID, *, limit: int | UnsetType = UNSET) -> AsyncPages[Said]:
+        """All that somebody said and was told, on every number, the newest first.
+
+        For admin, agent, owner, viewer; a key with `contacts:read`.
+        """
+        return self._pages("show_contact_timeline", Page[Said], ids={"id": id}, query={"limit": limit})
 
     async def send_message(
         self,

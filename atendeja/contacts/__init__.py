@@ -8,11 +8,11 @@ the same cost whatever is looked for and however many people there are. Refused:
 no index helps without a function of the owner's; indexes of the contact's own row, which each of its turns would write to.
 
 people: who is who (pure) · meeting: looked for, locked, made, merged · profiles: what is shown and changed (pure) · finding: lists
-and searches · endpoints: one contact · consents: what people agreed to · timeline: all that was said ·
+and searches · endpoints: one contact · consents: what people agreed to ·
 tombstones: what stays of who was forgotten.
 """
 
-from atendeja.contacts import consents, endpoints, finding, timeline
+from atendeja.contacts import consents, endpoints, finding
 from atendeja.contacts.endpoints import find
 from atendeja.contacts.meeting import (
     CONVERSATION_CONTACT,
@@ -34,7 +34,7 @@ from atendeja.contacts.meeting import (
 from atendeja.contacts.people import Contact, Person, keys, match, match_all, unite
 from atendeja.contacts.tombstones import Seal, bury, recall
 
-ROUTES = [*finding.ROUTES, *endpoints.ROUTES, *consents.ROUTES, *timeline.ROUTES]
+ROUTES = [*finding.ROUTES, *endpoints.ROUTES, *consents.ROUTES]
 
 __all__ = [
     "CONVERSATIONS",

@@ -10,10 +10,9 @@ from uuid import UUID
 from msgspec import Meta, Raw, Struct
 
 from atendeja import audit, consent
-from atendeja.contacts.endpoints import WRITERS, find, hold
-from atendeja.contacts.finding import EVERYBODY, LAST
+from atendeja.contacts.endpoints import find, hold
 from atendeja.db import Tx, query
-from atendeja.endpoint import Call, Endpoint, Instant, Listing, Page, once
+from atendeja.endpoint import AGENTS, LAST, MEMBERS, Call, Endpoint, Instant, Listing, Page, once
 from atendeja.flow.types import Id
 from atendeja.runtime import Runtime
 
@@ -109,10 +108,10 @@ async def declare_consent(rt: Runtime, call: Call[Declared]) -> Consent:
 
 
 ROUTES: list[Endpoint[Runtime]] = [
-    Endpoint("GET", "/v1/contacts/{id}/consents", "list_consents", list_consents, who=EVERYBODY, scope="contacts:read",
+    Endpoint("GET", "/v1/contacts/{id}/consents", "list_consents", list_consents, who=MEMBERS, scope="contacts:read",
              takes=Listing, gives=Page[Consent],
              says="All that somebody has agreed to or refused, the newest first, with how it is known."),
-    Endpoint("POST", "/v1/contacts/{id}/consents", "declare_consent", declare_consent, who=WRITERS, scope="contacts:write",
+    Endpoint("POST", "/v1/contacts/{id}/consents", "declare_consent", declare_consent, who=AGENTS, scope="contacts:write",
              takes=Declared, gives=Consent, status=201, once=True,
              says="Write down what somebody has said to a purpose. It counts at once: marketing that waits is withdrawn."),
 ]  # fmt: skip

@@ -7,18 +7,14 @@ from msgspec import Struct
 
 from atendeja import audit, phone
 from atendeja.contacts import profiles
-from atendeja.contacts.finding import EVERYBODY
 from atendeja.contacts.meeting import LOCK, describe, index, meet, merge, settle
 from atendeja.contacts.people import Person
 from atendeja.contacts.profiles import ContactChange, ContactDetail, NewContact, Profile, WholeRow
 from atendeja.contacts.tombstones import recall
 from atendeja.db import LostRace, Nothing, Tx, query
-from atendeja.endpoint import Call, Endpoint, Problem, Role, not_found, once
+from atendeja.endpoint import AGENTS, HEADS, MEMBERS, Call, Endpoint, Problem, not_found, once
 from atendeja.errors import Refused
 from atendeja.runtime import Runtime
-
-WRITERS: frozenset[Role] = frozenset({"owner", "admin", "agent"})
-HEADS: frozenset[Role] = frozenset({"owner", "admin"})
 
 
 class Ours(Struct, frozen=True):
@@ -138,12 +134,12 @@ _MERGE_REFUSALS = {"one_already": 409, "two_phones": 409, "two_users": 409}
 _NEW_REFUSALS = {"contact_exists": 409, "nobody": 422, "bad_phone": 422, "bad_bsuid": 422, "bad_portfolio": 422, "too_much": 422}
 
 ROUTES: list[Endpoint[Runtime]] = [
-    Endpoint("POST", "/v1/contacts", "make_contact", make_contact, who=WRITERS, scope="contacts:write", takes=NewContact,
+    Endpoint("POST", "/v1/contacts", "make_contact", make_contact, who=AGENTS, scope="contacts:write", takes=NewContact,
              gives=ContactDetail, status=201, once=True, refuses=_NEW_REFUSALS,
              says="Enter somebody. Who is known already is told by `existing_id`."),
-    Endpoint("GET", "/v1/contacts/{id}", "show_contact", show_contact, who=EVERYBODY, scope="contacts:read", gives=ContactDetail,
+    Endpoint("GET", "/v1/contacts/{id}", "show_contact", show_contact, who=MEMBERS, scope="contacts:read", gives=ContactDetail,
              is_tagged=True, says="Somebody, with conversations and consents. Who was merged is shown as whom he was merged into."),
-    Endpoint("PATCH", "/v1/contacts/{id}", "change_contact", change_contact, who=WRITERS, scope="contacts:write",
+    Endpoint("PATCH", "/v1/contacts/{id}", "change_contact", change_contact, who=AGENTS, scope="contacts:write",
              takes=ContactChange, gives=ContactDetail, is_tagged=True,
              refuses={"tags_twice": 422, "too_much": 422},
              says="Change the name, the language, tags and fields."),

@@ -7,16 +7,13 @@ from msgspec import Meta, Struct
 
 from atendeja.contacts.profiles import FOUND_CHARS, ContactSummary, FoundRow, Row, Tag, Value, show
 from atendeja.db import query
-from atendeja.endpoint import Call, Endpoint, Listing, Page, Role
+from atendeja.endpoint import FIRST, LAST, MEMBERS, ById, Call, Endpoint, Listing, Page
 from atendeja.errors import Refused
 from atendeja.flow.types import Id
 from atendeja.runtime import Runtime
 
-LAST = UUID(int=2**128 - 1)
-FIRST = UUID(int=0)
 BEHIND = "\U0010ffff"
 """Put behind a beginning: behind all that begins so, in the order of bytes."""
-EVERYBODY: frozenset[Role] = frozenset({"owner", "admin", "agent", "viewer"})
 
 Text = Annotated[
     str,
@@ -55,10 +52,6 @@ class Folded(Struct, frozen=True):
     said: str
 
 
-class Before(Struct, frozen=True):
-    id: UUID
-
-
 class FoundAfter(Struct, frozen=True):
     term: str
     id: UUID
@@ -76,7 +69,7 @@ async def list_contacts(rt: Runtime, call: Call[ContactListing]) -> Page[Contact
     wanted = call.body
     if wanted.tag is not None and wanted.consent is not None:
         raise Refused("two_filters", "filter by a tag or by a consent")
-    before = call.after(wanted, Before)
+    before = call.after(wanted, ById)
     page = {"before_id": before.id if before else LAST, "most": wanted.limit + 1}
     async with rt.db.tenant(call.tenant_id) as tx:
         if wanted.tag is not None:
@@ -86,7 +79,7 @@ async def list_contacts(rt: Runtime, call: Call[ContactListing]) -> Page[Contact
             found = await tx.all(WHO_SAID, purpose=purpose, state=state, **page)
         else:
             found = await tx.all(NEWEST, **page)
-    items, following = call.cut(wanted, found, lambda row: Before(row.id))
+    items, following = call.cut(wanted, found, lambda row: ById(row.id))
     return Page([show(row) for row in items], following)
 
 
@@ -111,7 +104,7 @@ async def search_contacts(rt: Runtime, call: Call[ContactSearch]) -> Page[Contac
 
 
 async def _with_field(rt: Runtime, call: Call[ContactSearch], field: FieldIs) -> Page[ContactSummary]:
-    before = call.after(call.body, Before)
+    before = call.after(call.body, ById)
     async with rt.db.tenant(call.tenant_id) as tx:
         found = await tx.all(
             WITH_TERM,
@@ -119,7 +112,7 @@ async def _with_field(rt: Runtime, call: Call[ContactSearch], field: FieldIs) ->
             before_id=before.id if before else LAST,
             most=call.body.limit + 1,
         )
-    items, following = call.cut(call.body, found, lambda row: Before(row.id))
+    items, following = call.cut(call.body, found, lambda row: ById(row.id))
     return Page([show(row) for row in items], following)
 
 
@@ -139,10 +132,10 @@ def read_search(text: str) -> str:
 
 
 ROUTES: list[Endpoint[Runtime]] = [
-    Endpoint("GET", "/v1/contacts", "list_contacts", list_contacts, who=EVERYBODY, scope="contacts:read", takes=ContactListing,
+    Endpoint("GET", "/v1/contacts", "list_contacts", list_contacts, who=MEMBERS, scope="contacts:read", takes=ContactListing,
              gives=Page[ContactSummary], refuses={"two_filters": 422},
              says="The people of this business, the newest first; those with a tag, or with a word on a purpose."),
-    Endpoint("POST", "/v1/contacts/search", "search_contacts", search_contacts, who=EVERYBODY, scope="contacts:read",
+    Endpoint("POST", "/v1/contacts/search", "search_contacts", search_contacts, who=MEMBERS, scope="contacts:read",
              takes=ContactSearch, gives=Page[ContactSummary], refuses={"one_filter": 422, "long_value": 422},
              says="Look for people by the beginning of a name or a telephone number, or by a field. It changes nothing, and is a "
              "POST so that no name or number is in a URL."),

@@ -1,1 +1,1 @@
-"""What only a developer's machine needs: an embedded PostgreSQL, and `atendeja dev`."""
+"""What only a developer's machine needs: an embedded PostgreSQL, `atendeja dev`, and what writes the client."""

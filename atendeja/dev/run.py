@@ -17,7 +17,8 @@ import msgspec
 from msgspec import Struct
 from starlette.routing import BaseRoute, Mount
 
-from atendeja import app, config, flows, log, numbers, reporting, tenants
+from atendeja import accounts, app, config, flows, log, numbers, reporting, tenants
+from atendeja.accounts import Opening, tokens
 from atendeja.config import Config
 from atendeja.db import Tx
 from atendeja.dev import play, report
@@ -34,6 +35,7 @@ from atendeja.simulator import Number, Settings, Simulator
 DATABASE = "atendeja_dev"
 TOKEN = "token-do-simulador"  # noqa: S105  (any token opens the simulator)
 SETTLED_S = 5.0
+OWNER, OPERATOR = "ana@oficina.example", "op@host.example"
 
 
 class Shop(Struct, frozen=True):
@@ -53,6 +55,9 @@ SHOPS = (
     Shop("oficina", "Oficina Sol", "oficina_atendimento", _number(1, "+551140000001")),
     Shop("clinica", "Clínica Vida", "clinica_agenda", _number(2, "+552130000002")),
 )
+
+FREE = Number("100000000000003", verified_name="Loja nova")
+"""Nobody's yet: for who tries how a business begins."""
 
 
 def load_examples() -> dict[str, Flow]:
@@ -85,7 +90,10 @@ async def _run(folder: Path, secret: dict[str, str], started: float, *, once: bo
                 if once:
                     server.should_exit = True
                 elif not as_json:
-                    print(f"phone page  http://127.0.0.1:{port}/simulator   (Ctrl+C ends)", flush=True)
+                    print(f"phone page  http://127.0.0.1:{port}/simulator   (Ctrl+C ends)")
+                    print(f"the API     http://127.0.0.1:{port}/docs   (README.md, The API: what these one-time tokens are for)")
+                    for email, of in ((OWNER, SHOPS[0].slug), (OPERATOR, None)):
+                        print(f"  {email:19}  {await _appoint(rt, email, of)}", flush=True)
                 await serving
     return status
 
@@ -131,12 +139,9 @@ async def _open_database(folder: Path) -> AsyncIterator[dict[str, str]]:
 
 @contextlib.asynccontextmanager
 async def _open_simulator(app_secret: str, port: int) -> AsyncIterator[Simulator]:
-    known = tuple(Number(s.number.phone_number_id, s.number.waba_id, s.number.display_number.lstrip("+"), s.name) for s in SHOPS)
-    simulator = Simulator(
-        Settings(
-            webhook_url=f"http://127.0.0.1:{port}/webhook", app_secret=app_secret, tokens=(TOKEN,), numbers=known, port=port + 1
-        )
-    )
+    ours = (Number(s.number.phone_number_id, s.number.waba_id, s.number.display_number.lstrip("+"), s.name) for s in SHOPS)
+    hook = f"http://127.0.0.1:{port}/webhook"
+    simulator = Simulator(Settings(hook, app_secret, tokens=(TOKEN,), numbers=(*ours, FREE), port=port + 1))
     await simulator.start()
     try:
         yield simulator
@@ -186,6 +191,16 @@ async def _open_shop(rt: Runtime, shop: Shop) -> int:
 
     await rt.db.transact(tenant_id, add_number)
     return tenant_id
+
+
+async def _appoint(rt: Runtime, email: str, slug: str | None) -> str:
+    """A one-time token for the owner of a business, or without one for the operator."""
+    async with rt.db.session() as session:
+        tenant_id = tenants.INSTALLATION if slug is None else (await tenants.find(session, slug)).id
+    token, opening = tokens.opaque("ato", rt.secret()), Opening(email, None if slug is None else "owner", slug is None)
+    ids = rt.new_id(), rt.new_id()
+    await rt.db.transact(tenant_id, lambda tx: accounts.appoint(tx, opening, token, ids, rt.now()))
+    return token
 
 
 async def _until(true: Callable[[], bool], timeout_s: float) -> bool:

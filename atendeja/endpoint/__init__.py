@@ -1,7 +1,7 @@
 """The JSON API's one way to declare an endpoint, and what all of them have in common.
 
-    ROUTES = [Endpoint("GET", "/v1/users", "list_users", list_users, who=frozenset({"owner", "admin"}), scope="users:read",
-                       takes=Listing, gives=Page[Member], says="The people of this business.")]
+    ROUTES = [Endpoint("GET", "/v1/users", "list_users", list_users, who=HEADS, scope="users:read", takes=Listing,
+                       gives=Page[Member], says="The people of this business.")]
 
     async def list_users(rt: Runtime, call: Call[Listing]) -> Page[Member]: ...
 
@@ -19,22 +19,42 @@ pieces, tags of what is edited · idempotency: what comes twice · rates: how fa
 may · streaming: answers without an end · serving: the routes.
 """
 
-from atendeja.endpoint.declaration import PEOPLE, Access, Call, Caller, Endpoint, Instant, Role, Scope
+from atendeja.endpoint.declaration import (
+    AGENTS,
+    HEADS,
+    MEMBERS,
+    OPERATORS,
+    PEOPLE,
+    Access,
+    Call,
+    Caller,
+    Endpoint,
+    Instant,
+    Role,
+    Scope,
+)
 from atendeja.endpoint.files import File
 from atendeja.endpoint.idempotency import FORGET, KEEPS, answered, forget_about, once
-from atendeja.endpoint.pages import Cursors, Listing, Page, tag
+from atendeja.endpoint.pages import FIRST, LAST, ById, Cursors, Listing, Page, tag
 from atendeja.endpoint.problems import SAFE, Fault, Problem, Trouble, not_found
 from atendeja.endpoint.reading import networks
 from atendeja.endpoint.serving import STREAMS, Api, answer_bug
 
 __all__ = [
+    "AGENTS",
+    "FIRST",
     "FORGET",
+    "HEADS",
     "KEEPS",
+    "LAST",
+    "MEMBERS",
+    "OPERATORS",
     "PEOPLE",
     "SAFE",
     "STREAMS",
     "Access",
     "Api",
+    "ById",
     "Call",
     "Caller",
     "Cursors",

@@ -31,7 +31,15 @@ Instant = Annotated[dt.datetime, Meta(tz=True)]
 FRESH = dt.timedelta(minutes=10)
 """How long a proof of who somebody is counts for what is sensitive."""
 
-PEOPLE: frozenset[Role] = frozenset({"owner", "admin", "agent", "viewer", "operator"})
+HEADS: frozenset[Role] = frozenset({"owner", "admin"})
+"""Of a business: they decide how it is."""
+AGENTS: frozenset[Role] = HEADS | {"agent"}
+"""Who deals with its customers."""
+MEMBERS: frozenset[Role] = AGENTS | {"viewer"}
+"""Everybody of a business."""
+OPERATORS: frozenset[Role] = frozenset({"operator"})
+"""Of the installation itself."""
+PEOPLE: frozenset[Role] = MEMBERS | OPERATORS
 """Every person who has signed in."""
 
 

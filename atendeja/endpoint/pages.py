@@ -9,6 +9,7 @@ import hashlib
 import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import Annotated, Generic, TypeVar
+from uuid import UUID
 
 import msgspec
 from msgspec import Meta, Struct
@@ -36,6 +37,16 @@ class Page(Struct, Generic[T], frozen=True):
 
     items: list[T]
     next_cursor: str | None = None
+
+
+class ById(Struct, frozen=True):
+    """The place of a row in a list that is in the order of its ids."""
+
+    id: UUID
+
+
+FIRST, LAST = UUID(int=0), UUID(int=2**128 - 1)
+"""Before and behind every id."""
 
 
 class Cursors:

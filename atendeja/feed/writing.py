@@ -6,15 +6,12 @@ import datetime as dt
 from collections.abc import Callable, Iterable, Sequence
 from uuid import UUID
 
-import structlog
 from msgspec import Struct
 
 from atendeja.db import Database, Nothing, Tx, query, records
 from atendeja.errors import Unavailable
 from atendeja.feed import shapes
 from atendeja.feed.shapes import Data
-
-log = structlog.get_logger(__name__)
 
 LOOK_EVERY_S = 4.0
 BELIEVED_S = 5.0

@@ -12,8 +12,6 @@ from .session import Input
 from .types import Dur, Id, Text
 from .words import INTENTS, Intent, Notice, fold, folded, has_phrase
 
-LATEST_SPEC = 1
-
 Tries = Annotated[int, Meta(ge=0, le=10, description="a number from 0 to 10")]
 
 

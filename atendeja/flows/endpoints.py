@@ -9,20 +9,18 @@ from msgspec import Meta, Raw, Struct
 
 from atendeja import accounts, audit, numbers
 from atendeja.db import Tx
-from atendeja.endpoint import Call, Endpoint, Fault, Instant, Listing, Page, Problem, Role, not_found, once
+from atendeja.endpoint import FIRST, HEADS, MEMBERS, ById, Call, Endpoint, Fault, Instant, Listing, Page, Problem, not_found, once
 from atendeja.errors import Refused
 from atendeja.feed.shapes import Published
 from atendeja.flows import versions
-from atendeja.flows.trying import READERS, UNFIT, Source, refuse_faults, weigh, written
+from atendeja.flows.trying import UNFIT, Source, refuse_faults, weigh, written
 from atendeja.flows.versions import FlowRow, Status, VersionRow, Writing
 from atendeja.runtime import Runtime
 from atendeja.trial import TOO_HEAVY
 from atendeja.trial.work import Ask, Found
 
-WRITERS: frozenset[Role] = frozenset({"owner", "admin"})
 MOST_FLOWS = 200
 """Of a business: all that are published are looked through when a customer writes first."""
-FIRST = UUID(int=0)
 HIGHEST = 2**31 - 1
 
 Note = Annotated[str, Meta(max_length=500, description="A word about this version.", examples=["preços de março"])] | None
@@ -82,10 +80,6 @@ class PublishedFlow(Struct, frozen=True, forbid_unknown_fields=True):
     skip_tests: Annotated[bool, Meta(description="Publish it though its own tests fail; the audit log tells.")] = False
 
 
-class After(Struct, frozen=True):
-    id: UUID
-
-
 class Below(Struct, frozen=True):
     n: int
 
@@ -104,10 +98,10 @@ def show(flow: FlowRow, current: Sequence[VersionRow]) -> ShownFlow:
 
 
 async def list_flows(rt: Runtime, call: Call[Listing]) -> Page[ShownFlow]:
-    after = call.after(call.body, After)
+    after = call.after(call.body, ById)
     async with rt.db.tenant(call.tenant_id) as tx:
         found = await tx.all(versions.PAGE, after=after.id if after else FIRST, most=call.body.limit + 1)
-        items, following = call.cut(call.body, found, lambda flow: After(flow.id))
+        items, following = call.cut(call.body, found, lambda flow: ById(flow.id))
         current = await tx.all(versions.CURRENT, flow_ids=[flow.id for flow in items])
     return Page([show(flow, current) for flow in items], following)
 
@@ -338,30 +332,31 @@ def _tell(row: VersionRow) -> dict[str, object]:
 UNREADABLE = {"flow_malformed": 422, TOO_HEAVY: 422}
 
 ROUTES: list[Endpoint[Runtime]] = [
-    Endpoint("GET", "/v1/flows", "list_flows", list_flows, who=READERS, scope="flows:read", takes=Listing, gives=Page[ShownFlow],
+    Endpoint("GET", "/v1/flows", "list_flows", list_flows, who=MEMBERS, scope="flows:read", takes=Listing, gives=Page[ShownFlow],
              says="The flows of this business, with what answers and what is being written."),
-    Endpoint("POST", "/v1/flows", "make_flow", make_flow, who=WRITERS, scope="flows:write", takes=NewFlow, gives=ShownFlow,
-             status=201, once=True, refuses=UNREADABLE | {"number_unknown": 422, "flow_exists": 409, "too_many_flows": 409},
+    Endpoint("POST", "/v1/flows", "make_flow", make_flow, who=HEADS, scope="flows:write", takes=NewFlow, gives=ShownFlow,
+             status=201, once=True, asks=True,
+             refuses=UNREADABLE | {"number_unknown": 422, "flow_exists": 409, "too_many_flows": 409},
              says="Make a flow, with a first draft. It answers nobody before it is published."),
-    Endpoint("GET", "/v1/flows/{id}", "show_flow", show_flow, who=READERS, scope="flows:read", gives=ShownFlow, is_tagged=True,
+    Endpoint("GET", "/v1/flows/{id}", "show_flow", show_flow, who=MEMBERS, scope="flows:read", gives=ShownFlow, is_tagged=True,
              says="A flow, with what answers and what is being written."),
-    Endpoint("PATCH", "/v1/flows/{id}", "change_flow", change_flow, who=WRITERS, scope="flows:write", takes=FlowChange,
+    Endpoint("PATCH", "/v1/flows/{id}", "change_flow", change_flow, who=HEADS, scope="flows:write", takes=FlowChange,
              gives=ShownFlow, is_tagged=True, refuses={"number_unknown": 422, "flow_exists": 409},
              says="Have a flow answer on another number, or on all of them."),
-    Endpoint("GET", "/v1/flows/{id}/versions", "list_versions", list_versions, who=READERS, scope="flows:read", takes=Listing,
+    Endpoint("GET", "/v1/flows/{id}/versions", "list_versions", list_versions, who=MEMBERS, scope="flows:read", takes=Listing,
              gives=Page[FlowVersion], says="All versions of a flow, the newest first."),
-    Endpoint("GET", "/v1/flow-versions/{id}", "show_version", show_version, who=READERS, scope="flows:read", gives=ShownFlowVersion,
+    Endpoint("GET", "/v1/flow-versions/{id}", "show_version", show_version, who=MEMBERS, scope="flows:read", gives=ShownFlowVersion,
              says="A version, as it was written and as it was read."),
-    Endpoint("GET", "/v1/flows/{id}/draft", "show_draft", show_draft, who=READERS, scope="flows:read", gives=ShownFlowVersion,
+    Endpoint("GET", "/v1/flows/{id}/draft", "show_draft", show_draft, who=MEMBERS, scope="flows:read", gives=ShownFlowVersion,
              is_tagged=True, says="What is being written."),
-    Endpoint("PUT", "/v1/flows/{id}/draft", "save_draft", save_draft, who=WRITERS, scope="flows:write", takes=FlowDraft,
-             gives=ShownFlowVersion, is_tagged=True, refuses=UNREADABLE | {"other_key": 422},
+    Endpoint("PUT", "/v1/flows/{id}/draft", "save_draft", save_draft, who=HEADS, scope="flows:write", takes=FlowDraft,
+             gives=ShownFlowVersion, is_tagged=True, asks=True, refuses=UNREADABLE | {"other_key": 422},
              says="Have the draft say this, or begin one. It may have errors of sense still, its form must be right."),
-    Endpoint("DELETE", "/v1/flows/{id}/draft", "drop_draft", drop_draft, who=WRITERS, scope="flows:write",
+    Endpoint("DELETE", "/v1/flows/{id}/draft", "drop_draft", drop_draft, who=HEADS, scope="flows:write",
              says="Throw the draft away; a flow that never had anything else goes with it."),
-    Endpoint("POST", "/v1/flows/{id}/publish", "publish_flow", publish_flow, who=WRITERS, scope="flows:write", takes=PublishedFlow,
-             gives=ShownFlow, is_tagged=True, once=True, refuses=UNFIT | {"flow_tests_fail": 422},
+    Endpoint("POST", "/v1/flows/{id}/publish", "publish_flow", publish_flow, who=HEADS, scope="flows:write", takes=PublishedFlow,
+             gives=ShownFlow, is_tagged=True, once=True, asks=True, refuses=UNFIT | {"flow_tests_fail": 422},
              says="Have a version answer: the draft, or an older one again. Those who talk already keep theirs."),
-    Endpoint("POST", "/v1/flows/{id}/retire", "retire_flow", retire_flow, who=WRITERS, scope="flows:write", gives=ShownFlow,
+    Endpoint("POST", "/v1/flows/{id}/retire", "retire_flow", retire_flow, who=HEADS, scope="flows:write", gives=ShownFlow,
              is_tagged=True, says="Have a flow open no more. Conversations that run come to their end."),
 ]  # fmt: skip

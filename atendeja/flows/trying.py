@@ -13,7 +13,7 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
-from atendeja.endpoint import Call, Endpoint, Fault, Instant, Problem, Role
+from atendeja.endpoint import MEMBERS, Call, Endpoint, Fault, Instant, Problem
 from atendeja.errors import Refused
 from atendeja.flow import reference
 from atendeja.flow.examples import examples
@@ -24,7 +24,6 @@ from atendeja.runtime import Runtime
 from atendeja.trial import TOO_HEAVY
 from atendeja.trial.work import Ask, FlowProblem, FlowTest, FlowTurn, Found, Heard, Play
 
-READERS: frozenset[Role] = frozenset({"owner", "admin", "agent", "viewer"})
 DAY_S = 86_400
 FIRST_YEAR, LAST_YEAR = 2000, 2100
 """A simulated conversation is in these years: the calendar has an end."""
@@ -252,15 +251,15 @@ async def show_language(_rt: Runtime, _call: Call[Struct]) -> FlowLanguage:
 UNFIT = {"flow_malformed": 422, "flow_invalid": 422, TOO_HEAVY: 422, "version_unknown": 422}
 
 ROUTES: list[Endpoint[Runtime]] = [
-    Endpoint("GET", "/v1/flows/language", "show_language", show_language, who=READERS, scope="flows:read", gives=FlowLanguage,
+    Endpoint("GET", "/v1/flows/language", "show_language", show_language, who=MEMBERS, scope="flows:read", gives=FlowLanguage,
              says="What flows are written in: for people, and as a JSON Schema for editors."),
-    Endpoint("GET", "/v1/flows/examples", "list_examples", list_examples, who=READERS, scope="flows:read", gives=FlowExamples,
+    Endpoint("GET", "/v1/flows/examples", "list_examples", list_examples, who=MEMBERS, scope="flows:read", gives=FlowExamples,
              says="Flows that come with the server, to begin with."),
-    Endpoint("POST", "/v1/flows/check", "check_flow", check_flow, who=READERS, scope="flows:read", takes=FlowDocument,
-             gives=CheckedFlow, refuses={TOO_HEAVY: 422}, says="Everything that is wrong with a flow, and where."),
-    Endpoint("POST", "/v1/flows/test", "test_flow", test_flow, who=READERS, scope="flows:read", takes=ChosenFlow, gives=TestedFlow,
-             refuses=UNFIT, says="Run the conversations that are a flow's own tests."),
-    Endpoint("POST", "/v1/flows/simulate", "simulate_flow", simulate_flow, who=READERS, scope="flows:read", takes=Simulation,
-             gives=Simulated, refuses=UNFIT | {"bad_state": 422},
+    Endpoint("POST", "/v1/flows/check", "check_flow", check_flow, who=MEMBERS, scope="flows:read", takes=FlowDocument,
+             gives=CheckedFlow, asks=True, refuses={TOO_HEAVY: 422}, says="Everything that is wrong with a flow, and where."),
+    Endpoint("POST", "/v1/flows/test", "test_flow", test_flow, who=MEMBERS, scope="flows:read", takes=ChosenFlow, gives=TestedFlow,
+             asks=True, refuses=UNFIT, says="Run the conversations that are a flow's own tests."),
+    Endpoint("POST", "/v1/flows/simulate", "simulate_flow", simulate_flow, who=MEMBERS, scope="flows:read", takes=Simulation,
+             gives=Simulated, asks=True, refuses=UNFIT | {"bad_state": 422},
              says="Talk to a flow as a customer would, with the engine of production. Nothing is kept and nobody hears it."),
 ]  # fmt: skip

@@ -13,14 +13,13 @@ from msgspec.structs import asdict
 
 from atendeja import audit
 from atendeja.db import Nothing, Session, Tx, query
-from atendeja.endpoint import Call, Endpoint, Instant, Listing, Page, Role, not_found
+from atendeja.endpoint import OPERATORS, Call, Endpoint, Instant, Listing, Page, not_found
 from atendeja.errors import Refused
 from atendeja.inbound.digest import Unrouted
 from atendeja.numbers import Directory
 from atendeja.runtime import Runtime
 
 PLACE = r"\d{4}-\d{2}-\d{2}-\d{1,18}"
-OPERATORS: frozenset[Role] = frozenset({"operator"})
 EVER = dt.datetime(1970, 1, 2, tzinfo=dt.UTC), dt.datetime(9000, 1, 1, tzinfo=dt.UTC)
 """From when to when anything may have come."""
 MOST_AT_ONCE = 500

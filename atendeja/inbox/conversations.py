@@ -10,10 +10,10 @@ from msgspec import Meta, Struct
 
 from atendeja import audit, contacts
 from atendeja.db import Nothing, Tx, query
-from atendeja.endpoint import Call, Endpoint, Instant, Listing, Page, Role, not_found
+from atendeja.endpoint import AGENTS, LAST, MEMBERS, Call, Endpoint, Instant, Listing, Page, not_found
 from atendeja.feed.shapes import Changed, ConversationChange
 from atendeja.inbox import timeline
-from atendeja.inbox.timeline import FAR, MOST_ID, ConversationLine, TimelinePart
+from atendeja.inbox.timeline import FAR, TIMELINES, Said, TimelinePart
 from atendeja.runtime import Runtime
 
 log = structlog.get_logger(__name__)
@@ -23,9 +23,6 @@ LAST_SAID = 20
 B = TypeVar("B", bound=Struct)
 State = Literal["open", "closed"]
 Owner = Literal["bot", "human"]
-
-READERS: frozenset[Role] = frozenset({"owner", "admin", "agent", "viewer"})
-AGENTS: frozenset[Role] = frozenset({"owner", "admin", "agent"})
 
 
 class Talk(Struct, frozen=True):
@@ -70,7 +67,7 @@ class WholeConversation(Struct, frozen=True):
     conversation: Conversation
     entry_at: Annotated[Instant | None, Meta(description="When the customer last came by an ad.")]
     free_until: Annotated[Instant | None, Meta(description="Until then WhatsApp charges nothing.")]
-    last: Annotated[list[ConversationLine], Meta(description="What was said last, the newest first. See `timeline`.")]
+    last: Annotated[list[Said], Meta(description="What was said last, the newest first. See `timeline`.")]
 
 
 class WhichConversations(Listing, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -110,7 +107,7 @@ def show(t: Talk) -> Conversation:
 
 async def list_conversations(rt: Runtime, call: Call[WhichConversations]) -> Page[Conversation]:
     """Whoever wrote last first; who never wrote, last."""
-    choice, after = call.body, call.after(call.body, After) or After(FAR, MOST_ID)
+    choice, after = call.body, call.after(call.body, After) or After(FAR, LAST)
     which: dict[str, object] = {
         "states": [choice.state] if choice.state else ["open", "closed"],
         "owners": [choice.owner] if choice.owner else ["bot", "human"],
@@ -133,16 +130,16 @@ async def list_conversations(rt: Runtime, call: Call[WhichConversations]) -> Pag
 async def show_conversation(rt: Runtime, call: Call[Struct]) -> WholeConversation:
     async with rt.db.tenant(call.tenant_id) as tx:
         talk = await load(tx, call.ids["id"])
-        said = await timeline.load(tx, talk.id, timeline.START["newest"], LAST_SAID)
+        said = await timeline.load(tx, TIMELINES["newest"], talk.id, timeline.START["newest"], LAST_SAID)
     return WholeConversation(show(talk), talk.entry_at, talk.free_until, [timeline.show(row) for row, _ in said])
 
 
-async def show_timeline(rt: Runtime, call: Call[TimelinePart]) -> Page[ConversationLine]:
+async def show_timeline(rt: Runtime, call: Call[TimelinePart]) -> Page[Said]:
     """Events and messages in one line. A cursor goes on in the order in which it was begun."""
     after = call.after(call.body, timeline.Place) or timeline.START[call.body.order]
     async with rt.db.tenant(call.tenant_id) as tx:
         talk = await load(tx, call.ids["id"])
-        found = await timeline.load(tx, talk.id, after, call.body.limit + 1)
+        found = await timeline.load(tx, TIMELINES[after.order], talk.id, after, call.body.limit + 1)
     items, following = call.cut(call.body, found, lambda line: line[1])
     return Page([timeline.show(row) for row, _ in items], following)
 
@@ -221,12 +218,12 @@ async def _change(
 
 
 ROUTES: list[Endpoint[Runtime]] = [
-    Endpoint("GET", "/v1/conversations", "list_conversations", list_conversations, who=READERS, scope="conversations:read",
+    Endpoint("GET", "/v1/conversations", "list_conversations", list_conversations, who=MEMBERS, scope="conversations:read",
              takes=WhichConversations, gives=Page[Conversation], says="The conversations, whoever wrote last first."),
-    Endpoint("GET", "/v1/conversations/{id}", "show_conversation", show_conversation, who=READERS, scope="conversations:read",
+    Endpoint("GET", "/v1/conversations/{id}", "show_conversation", show_conversation, who=MEMBERS, scope="conversations:read",
              gives=WholeConversation, says="A conversation, and what was said last in it."),
-    Endpoint("GET", "/v1/conversations/{id}/timeline", "show_conversation_timeline", show_timeline, who=READERS,
-             scope="conversations:read", takes=TimelinePart, gives=Page[ConversationLine],
+    Endpoint("GET", "/v1/conversations/{id}/timeline", "show_conversation_timeline", show_timeline, who=MEMBERS,
+             scope="conversations:read", takes=TimelinePart, gives=Page[Said],
              says="What was said in it: events in the order of arrival and messages as they were written, put together by time."),
     Endpoint("POST", "/v1/conversations/{id}/take-over", "take_over_conversation", take_over, who=AGENTS,
              scope="conversations:write", gives=Conversation,

@@ -7,8 +7,7 @@ from uuid import UUID
 from msgspec import Meta, Raw, Struct
 
 from atendeja.db import query
-from atendeja.endpoint import Call, Endpoint, Instant, not_found
-from atendeja.inbox.conversations import READERS
+from atendeja.endpoint import MEMBERS, Call, Endpoint, Instant, not_found
 from atendeja.runtime import Runtime
 
 State = Literal["unhandled", "handled", "ignored", "dead"]
@@ -72,6 +71,6 @@ async def show_event(rt: Runtime, call: Call[Struct]) -> StoredEvent:
 
 
 ROUTES: list[Endpoint[Runtime]] = [
-    Endpoint("GET", "/v1/events/{id}", "show_event", show_event, who=READERS, scope="conversations:read", gives=StoredEvent,
+    Endpoint("GET", "/v1/events/{id}", "show_event", show_event, who=MEMBERS, scope="conversations:read", gives=StoredEvent,
              says="Something that came, as it is kept, and what became of it."),
 ]  # fmt: skip

@@ -9,11 +9,10 @@ from msgspec import Meta, Raw, Struct
 
 from atendeja import audit
 from atendeja.db import Nothing, Tx, query
-from atendeja.endpoint import Call, Endpoint, Fault, Instant, Listing, Page, Problem, not_found
+from atendeja.endpoint import AGENTS, FIRST, LAST, MEMBERS, Call, Endpoint, Fault, Instant, Listing, Page, Problem, not_found
 from atendeja.errors import Refused
 from atendeja.ids import uuid7
-from atendeja.inbox.conversations import AGENTS, READERS
-from atendeja.inbox.timeline import FAR, LEAST_ID, LONG_AGO, MOST_ID
+from atendeja.inbox.timeline import FAR, LONG_AGO
 from atendeja.runtime import Runtime
 from atendeja.wa import codes
 
@@ -124,7 +123,7 @@ class WhichMessages(Listing, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 class After(Struct, frozen=True):
-    id: UUID = MOST_ID
+    id: UUID = LAST
     at: dt.datetime = FAR
     no: int = -1
     ordinal: int = -(2**31)
@@ -195,7 +194,7 @@ async def list_messages(rt: Runtime, call: Call[WhichMessages]) -> Page[Message]
 
 async def _find(tx: Tx, choice: WhichMessages, after: After) -> list[Row]:
     most, since = choice.limit + 1, choice.since or LONG_AGO
-    since_id = LEAST_ID if choice.since is None else uuid7(max(0, int(choice.since.timestamp() * 1000)), 0)
+    since_id = FIRST if choice.since is None else uuid7(max(0, int(choice.since.timestamp() * 1000)), 0)
     if choice.conversation_id is not None:
         where = {"conversation_id": choice.conversation_id, "before_at": after.at, "before_id": after.id}
         return await tx.all(OF_CONVERSATION, since=since, most=most, **where)
@@ -241,9 +240,9 @@ async def withdraw(rt: Runtime, call: Call[Struct]) -> Message:
 
 
 ROUTES: list[Endpoint[Runtime]] = [
-    Endpoint("GET", "/v1/messages", "list_messages", list_messages, who=READERS, scope="messages:read", takes=WhichMessages,
+    Endpoint("GET", "/v1/messages", "list_messages", list_messages, who=MEMBERS, scope="messages:read", takes=WhichMessages,
              gives=Page[Message], says="Messages of ours, the newest first."),
-    Endpoint("GET", "/v1/messages/{id}", "show_message", show_message, who=READERS, scope="messages:read", gives=WholeMessage,
+    Endpoint("GET", "/v1/messages/{id}", "show_message", show_message, who=MEMBERS, scope="messages:read", gives=WholeMessage,
              says="A message, and each attempt to send it."),
     Endpoint("POST", "/v1/messages/{id}/withdraw", "withdraw_message", withdraw, who=AGENTS, scope="messages:send", gives=Message,
              refuses={"not_queued": 409}, says="Take back a message that has not gone."),

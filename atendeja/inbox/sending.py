@@ -18,11 +18,10 @@ from msgspec import Meta, Struct, field
 from atendeja import audit, consent, contacts, numbers, outbound, phone
 from atendeja.contacts import Person
 from atendeja.db import Tx, query
-from atendeja.endpoint import Call, Endpoint, Fault, Instant, Problem, not_found, once
+from atendeja.endpoint import AGENTS, Call, Endpoint, Fault, Instant, Problem, not_found, once
 from atendeja.errors import Refused
 from atendeja.feed.shapes import Changed
 from atendeja.inbox import messages
-from atendeja.inbox.conversations import AGENTS
 from atendeja.inbox.messages import Category, Message
 from atendeja.numbers import Number
 from atendeja.outbound import Fallback, Outgoing

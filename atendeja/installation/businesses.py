@@ -18,12 +18,11 @@ from atendeja import audit, numbers, tenants
 from atendeja.accounts import Invited, people, tokens, write_invitation
 from atendeja.accounts.people import Email
 from atendeja.db import Nothing, Tx, query
-from atendeja.endpoint import Call, Endpoint, Instant, Listing, Page, Role, not_found, once
+from atendeja.endpoint import OPERATORS, Call, Endpoint, Instant, Listing, Page, not_found, once
 from atendeja.runtime import Runtime
 from atendeja.tenants import Language, Name, TimeZone
 
 SLUG = "[a-z0-9][a-z0-9-]{0,39}"
-OPERATORS: frozenset[Role] = frozenset({"operator"})
 
 
 class Business(Struct, frozen=True):

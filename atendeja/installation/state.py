@@ -5,15 +5,14 @@ from uuid import UUID
 
 from msgspec import Meta, Struct
 
-from atendeja import __version__, audit, guard, privacy, tenants
+from atendeja import __version__, audit, guard
 from atendeja.db import Tx, query
-from atendeja.endpoint import Call, Endpoint, Instant, Role
+from atendeja.endpoint import OPERATORS, Call, Endpoint, Instant
 from atendeja.errors import Refused
 from atendeja.guard import Hold
+from atendeja.installation import resuming
 from atendeja.outbound import restored
 from atendeja.runtime import Runtime
-
-OPERATORS: frozenset[Role] = frozenset({"operator"})
 
 
 class State(Struct, frozen=True):
@@ -65,7 +64,7 @@ class Waiting(Struct, frozen=True):
     messages: Annotated[int, Meta(description="Messages to be sent now, also those of numbers and businesses that must not.")]
     in_doubt: Annotated[int, Meta(description="Messages on the wire, or of which nobody knows whether they went out.")]
     jobs: int
-    jobs_failed: int
+    jobs_failed: Annotated[int, Meta(description="Also long work of businesses, which is told of by their notices.")]
 
 
 class Installation(Struct, frozen=True):
@@ -133,8 +132,7 @@ async def resume_sending(rt: Runtime, call: Call[Resumption]) -> Resumed:
     Raises Refused when sending is not held, when another hold than the seen one is, and while what came before the hold is not
     answered yet: the answers may have gone out too, so they must be there to be given up.
     """
-    async with rt.db.session() as session:
-        hold, everyone = await guard.load_hold(session), await session.all(tenants.EVERYONE)
+    hold, everyone = await resuming.load(rt.db)
     if hold is None:
         raise Refused("not_held", "sending is not held: nothing to do")
     if hold.arrival != call.body.hold:
@@ -146,19 +144,17 @@ async def resume_sending(rt: Runtime, call: Call[Resumption]) -> Resumed:
             f"{left} webhooks and messages of before are not answered yet: try again in a moment",
             hint="their answers may have gone out, so they come first; a worker has to be running",
         )
-    policies = restored.ONCE if call.body.send_queued else restored.ALL
-    settled = [await restored.settle(rt.db, tenant, hold, policies) for tenant in everyone]
-    stones = await privacy.read(rt.config.state_dir / privacy.STONES)
-    erased = [await privacy.forget_again(rt.db, tenant, rt.config.secret_keys, stones, rt.now(), rt.new_id) for tenant in everyone]
+    send_queued = call.body.send_queued
+    ready = await resuming.settle(rt.db, rt.config, hold, everyone, rt.now(), rt.new_id, send_queued=send_queued)
 
     async def work(tx: Tx) -> None:
         if not await guard.release(tx, hold):
             raise _changed()
-        after = {"send_queued": call.body.send_queued}
-        await audit.add(tx, rt.new_id(), rt.now(), audit.actor(call), "sending_resumed", hold.arrival, after=after)
+        told = {"send_queued": send_queued}
+        await audit.add(tx, rt.new_id(), rt.now(), audit.actor(call), "sending_resumed", hold.arrival, after=told)
 
     await rt.db.transact(call.tenant_id, work)
-    return Resumed([Settled(s.tenant.slug, s.found.total(), s.given_up, again) for s, again in zip(settled, erased, strict=True)])
+    return Resumed([Settled(r.settled.tenant.slug, r.settled.found.total(), r.settled.given_up, r.erased_again) for r in ready])
 
 
 def _changed() -> Refused:

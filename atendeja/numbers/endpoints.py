@@ -12,17 +12,15 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from atendeja import audit, tenants
 from atendeja.db import Nothing, Session, Tx, query
-from atendeja.endpoint import Call, Endpoint, Instant, Listing, Page, Role, answered, not_found, once
+from atendeja.endpoint import FIRST, HEADS, MEMBERS, ById, Call, Endpoint, Instant, Listing, Page, answered, not_found, once
 from atendeja.errors import Refused
 from atendeja.numbers import number
-from atendeja.numbers.checks import Verification, require, verify
+from atendeja.numbers.checks import CLAIMED, NEEDED, Verification, require, verify
 from atendeja.numbers.number import NewNumber, seal_token
 from atendeja.runtime import Runtime
 from atendeja.wa import limits
 from atendeja.wa.codes import CODES
 
-HEADS: frozenset[Role] = frozenset({"owner", "admin"})
-MEMBERS: frozenset[Role] = HEADS | {"agent", "viewer"}
 MOST_COUNTED = 10_000
 
 Digits = Annotated[str, Meta(pattern=r"^[0-9]{1,32}$", description="Meta's id.", examples=["100200300"])]
@@ -135,12 +133,6 @@ class Health(Struct, frozen=True):
     has_sender: Annotated[bool, Meta(description="Whether a process sends for it now; one begins when something is to be sent.")]
 
 
-class After(Struct, frozen=True):
-    id: UUID
-
-
-FIRST = UUID(int=0)
-
 LISTING = query("numbers.listing", Row)
 SHOWN = query("numbers.shown", Row)
 LOCK = query("numbers.lock", Row)
@@ -174,17 +166,17 @@ async def _load(session: Session, number_id: UUID) -> Row:
 
 
 async def _ask(rt: Runtime, token: str, row: Row | NewNumber) -> Verification:
-    return await verify(rt.cloud, token, row.phone_number_id, row.waba_id, row.display_number)
+    return await verify(rt.cloud, token, row.phone_number_id, row.waba_id, row.portfolio_id, row.display_number)
 
 
 # ── looking ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 async def list_numbers(rt: Runtime, call: Call[Listing]) -> Page[OwnNumber]:
-    after = call.after(call.body, After)
+    after = call.after(call.body, ById)
     async with rt.db.tenant(call.tenant_id) as tx:
         found = await tx.all(LISTING, after=after.id if after else FIRST, most=call.body.limit + 1)
-    rows, following = call.cut(call.body, found, lambda row: After(row.id))
+    rows, following = call.cut(call.body, found, lambda row: ById(row.id))
     return Page([show(row) for row in rows], following)
 
 
@@ -233,7 +225,7 @@ async def add_number(rt: Runtime, call: Call[NumberToAdd]) -> AddedNumber:
     if wrong := number.problems(new):
         raise Refused("number_invalid", "; ".join(wrong))
     verification = await _ask(rt, new.token.strip(), new)
-    require(verification)
+    require(verification, CLAIMED)
     tenant = await _tenant(rt, call.tenant_id)
     keys, number_id = rt.config.secret_keys, rt.new_id()
 
@@ -259,7 +251,7 @@ async def change_number(rt: Runtime, call: Call[NumberChange]) -> OwnNumber:
     if body.token is not UNSET:
         token = _check_token(row, body.token)
         verification = await _ask(rt, token, row)
-        require(verification)
+        require(verification, NEEDED)
         sealed = seal_token(await _tenant(rt, call.tenant_id), rt.config.secret_keys, number_id, token)
 
     async def work(tx: Tx) -> OwnNumber:

@@ -13,11 +13,10 @@ retention: what a business keeps of everybody for so many days only.
 
 from atendeja.jobs import Work
 from atendeja.privacy import endpoints, erasure, export
-from atendeja.privacy.erasure import STONES
 from atendeja.privacy.restored import forget_again, read
 from atendeja.privacy.retention import Marks, Retention, sweep
 
 ROUTES = endpoints.ROUTES
 KINDS: dict[str, Work] = {export.KIND: export.run, erasure.KIND: erasure.run}
 
-__all__ = ["KINDS", "ROUTES", "STONES", "Marks", "Retention", "forget_again", "read", "sweep"]
+__all__ = ["KINDS", "ROUTES", "Marks", "Retention", "forget_again", "read", "sweep"]

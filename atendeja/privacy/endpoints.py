@@ -5,8 +5,8 @@ from msgspec import Struct
 from atendeja import audit, jobs
 from atendeja.contacts import find
 from atendeja.db import Tx
-from atendeja.endpoint import Call, Endpoint, once
-from atendeja.jobs import HEADS, Job
+from atendeja.endpoint import HEADS, Call, Endpoint, once
+from atendeja.jobs import Job
 from atendeja.privacy import erasure, export
 from atendeja.runtime import Runtime
 

@@ -30,8 +30,9 @@ from msgspec.structs import replace
 from atendeja import audit, consent, contacts, jobs, phone, queue, tenants
 from atendeja.audit import Actor
 from atendeja.blobs import Blobs
+from atendeja.config import Config
 from atendeja.contacts import Contact, Seal
-from atendeja.db import Nothing, Tx, query
+from atendeja.db import LostRace, Nothing, Tx, query
 from atendeja.endpoint import forget_about
 from atendeja.errors import Refused
 from atendeja.feed import reading
@@ -43,12 +44,16 @@ from atendeja.runtime import Runtime
 KIND = "erasure"
 CHUNK = 200
 DELIVERIES_CHUNK = 500
+DELIVERIES_BYTES = 8 * 1024 * 1024
 TOLD_CHUNK = 2000
 LOOK_S = 1.0
+MOST_LOOKS = 5
+"""At others who have to come to an end: then this makes room."""
 SETTLES_S = 900.0
 """What is on its way longer than that is not waited for: sending is held, perhaps for days."""
 STONES = "erased"
-"""The file in STATE_DIR, a line an erasure: hashes, as they are in the database."""
+"""The file in MEDIA_DIR, which all processes share, and again in STATE_DIR, which is kept when MEDIA_DIR is restored too: a line an
+erasure, hashes as they are in the database."""
 
 
 class Mark(Struct, frozen=True):
@@ -122,12 +127,20 @@ FORGET_DELIVERIES = query("privacy.forget_deliveries", Erased)
 
 
 async def run(rt: Runtime, job: Row, part: Slice) -> None:
-    """Go on with an erasure until it is done or the slice is over. Raises Refused for who is not there."""
+    """Go on with an erasure until it is done or the slice is over. Raises Refused for who is not there, Waits while others have to
+    come to an end first."""
     place = msgspec.json.decode(job.place, type=Place) if job.place else await _begin(rt, job)
+    looks = 0
     while place.stage != "done":
-        place = await STAGES[place.stage](rt, job, place, part)
+        stage = place.stage
+        place = await STAGES[stage](rt, job, place, part)
         if part.is_over:
             return
+        if place.stage == stage and stage in WAITING:
+            looks += 1
+            if looks == MOST_LOOKS:
+                raise jobs.Waits
+            await queue.pause(rt.stopping, LOOK_S)
     await _finish(rt, job, place)
 
 
@@ -149,10 +162,9 @@ async def _keep(tx: Tx, job: Row, place: Place) -> Place:
 async def _arrived(rt: Runtime, job: Row, place: Place, _part: Slice) -> Place:
     async with rt.db.session() as session:
         waiting = await session.one(UNDIGESTED, mark=place.mark)
-    if waiting is not None and waiting.there_are:
-        await queue.pause(rt.stopping, LOOK_S)
-        return place
-    return await rt.db.transact(job.tenant_id, lambda tx: _keep(tx, job, replace(place, stage="identity")))
+    waits = waiting is not None and waiting.there_are
+    following = place if waits else replace(place, stage="identity")
+    return await rt.db.transact(job.tenant_id, lambda tx: _keep(tx, job, following))
 
 
 async def _identity(rt: Runtime, job: Row, place: Place, _part: Slice) -> Place:
@@ -165,8 +177,9 @@ async def _identity(rt: Runtime, job: Row, place: Place, _part: Slice) -> Place:
         if not found:
             raise Refused("nobody", "this contact is not there")
         await tx.all(contacts.LOCK, ids=found)
-        subject = await load(tx, subject_id)  # once more, under the lock: who it is now
-        await tx.all(contacts.LOCK, ids=subject.contact_ids)
+        subject = await load(tx, subject_id)  # once more, under the lock
+        if subject.contact_ids != found:
+            raise LostRace("somebody was merged with him meanwhile")
         (tenant,) = await tx.all(tenants.BY_IDS, ids=[tx.tenant_id])
         seal = Seal(tenant, secrets)
         stones = sorted({hashed for contact in subject.family for hashed in seal.hashes(contact)})
@@ -213,17 +226,14 @@ async def _settled(rt: Runtime, job: Row, place: Place, _part: Slice) -> Place:
         waits = waiting is not None and waiting.there_are and not is_late
         return await _keep(tx, job, _counted(replace(place, stage="settled" if waits else "rows"), withdrawn=withdrawn))
 
-    following = await rt.db.transact(job.tenant_id, work)
-    if following.stage == "settled":
-        await queue.pause(rt.stopping, LOOK_S)
-    return following
+    return await rt.db.transact(job.tenant_id, work)
 
 
 def _counted(place: Place, **more: int) -> Place:
     return replace(place, counts={**place.counts, **{name: place.counts.get(name, 0) + n for name, n in more.items()}})
 
 
-Forget = Callable[[Tx, Sequence[UUID]], Awaitable[Mapping[str, int]]]
+Forget = Callable[[Tx, Sequence[UUID], dt.datetime], Awaitable[Mapping[str, int]]]
 
 
 def batched(ids: Sequence[UUID], size: int) -> list[Sequence[UUID]]:
@@ -239,7 +249,7 @@ async def _rows(rt: Runtime, job: Row, place: Place, part: Slice) -> Place:
     tables = (("event", _forget_events), ("message", _forget_messages))
     chunks = [(forget, some) for table, forget in tables for some in batched(subject.rows[table], CHUNK)]
     for forget, chunk in chunks[place.after :]:
-        place = await rt.db.transact(job.tenant_id, partial(_empty, job=job, place=place, forget=forget, chunk=chunk))
+        place = await rt.db.transact(job.tenant_id, partial(_empty, job=job, place=place, forget=forget, chunk=chunk, now=rt.now()))
         if part.is_over:
             return place
 
@@ -254,19 +264,19 @@ async def _rows(rt: Runtime, job: Row, place: Place, part: Slice) -> Place:
     return await rt.db.transact(job.tenant_id, end)
 
 
-async def _empty(tx: Tx, *, job: Row, place: Place, forget: Forget, chunk: Sequence[UUID]) -> Place:
+async def _empty(tx: Tx, *, job: Row, place: Place, forget: Forget, chunk: Sequence[UUID], now: dt.datetime) -> Place:
     await tx.all(contacts.LOCK, ids=place.contact_ids)
-    counted = _counted(place, **await forget(tx, chunk))
+    counted = _counted(place, **await forget(tx, chunk, now))
     return await _keep(tx, job, replace(counted, after=place.after + 1))
 
 
-async def _forget_events(tx: Tx, ids: Sequence[UUID]) -> Mapping[str, int]:
+async def _forget_events(tx: Tx, ids: Sequence[UUID], _now: dt.datetime) -> Mapping[str, int]:
     return {"event": await tx.run(FORGET_EVENTS, ids=list(ids))}
 
 
-async def _forget_messages(tx: Tx, ids: Sequence[UUID]) -> Mapping[str, int]:
+async def _forget_messages(tx: Tx, ids: Sequence[UUID], now: dt.datetime) -> Mapping[str, int]:
     await tx.all(LOCK_MESSAGES, ids=list(ids))
-    messages = await tx.run(FORGET_MESSAGES, ids=list(ids))
+    messages = await tx.run(FORGET_MESSAGES, ids=list(ids), now=now)
     return {"message": messages, "attempt": await tx.run(FORGET_ATTEMPTS, message_ids=list(ids))}
 
 
@@ -283,7 +293,9 @@ async def _deliveries(rt: Runtime, job: Row, place: Place, _part: Slice) -> Plac
         if day > place.began_at.date():
             return await _keep(tx, job, replace(place, stage="reports"))
         texts = [needle.encode() for needle in place.needles]
-        held = await tx.one(HOLDING, day=day, after=place.after, mark=place.mark, needles=texts, most=DELIVERIES_CHUNK)
+        held = await tx.one(
+            HOLDING, day=day, after=place.after, mark=place.mark, needles=texts, most=DELIVERIES_CHUNK, most_bytes=DELIVERIES_BYTES
+        )
         if held is None or held.last is None:
             return await _keep(tx, job, replace(place, day=day + dt.timedelta(days=1), after=0))
         gone = await tx.all(FORGET_DELIVERIES, day=day, seqs=held.seqs)
@@ -353,6 +365,8 @@ STAGES: dict[str, Callable[[Runtime, Row, Place, Slice], Awaitable[Place]]] = {
     "answers": _answers,
     "told": _told,
 }
+WAITING = {"arrived", "settled"}
+"""Stages that end when others come to an end."""
 
 
 async def _finish(rt: Runtime, job: Row, place: Place) -> None:
@@ -368,11 +382,18 @@ async def _finish(rt: Runtime, job: Row, place: Place) -> None:
     async with rt.db.tenant(job.tenant_id) as tx:
         (tenant,) = await tx.all(tenants.BY_IDS, ids=[tx.tenant_id])
     line = msgspec.json.encode(Stone(tenant.slug, place.stones, place.refused, now)) + b"\n"
-    await asyncio.to_thread(_append, rt.config.state_dir / STONES, line)
+    for path in stone_files(rt.config):
+        await asyncio.to_thread(_append, path, line)
     await rt.db.transact(job.tenant_id, work)
 
 
+def stone_files(config: Config) -> list[Path]:
+    """Where who was forgotten is written down, the same in each as far as it is there."""
+    return [config.media_path / STONES, config.state_dir / STONES]
+
+
 def _append(path: Path, line: bytes) -> None:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     try:
         os.write(fd, line)

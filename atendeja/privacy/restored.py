@@ -1,4 +1,4 @@
-"""After a restore: a backup still knows people who were forgotten since. The file beside the database tells who, by their hashes.
+"""After a restore: a backup still knows people who were forgotten since. The files beside the database tell who, by their hashes.
 
 `atendeja resume-sending` calls this, which has to be run after every restore before anything is sent: what they had refused stands
 again in the same transaction, and each is forgotten anew by a job.
@@ -15,8 +15,10 @@ from msgspec import Struct
 
 from atendeja import consent, contacts, jobs
 from atendeja.audit import COMMAND
+from atendeja.config import Config
 from atendeja.contacts import Contact, Seal
 from atendeja.db import Database, Tx, query
+from atendeja.endpoint import FIRST
 from atendeja.privacy import erasure
 from atendeja.privacy.erasure import Stone
 from atendeja.tenants import Tenant
@@ -33,13 +35,17 @@ class Known(Struct, frozen=True):
     stone: Stone
 
 
-async def read(path: Path) -> list[Stone]:
-    """The lines of the file, those of a write that was cut short left out; none without a file."""
+async def read(config: Config) -> list[Stone]:
+    """The lines of the files, each once; those of a write that was cut short left out."""
+    lines = [line for path in erasure.stone_files(config) for line in await asyncio.to_thread(_lines, path)]
+    return [msgspec.json.decode(line, type=Stone) for line in dict.fromkeys(lines)]
+
+
+def _lines(path: Path) -> list[bytes]:
     try:
-        lines = (await asyncio.to_thread(path.read_bytes)).split(b"\n")
+        return path.read_bytes().split(b"\n")[:-1]
     except FileNotFoundError:
         return []
-    return [msgspec.json.decode(line, type=Stone) for line in lines[:-1]]
 
 
 async def forget_again(
@@ -56,7 +62,7 @@ async def forget_again(
             await contacts.bury(tx, [bytes.fromhex(hashed) for hashed in stone.hashes], stone.refused, stone.erased_at)
 
     await db.transact(tenant.id, bury)
-    seal, found, after = Seal(tenant, secrets), 0, UUID(int=0)
+    seal, found, after = Seal(tenant, secrets), 0, FIRST
     while True:
         async with db.tenant(tenant.id) as tx:
             some = await tx.all(EVERYBODY, after=after, most=CHUNK)

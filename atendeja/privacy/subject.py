@@ -67,7 +67,7 @@ class Subject(Struct, frozen=True):
 
 
 async def load(tx: Tx, contact_id: UUID) -> Subject:
-    """A contact with all that is his."""
+    """All that is of whoever this contact is: he may have been merged into another since somebody asked."""
     family = await tx.all(FAMILY, id=contact_id)
     people = [contact.id for contact in family]
     talks = [row.id for row in await tx.all(CONVERSATION_IDS, contact_ids=people)]

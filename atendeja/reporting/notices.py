@@ -8,7 +8,7 @@ from uuid import UUID
 from msgspec import Meta, Struct
 
 from atendeja.db import query
-from atendeja.endpoint import Call, Endpoint, Instant
+from atendeja.endpoint import MEMBERS, Call, Endpoint, Instant
 from atendeja.runtime import Runtime
 from atendeja.wa.codes import CODES, advise
 
@@ -23,6 +23,7 @@ NoticeKind = Literal[
     "marketing_stopped",
     "template_stopped",
     "webhook_disabled",
+    "job_failed",
     "dead_letters",
 ]
 MOST_LETTERS = 1000
@@ -46,7 +47,7 @@ class ShownNotice(Struct, frozen=True):
     severity: Annotated[Literal["error", "warning"], Meta(description="error: customers notice it.")]
     says: Annotated[str, Meta(examples=["the number +55 11 4000-0001 sends nothing: access token expired"])]
     todo: Annotated[str, Meta(description="What ends it.", examples=["give it a new token: PATCH /v1/numbers/{id}"])]
-    subject_id: Annotated[UUID | None, Meta(description="Of the number or the webhook that it is about.")]
+    subject_id: Annotated[UUID | None, Meta(description="Of the number, the webhook or the job that it is about.")]
     code: Annotated[int | None, Meta(description="Meta's.", examples=[190])]
     since: Instant | None
     until: Annotated[Instant | None, Meta(description="When it is tried again by itself.")]
@@ -59,7 +60,7 @@ class Notices(Struct, frozen=True):
 FOUND = query("reporting.notices", Found)
 
 _WARNINGS: frozenset[NoticeKind] = frozenset(
-    {"number_paused", "number_quality", "marketing_stopped", "webhook_disabled", "dead_letters"}
+    {"number_paused", "number_quality", "marketing_stopped", "webhook_disabled", "job_failed", "dead_letters"}
 )
 _TODO: dict[NoticeKind, str] = {  # where it does not depend on Meta's code
     "sending_held": "the operator of the installation looks at `atendeja resume-sending`",
@@ -69,6 +70,7 @@ _TODO: dict[NoticeKind, str] = {  # where it does not depend on Meta's code
     "number_paused": "POST /v1/numbers/{id}/resume when it may go on",
     "number_quality": "send less that people do not want; Meta looks at what they block and report",
     "webhook_disabled": "mend the receiver, then enable it: PATCH /v1/webhooks/{id}",
+    "job_failed": "have it tried again: POST /v1/jobs/{id}/retry; or its cancel, where it may be left",
     "dead_letters": "look at GET /v1/dead-letters; have them tried again, or let them be",
 }
 
@@ -89,6 +91,7 @@ def tell(found: Found) -> ShownNotice:
         "template_stopped": f"the template {found.about} is not sent: {meaning}",
         "webhook_disabled": f"{found.about} is told nothing any more: "
         + ("it said that it is gone" if found.detail == "gone" else "it failed for five days"),
+        "job_failed": f"the {found.about} that somebody wanted has failed: {found.detail}",
         "dead_letters": f"{_count(found.detail)} messages or events came to no good end",
     }[found.kind]
     severity: Literal["error", "warning"] = "warning" if found.kind in _WARNINGS else "error"
@@ -107,6 +110,6 @@ async def list_notices(rt: Runtime, call: Call[Struct]) -> Notices:
 
 
 ROUTES: list[Endpoint[Runtime]] = [
-    Endpoint("GET", "/v1/notices", "list_notices", list_notices, who=frozenset({"owner", "admin", "agent", "viewer"}),
+    Endpoint("GET", "/v1/notices", "list_notices", list_notices, who=MEMBERS,
              scope="notices:read", gives=Notices, says="What keeps the business from working as it should, and what ends it."),
 ]  # fmt: skip

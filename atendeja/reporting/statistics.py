@@ -12,7 +12,7 @@ from msgspec import Meta, Struct
 
 from atendeja import tenants
 from atendeja.db import Tx, query
-from atendeja.endpoint import PEOPLE, Call, Endpoint, Fault, Instant, Problem
+from atendeja.endpoint import MEMBERS, Call, Endpoint, Fault, Instant, Problem
 from atendeja.errors import Refused
 from atendeja.ids import uuid7
 from atendeja.runtime import Runtime
@@ -142,7 +142,7 @@ def _priced(rows: list[MessageRow]) -> list[Priced]:
 
 
 ROUTES: list[Endpoint[Runtime]] = [
-    Endpoint("GET", "/v1/statistics", "show_statistics", show_statistics, who=PEOPLE - {"operator"}, scope="statistics:read",
+    Endpoint("GET", "/v1/statistics", "show_statistics", show_statistics, who=MEMBERS, scope="statistics:read",
              takes=Period, gives=Statistics, refuses={"too_much": 422},
              says="How much happened, by day or by number: at most 31 days and 100,000 messages at once."),
 ]  # fmt: skip

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from atendeja.db import Database, Tx, query
-from atendeja.endpoint import PEOPLE, Call, Endpoint, not_found
+from atendeja.endpoint import MEMBERS, Call, Endpoint, not_found
 from atendeja.runtime import Runtime
 from atendeja.tenants import EVERYONE
 from atendeja.wa.codes import CODES, advise
@@ -328,6 +328,6 @@ def _at(at: dt.datetime) -> str:
 
 
 ROUTES: list[Endpoint[Runtime]] = [
-    Endpoint("GET", "/v1/messages/{id}/explain", "explain_message", explain_message, who=PEOPLE - {"operator"},
+    Endpoint("GET", "/v1/messages/{id}/explain", "explain_message", explain_message, who=MEMBERS,
              scope="messages:read", gives=Explanation, says="Why a message is as it is: what keeps it, or what refused it."),
 ]  # fmt: skip

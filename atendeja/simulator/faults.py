@@ -8,9 +8,7 @@ from atendeja.simulator.bodies import Send
 
 Before = Literal["code", "rst_before", "5xx_before"]
 After = Literal["drop_answer", "delay", "rst_after", "5xx_after", "html", "truncate", "failed", "held"]
-Do = Literal[
-    "code", "rst_before", "5xx_before", "drop_answer", "delay", "rst_after", "5xx_after", "html", "truncate", "failed", "held"
-]  # fmt: skip
+Do = Literal[Before, After]
 BEFORE: frozenset[Do] = frozenset(get_args(Before))
 """Faults of messages that are *not* accepted; the others strike after acceptance."""
 

@@ -64,11 +64,6 @@ CALLBACK: Final = 512
 
 WINDOW_S: Final = 24 * 3600
 """The customer service window: from the customer's last message to this number, by WhatsApp's time."""
-REACTION_S: Final = 30 * 24 * 3600
-"""How old a message may be to be reacted to or marked as read."""
-TYPING_S: Final = 25
-"""How long the typing dots stay."""
-MEDIA_ID_RECEIVED_S: Final = 7 * 24 * 3600
 MEDIA_ID_UPLOADED_S: Final = 30 * 24 * 3600
 
 MediaKind: TypeAlias = Literal["image", "video", "audio", "document", "sticker"]

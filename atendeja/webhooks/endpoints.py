@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from atendeja import audit, outside, tenants
 from atendeja.db import Tx
-from atendeja.endpoint import Call, Endpoint, Instant, Listing, Page, Role, not_found, once
+from atendeja.endpoint import FIRST, HEADS, LAST, ById, Call, Endpoint, Instant, Listing, Page, not_found, once
 from atendeja.errors import Refused
 from atendeja.feed import reading
 from atendeja.feed.shapes import TYPES, Tried
@@ -22,12 +22,9 @@ from atendeja.webhooks.sending import Attempt
 
 T = TypeVar("T")
 
-HEADS: frozenset[Role] = frozenset({"owner", "admin"})
 MOST = 20
 """Webhooks of a business."""
 MOST_REPLAYED = 10_000
-LAST = UUID(int=2**128 - 1)
-FIRST = UUID(int=0)
 
 Type = Literal["message.received", "message.status", "conversation.changed", "contact.consent", "flow.published", "notice"]
 Url = Annotated[
@@ -112,10 +109,6 @@ class Replayed(Struct, frozen=True):
     deliveries: int
 
 
-class After(Struct, frozen=True):
-    id: UUID
-
-
 # ── looking ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -134,10 +127,10 @@ def show_delivery(row: DeliveryRow) -> WebhookDelivery:
 
 
 async def list_webhooks(rt: Runtime, call: Call[Listing]) -> Page[Webhook]:
-    after = call.after(call.body, After)
+    after = call.after(call.body, ById)
     async with rt.db.tenant(call.tenant_id) as tx:
         found = await tx.all(rows.EVERYONE, after=after.id if after else FIRST, most=call.body.limit + 1)
-    items, following = call.cut(call.body, found, lambda row: After(row.id))
+    items, following = call.cut(call.body, found, lambda row: ById(row.id))
     return Page([show(row, rt.now()) for row in items], following)
 
 
@@ -151,13 +144,13 @@ async def show_webhook(rt: Runtime, call: Call[Struct]) -> Webhook:
 
 async def list_deliveries(rt: Runtime, call: Call[Deliveries]) -> Page[WebhookDelivery]:
     """The newest first."""
-    after, state, id_ = call.after(call.body, After), call.body.state, call.ids["id"]
+    after, state, id_ = call.after(call.body, ById), call.body.state, call.ids["id"]
     place = {"webhook_id": id_, "before": after.id if after else LAST, "most": call.body.limit + 1}
     async with rt.db.tenant(call.tenant_id) as tx:
         if await tx.one(rows.ONE, id=id_) is None:
             raise not_found()
         found = await (tx.all(rows.DELIVERIES, **place) if state is None else tx.all(rows.DELIVERIES_IN, state=state, **place))
-    items, following = call.cut(call.body, found, lambda row: After(row.id))
+    items, following = call.cut(call.body, found, lambda row: ById(row.id))
     return Page([show_delivery(row) for row in items], following)
 
 

@@ -3,7 +3,7 @@
 A claim is a date: who took a delivery has it for 30 s, and whoever comes after may take it again, so that a death loses nothing
 and repeats the delivery under the same id. Each webhook is served by itself and each business has a bound, so that none waits for
 another; those that fail share places of their own and have one POST each on the wire. While a webhook fails, no more than so many
-deliveries are made for it: the rest stays in the feed.
+deliveries are made for it: the rest stays in the feed. A business that is suspended tells nothing until it goes on.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from msgspec.structs import replace
 
 from atendeja import outside, queue, tenants
 from atendeja.db import Tx, records
-from atendeja.endpoint import Instant
+from atendeja.endpoint import FIRST, Instant
 from atendeja.errors import Refused, Unavailable
 from atendeja.feed import reading
 from atendeja.feed.reading import Entry
@@ -167,7 +167,9 @@ class Courier:
             now = self._rt.now()
             if now + dt.timedelta(seconds=outside.TOTAL_S) > batch.until:
                 return None
-            answer = await self._rt.outside.post(batch.row.url, body, signing.head(secrets, claimed.event_id, now, body))
+            answer = await self._rt.outside.post(
+                batch.row.url, body, signing.head(secrets, claimed.event_id, now, body), asker=tenant_id
+            )
         self._rt.meter.count("webhook_posts", label="delivered" if _is_good(answer) else "failed")
         return answer
 
@@ -239,7 +241,7 @@ async def forget(rt: Runtime, kept: dt.timedelta, most: int = 5000) -> None:
 
     async def of_tenant(tenant_id: int) -> None:
         async with rt.db.tenant(tenant_id) as tx:
-            found = await tx.all(rows.EVERYONE, after=UUID(int=0), most=1000)
+            found = await tx.all(rows.EVERYONE, after=FIRST, most=1000)
         for row in found:
 
             async def work(tx: Tx, row: Row = row) -> int:

@@ -6,7 +6,7 @@ Source: https://github.com/standard-webhooks/standard-webhooks, spec 1.0.0: `v1,
 
 import datetime as dt
 import hmac
-from base64 import b64decode, b64encode
+from base64 import b64encode
 from collections.abc import Sequence
 from uuid import UUID
 
@@ -16,10 +16,6 @@ PREFIX = "whsec_"
 def show_secret(secret: bytes) -> str:
     """As a person, and every library for receivers, has it."""
     return PREFIX + b64encode(secret).decode()
-
-
-def read_secret(text: str) -> bytes:
-    return b64decode(text.removeprefix(PREFIX), validate=True)
 
 
 def sign(secret: bytes, name: str, at: int, body: bytes) -> str:

@@ -94,7 +94,7 @@ WITH freed AS (
     UPDATE conversation SET owner = 'bot', queue = NULL, human_at = NULL WHERE tenant_id = :tenant_id AND id = :id AND owner = 'human'
     RETURNING id, contact_id, number_id
 ), woken AS (
-    UPDATE contact c SET due_at = least(c.due_at, :now) FROM freed f WHERE c.tenant_id = :tenant_id AND c.id = f.contact_id
+    UPDATE contact c SET due_at = least(c.due_at, :now) FROM freed f WHERE c.tenant_id = :tenant_id AND c.id = f.contact_id AND c.erased_at IS NULL
 )
 SELECT id, contact_id, number_id FROM freed;
 
@@ -171,25 +171,6 @@ SELECT EXISTS (SELECT FROM number_route WHERE kind = 'portfolio' AND meta_id = :
 
 -- name: keep_profile
 UPDATE contact SET name = :name, is_named = :is_named, language = :language, tags = :tags, fields = :fields WHERE tenant_id = :tenant_id AND id = :id;
-
--- name: came
--- Of all conversations of a person, those of contacts that were merged into this one too: as many of each as a page may want, by its index.
-SELECT e.* FROM (SELECT :id::uuid AS id UNION ALL SELECT id FROM contact WHERE tenant_id = :tenant_id AND merged_into = :id) AS w
-JOIN conversation v ON v.tenant_id = :tenant_id AND v.contact_id = w.id
-CROSS JOIN LATERAL (
-    SELECT e.id, e.received_at AS at, e.conversation_id, e.number_id, e.kind, e.state, e.reason, e.content, e.arrival, e.position FROM event e
-    WHERE e.tenant_id = :tenant_id AND e.conversation_id = v.id AND (e.arrival, e.position) < (:arrival, :position)
-    ORDER BY e.arrival DESC, e.position DESC LIMIT :most
-) AS e ORDER BY e.arrival DESC, e.position DESC LIMIT :most;
-
--- name: went
-SELECT m.* FROM (SELECT :id::uuid AS id UNION ALL SELECT id FROM contact WHERE tenant_id = :tenant_id AND merged_into = :id) AS w
-JOIN conversation v ON v.tenant_id = :tenant_id AND v.contact_id = w.id
-CROSS JOIN LATERAL (
-    SELECT m.id, m.created_at AS at, m.conversation_id, m.number_id, m.source AS kind, m.state, m.reason, m.content FROM message m
-    WHERE m.tenant_id = :tenant_id AND m.conversation_id = v.id AND (m.created_at, m.id) < (:at, :before_id)
-    ORDER BY m.created_at DESC, m.id DESC LIMIT :most
-) AS m ORDER BY m.at DESC, m.id DESC LIMIT :most;
 
 -- name: buried
 -- The tenant, if it has forgotten anybody: whose key says who that was.

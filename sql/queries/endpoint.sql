@@ -13,8 +13,12 @@ SELECT request_sha256, answer FROM idempotency_key WHERE tenant_id = :tenant_id 
 DELETE FROM idempotency_key WHERE tenant_id = :tenant_id AND created_at < :before;
 
 -- name: answers
-SELECT caller_id, key, answer FROM idempotency_key
-WHERE tenant_id = :tenant_id AND (caller_id, key) > (:after_caller, :after_key) ORDER BY caller_id, key LIMIT :most;
+-- The next ones: at most :most and about :most_bytes (at least one).
+SELECT caller_id, key, answer FROM (
+    SELECT caller_id, key, answer, sum(octet_length(answer)) OVER (ORDER BY caller_id, key ROWS UNBOUNDED PRECEDING) - octet_length(answer) AS before
+    FROM (SELECT caller_id, key, answer FROM idempotency_key
+          WHERE tenant_id = :tenant_id AND (caller_id, key) > (:after_caller, :after_key) ORDER BY caller_id, key LIMIT :most) AS following
+) AS measured WHERE before < :most_bytes ORDER BY caller_id, key;
 
 -- name: forget_key
 DELETE FROM idempotency_key WHERE tenant_id = :tenant_id AND caller_id = :caller_id AND key = :key;

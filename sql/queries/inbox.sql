@@ -49,24 +49,56 @@ FROM conversation v
 -- include: inbox.people
 WHERE v.tenant_id = :tenant_id AND v.id = :id;
 
+-- part: came
+'event' AS what, e.id, e.received_at AS at, e.conversation_id, e.number_id, e.arrival, e.position, e.kind, e.state, e.reason, NULL::int AS code,
+       e.content, NULL::text AS category
+
+-- part: went
+'message' AS what, m.id, m.created_at AS at, m.conversation_id, m.number_id, 0 AS arrival, m.ordinal AS position, m.source AS kind, m.state, m.reason, m.code,
+       m.content, m.category
+
 -- name: timeline_back
 -- Two lines that are each in order, the events by arrival and the messages by when they were written: whoever asks puts them together.
-(SELECT 'event' AS what, e.id, e.received_at AS at, e.arrival, e.position, e.kind, e.state, e.reason, NULL::int AS code, e.content, NULL::text AS category FROM event e
- WHERE e.tenant_id = :tenant_id AND e.conversation_id = :conversation_id AND (e.arrival, e.position) < (:arrival, :position)
+(SELECT
+-- include: inbox.came
+ FROM event e WHERE e.tenant_id = :tenant_id AND e.conversation_id = :of_id AND (e.arrival, e.position) < (:arrival, :position)
  ORDER BY e.arrival DESC, e.position DESC LIMIT :most)
 UNION ALL
-(SELECT 'message', m.id, m.created_at, 0, m.ordinal, m.source, m.state, m.reason, m.code, m.content, m.category FROM message m
- WHERE m.tenant_id = :tenant_id AND m.conversation_id = :conversation_id AND (m.created_at, m.ordinal, m.id) < (:at, :ordinal, :id)
+(SELECT
+-- include: inbox.went
+ FROM message m WHERE m.tenant_id = :tenant_id AND m.conversation_id = :of_id AND (m.created_at, m.ordinal, m.id) < (:at, :ordinal, :id)
  ORDER BY m.created_at DESC, m.ordinal DESC, m.id DESC LIMIT :most);
 
 -- name: timeline_on
-(SELECT 'event' AS what, e.id, e.received_at AS at, e.arrival, e.position, e.kind, e.state, e.reason, NULL::int AS code, e.content, NULL::text AS category FROM event e
- WHERE e.tenant_id = :tenant_id AND e.conversation_id = :conversation_id AND (e.arrival, e.position) > (:arrival, :position)
+(SELECT
+-- include: inbox.came
+ FROM event e WHERE e.tenant_id = :tenant_id AND e.conversation_id = :of_id AND (e.arrival, e.position) > (:arrival, :position)
  ORDER BY e.arrival, e.position LIMIT :most)
 UNION ALL
-(SELECT 'message', m.id, m.created_at, 0, m.ordinal, m.source, m.state, m.reason, m.code, m.content, m.category FROM message m
- WHERE m.tenant_id = :tenant_id AND m.conversation_id = :conversation_id AND (m.created_at, m.ordinal, m.id) > (:at, :ordinal, :id)
+(SELECT
+-- include: inbox.went
+ FROM message m WHERE m.tenant_id = :tenant_id AND m.conversation_id = :of_id AND (m.created_at, m.ordinal, m.id) > (:at, :ordinal, :id)
  ORDER BY m.created_at, m.ordinal, m.id LIMIT :most);
+
+-- name: timeline_of_contact
+-- Of all conversations of a person, those of contacts that were merged into this one too: as many of each as a page may want, by its index.
+WITH talk AS (
+    SELECT v.id FROM (SELECT :of_id::uuid AS id UNION ALL SELECT id FROM contact WHERE tenant_id = :tenant_id AND merged_into = :of_id) AS w
+    JOIN conversation v ON v.tenant_id = :tenant_id AND v.contact_id = w.id
+)
+(SELECT e.* FROM talk CROSS JOIN LATERAL (
+    SELECT
+-- include: inbox.came
+    FROM event e WHERE e.tenant_id = :tenant_id AND e.conversation_id = talk.id AND (e.arrival, e.position) < (:arrival, :position)
+    ORDER BY e.arrival DESC, e.position DESC LIMIT :most
+ ) AS e ORDER BY e.arrival DESC, e.position DESC LIMIT :most)
+UNION ALL
+(SELECT m.* FROM talk CROSS JOIN LATERAL (
+    SELECT
+-- include: inbox.went
+    FROM message m WHERE m.tenant_id = :tenant_id AND m.conversation_id = talk.id AND (m.created_at, m.ordinal, m.id) < (:at, :ordinal, :id)
+    ORDER BY m.created_at DESC, m.ordinal DESC, m.id DESC LIMIT :most
+ ) AS m ORDER BY m.at DESC, m.position DESC, m.id DESC LIMIT :most);
 
 -- name: recipients
 -- Whom these name. Whoever was found to be somebody we knew is that one now; a conversation stays where it is; who was forgotten is nobody.

@@ -5,7 +5,8 @@ SELECT (SELECT max(version) FROM migration) AS migration, current_setting('serve
        (SELECT count(*)::int FROM delivery WHERE state = 'stored') AS deliveries, (SELECT min(received_at) FROM delivery WHERE state = 'stored') AS oldest_at,
        (SELECT count(*)::int FROM delivery WHERE state = 'quarantined') AS quarantined, (SELECT count(*)::int FROM delivery WHERE unrouted IS NOT NULL) AS unrouted,
        w.contacts, w.messages, w.in_doubt,
-       (SELECT count(*)::int FROM procrastinate_jobs WHERE status = 'todo') AS jobs, (SELECT count(*)::int FROM procrastinate_jobs WHERE status = 'failed') AS jobs_failed
+       (SELECT count(*)::int FROM procrastinate_jobs WHERE status = 'todo') AS jobs,
+       failed_jobs() + (SELECT count(*)::int FROM procrastinate_jobs WHERE status = 'failed') AS jobs_failed
 FROM work_waiting(:now) AS w;
 
 -- name: leases

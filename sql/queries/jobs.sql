@@ -44,8 +44,9 @@ WHERE tenant_id = :tenant_id AND id = :id AND state = 'running';
 UPDATE job SET state = 'failed', error = :error, ended_at = :now WHERE tenant_id = :tenant_id AND id = :id AND state = 'running';
 
 -- name: cancel
-UPDATE job SET state = 'cancelled', place = NULL, ended_at = :now
-WHERE tenant_id = :tenant_id AND id = :id AND (state = 'queued' OR state = 'running' AND may_stop);
+-- One that was begun and failed, also while it waits for another try, may be half done.
+UPDATE job SET state = 'cancelled', place = NULL, error = NULL, ended_at = :now
+WHERE tenant_id = :tenant_id AND id = :id AND state IN ('queued', 'running', 'failed') AND (may_stop OR state = 'queued' AND started_at IS NULL);
 
 -- name: retry
 UPDATE job SET state = 'queued', error = NULL, ended_at = NULL, tries = 0 WHERE tenant_id = :tenant_id AND id = :id AND state = 'failed';

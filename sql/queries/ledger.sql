@@ -280,10 +280,13 @@ WHERE m.tenant_id = :tenant_id AND m.id = found.id RETURNING m.id;
 -- What a person decides about, locked first, sorted; what they are now is asked with the lock. (By id alone, like what changes them: the
 -- state would lead the planner through all dead letters.) `gone` when one of its attempts was accepted, or nobody knows; `overtaken` when
 -- the conversation has gone on since the turn that wrote it; `emptied` when what it said is kept no more.
+-- Without those to who was forgotten: there is nothing left to send.
 SELECT m.id, m.number_id, m.state, m.discarded_at IS NOT NULL AS discarded, m.content = '{}' AS emptied, m.source = 'turn' AND v.turn_no > m.source_no AS overtaken,
        EXISTS (SELECT FROM attempt a WHERE a.tenant_id = m.tenant_id AND a.message_id = m.id AND a.state IN ('accepted', 'unknown')) AS gone
 FROM message m JOIN conversation v ON v.tenant_id = m.tenant_id AND v.id = m.conversation_id
-WHERE m.tenant_id = :tenant_id AND m.id = ANY (:ids::uuid[]) ORDER BY m.id FOR NO KEY UPDATE OF m;
+WHERE m.tenant_id = :tenant_id AND m.id = ANY (:ids::uuid[])
+  AND (SELECT c.erased_at FROM contact c WHERE c.tenant_id = m.tenant_id AND c.id = m.contact_id) IS NULL
+ORDER BY m.id FOR NO KEY UPDATE OF m;
 
 -- name: replay_messages
 -- Into the queue once more. Its attempt numbers go on behind a gap: a status that reports the failure of before once again is of none
@@ -295,15 +298,17 @@ WHERE tenant_id = :tenant_id AND id = ANY (:ids::uuid[]);
 UPDATE message SET discarded_at = :now WHERE tenant_id = :tenant_id AND id = ANY (:ids::uuid[]);
 
 -- name: dead_events
--- Asked before their contacts are locked, for whose they are, and after, for what they are.
-SELECT id, contact_id, conversation_id, state, discarded_at IS NOT NULL AS discarded, content = '{}' AS emptied FROM event WHERE tenant_id = :tenant_id AND id = ANY (:ids::uuid[]);
+-- Asked before their contacts are locked, for whose they are, and after, for what they are. Without those of who was forgotten.
+SELECT e.id, e.contact_id, e.conversation_id, e.state, e.discarded_at IS NOT NULL AS discarded, e.content = '{}' AS emptied
+FROM event e LEFT JOIN contact c ON c.tenant_id = :tenant_id AND c.id = e.contact_id
+WHERE e.tenant_id = :tenant_id AND e.id = ANY (:ids::uuid[]) AND c.erased_at IS NULL;
 
 -- name: replay_events
 -- Under the lock of their contacts, which are due at once.
 WITH again AS (
     UPDATE event SET state = 'unhandled', reason = NULL, tries = 0 WHERE tenant_id = :tenant_id AND id = ANY (:ids::uuid[]) RETURNING contact_id
 )
-UPDATE contact c SET due_at = least(c.due_at, :now) FROM (SELECT DISTINCT contact_id FROM again) AS a WHERE c.tenant_id = :tenant_id AND c.id = a.contact_id;
+UPDATE contact c SET due_at = least(c.due_at, :now) FROM (SELECT DISTINCT contact_id FROM again) AS a WHERE c.tenant_id = :tenant_id AND c.id = a.contact_id AND c.erased_at IS NULL;
 
 -- name: discard_events
 UPDATE event SET discarded_at = :now WHERE tenant_id = :tenant_id AND id = ANY (:ids::uuid[]);

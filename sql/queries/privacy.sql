@@ -1,7 +1,9 @@
 -- name: family
--- Somebody with those who turned out to be him.
-SELECT id, portfolio_id, user_id, phone, wa_id, name, username, created_at, is_named FROM contact
-WHERE tenant_id = :tenant_id AND id IN (SELECT :id::uuid UNION ALL SELECT id FROM contact WHERE tenant_id = :tenant_id AND merged_into = :id) ORDER BY id;
+-- Somebody, or whom he was merged into, with all who turned out to be that person.
+WITH himself AS (SELECT coalesce(merged_into, id) AS id FROM contact WHERE tenant_id = :tenant_id AND id = :id)
+SELECT id, portfolio_id, user_id, phone, wa_id, name, username, created_at, is_named FROM contact WHERE tenant_id = :tenant_id AND id IN (
+    SELECT id FROM himself UNION ALL SELECT c.id FROM himself h JOIN contact c ON c.tenant_id = :tenant_id AND c.merged_into = h.id
+) ORDER BY id;
 
 -- name: conversation_ids
 SELECT id FROM conversation WHERE tenant_id = :tenant_id AND contact_id = ANY (:contact_ids::uuid[]) ORDER BY id;
@@ -72,8 +74,12 @@ WHERE tenant_id = :tenant_id AND id = ANY (:ids::uuid[]);
 DELETE FROM contact_term WHERE tenant_id = :tenant_id AND contact_id = ANY (:ids::uuid[]);
 
 -- name: withdraw
--- What waits to be sent to him, among what is unfinished of his. (A CASE: `queued` would lead the planner through all that is.)
-UPDATE message SET state = 'withdrawn', reason = 'operator' WHERE tenant_id = :tenant_id AND id = ANY (ARRAY(
+-- What waits to be sent to him, among what is unfinished of his; what may have gone at an earlier attempt is `unknown`.
+-- (A CASE: `queued` would lead the planner through all that is.)
+UPDATE message m SET (state, reason) = (
+    SELECT CASE WHEN d.doubtful THEN 'unknown' ELSE 'withdrawn' END, CASE WHEN d.doubtful THEN NULL ELSE 'operator' END
+    FROM (SELECT EXISTS (SELECT FROM attempt a WHERE a.tenant_id = :tenant_id AND a.message_id = m.id AND a.state IN ('accepted', 'unknown')) AS doubtful) AS d
+) WHERE tenant_id = :tenant_id AND id = ANY (ARRAY(
     SELECT m.id FROM unnest(:conversation_ids::uuid[]) AS v (id) CROSS JOIN LATERAL (
         SELECT id FROM message WHERE tenant_id = :tenant_id AND conversation_id = v.id AND state IN ('queued', 'sending', 'in_doubt') OFFSET 0) AS m
 )) AND CASE WHEN state = 'queued' THEN true ELSE false END;
@@ -83,23 +89,25 @@ SELECT EXISTS (SELECT FROM unnest(:conversation_ids::uuid[]) AS v (id) CROSS JOI
     SELECT FROM message WHERE tenant_id = :tenant_id AND conversation_id = v.id AND state IN ('queued', 'sending', 'in_doubt') LIMIT 1) AS m) AS there_are;
 
 -- name: forget_events
--- The row stays for what is counted. What nobody has answered is answered no more.
-UPDATE event SET content = '{}', key = 'erased:' || id, state = CASE WHEN state = 'unhandled' THEN 'ignored' ELSE state END,
-    reason = CASE WHEN state = 'unhandled' THEN 'erased' ELSE reason END
+-- The row stays for what is counted. What nobody has answered, or could answer, is answered no more.
+UPDATE event SET content = '{}', key = 'erased:' || id, state = CASE WHEN state IN ('unhandled', 'dead') THEN 'ignored' ELSE state END,
+    reason = CASE WHEN state IN ('unhandled', 'dead') THEN 'erased' ELSE reason END
 WHERE tenant_id = :tenant_id AND id = ANY (:ids::uuid[]) AND key <> 'erased:' || id;
 
 -- name: forget_messages
--- Of messages that are locked. None of them may be sent again: there is nothing left to send.
-UPDATE message SET content = '{}', content_sha256 = '', detail = NULL, fallback = NULL, wamid = NULL, policy = 'at_most_once'
+-- Of messages that are locked. None of them may be sent again, nor be a dead letter, whatever is heard of it yet: there is nothing left to send.
+UPDATE message SET content = '{}', content_sha256 = '', detail = NULL, fallback = NULL, wamid = NULL, policy = 'at_most_once',
+    discarded_at = coalesce(discarded_at, :now)
 WHERE tenant_id = :tenant_id AND id = ANY (:ids::uuid[]) AND (content <> '{}' OR num_nonnulls(detail, fallback, wamid) > 0);
 
 -- name: forget_attempts
+-- Also those without a wamid: a late status would give them one.
 WITH mine AS (SELECT a.id, a.number_id, a.wamid, a.detail FROM attempt a WHERE a.tenant_id = :tenant_id AND a.message_id = ANY (:message_ids::uuid[])),
 orphans AS (
     DELETE FROM status_orphan o USING mine a WHERE o.tenant_id = :tenant_id AND o.number_id = a.number_id AND o.wamid = a.wamid
 )
-UPDATE attempt a SET wamid = CASE WHEN a.wamid IS NOT NULL THEN 'erased:' || a.id END, detail = NULL
-FROM mine m WHERE a.tenant_id = :tenant_id AND a.id = m.id AND (m.wamid NOT LIKE 'erased:%' OR m.detail IS NOT NULL);
+UPDATE attempt a SET wamid = 'erased:' || a.id, detail = NULL
+FROM mine m WHERE a.tenant_id = :tenant_id AND a.id = m.id AND (m.wamid IS NULL OR m.wamid NOT LIKE 'erased:%' OR m.detail IS NOT NULL);
 
 -- name: forget_records
 SELECT steps, consents FROM erase_records(:conversation_ids::uuid[], :contact_ids::uuid[]);
@@ -111,10 +119,13 @@ DELETE FROM flow_session WHERE tenant_id = :tenant_id AND conversation_id = ANY 
 SELECT min(day) AS day FROM delivery;
 
 -- name: holding
--- Among the next deliveries of a day, those that hold one of these; and the last that was looked at, none when there are no more.
+-- Among the next deliveries of a day, at most :most and about :most_bytes (at least one), those that hold one of these; and the last
+-- that was looked at, none when there are no more.
 SELECT max(seq) AS last, coalesce(array_agg(seq) FILTER (WHERE hit), '{}') AS seqs FROM (
-    SELECT seq, EXISTS (SELECT FROM unnest(:needles::bytea[]) AS n WHERE position(n IN body) > 0) AS hit
-    FROM (SELECT seq, body FROM delivery WHERE day = :day AND seq > :after AND seq < :mark ORDER BY seq LIMIT :most) AS following
+    SELECT seq, EXISTS (SELECT FROM unnest(:needles::bytea[]) AS n WHERE position(n IN body) > 0) AS hit FROM (
+        SELECT seq, body, sum(octet_length(body)) OVER (ORDER BY seq ROWS UNBOUNDED PRECEDING) - octet_length(body) AS before
+        FROM (SELECT seq, body FROM delivery WHERE day = :day AND seq > :after AND seq < :mark ORDER BY seq LIMIT :most) AS following
+    ) AS measured WHERE before < :most_bytes
 ) AS looked;
 
 -- name: forget_deliveries

@@ -117,6 +117,7 @@ SELECT kind, subject_id, about, code, since, until, detail FROM (
     WHERE tenant_id = :tenant_id AND lifted_at IS NULL
     UNION ALL SELECT 'webhook_disabled', id, url, NULL, disabled_at, NULL, disabled_why FROM webhook
     WHERE tenant_id = :tenant_id AND disabled_why IN ('gone', 'failing')
+    UNION ALL (SELECT 'job_failed', id, kind, NULL, ended_at, NULL, error FROM job WHERE tenant_id = :tenant_id AND state = 'failed' ORDER BY id DESC LIMIT 20)
     UNION ALL SELECT 'dead_letters', NULL, NULL, NULL, NULL, NULL, letters::text FROM (
         SELECT count(*) AS letters FROM (SELECT FROM dead_letter WHERE tenant_id = :tenant_id LIMIT 1000) AS l) AS d WHERE letters > 0
 ) AS n ORDER BY kind, about, subject_id;

@@ -15,7 +15,7 @@ ARGUMENTS = (
     "--disable-component-update",
     "--disable-sync",
 )
-TIMEOUT_MS = 5_000
+TIMEOUT_MS = 15_000
 
 Open = Callable[..., Awaitable[Page]]
 """Opens an address: `await open_page(url, width=1280)`."""

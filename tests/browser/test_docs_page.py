@@ -6,9 +6,11 @@ from urllib.parse import urlsplit
 import httpx
 from playwright.async_api import Browser, expect
 
-from atendeja import app, docs
+from atendeja import app, docs, openapi
 from tests.browser.conftest import Open
 from tests.office import Office, serve_office
+
+OPERATIONS = ".opblock-tag-section .opblock"
 
 
 async def test_it_lists_every_operation_and_runs_one(office: Office, open_page: Open) -> None:
@@ -16,14 +18,16 @@ async def test_it_lists_every_operation_and_runs_one(office: Office, open_page: 
     boss = await office.sign_in("ana@a.example", "owner", office.world.a)
     async with serve_office(office) as url:
         page = await open_page(f"{url}/docs")
-        await expect(page.locator(".opblock")).to_have_count(len(app.ENDPOINTS))
-        shown = await page.locator(".opblock-summary-operation-id").all_text_contents()
+        await expect(page.locator(OPERATIONS)).to_have_count(len(app.ENDPOINTS))
+        shown = await page.locator(f"{OPERATIONS} .opblock-summary-operation-id").all_text_contents()
         assert sorted(shown) == sorted(e.operation for e in app.ENDPOINTS)
+        assert await page.locator(".opblock-tag-section").count() == len(openapi.TAGS)
+        assert await page.locator(".webhooks .opblock").count() == len(openapi.document(app.ENDPOINTS)["webhooks"])
         await page.locator(".btn.authorize").click()
         await page.locator("#auth-bearer-value").fill(boss)
         await page.locator(".auth-btn-wrapper .authorize").click()
         await page.locator(".auth-btn-wrapper .btn-done").click()
-        await page.locator("#operations-default-me .opblock-summary-control").click()
+        await page.locator("#operations-me-me .opblock-summary-control").click()
         await page.get_by_role("button", name="Try it out").click()
         await page.get_by_role("button", name="Execute").click()
         await expect(page.locator(".live-responses-table tbody .response-col_status")).to_contain_text("200")
@@ -38,9 +42,9 @@ async def test_it_asks_nobody_else_whatever_its_address_says(office: Office, bro
         page, asked = await context.new_page(), list[str]()
         context.on("request", lambda request: asked.append(request.url))
         elsewhere = "https://other.example/openapi.json"
-        await page.goto(f"{url}/docs?url={elsewhere}&configUrl={elsewhere}&urls=[]#/default/me")
-        await expect(page.locator(".opblock")).to_have_count(len(app.ENDPOINTS))
-        await expect(page.locator("#operations-default-me")).to_have_class(re.compile("is-open"))
+        await page.goto(f"{url}/docs?url={elsewhere}&configUrl={elsewhere}&urls=[]#/me/me")
+        await expect(page.locator(OPERATIONS)).to_have_count(len(app.ENDPOINTS))
+        await expect(page.locator("#operations-me-me")).to_have_class(re.compile("is-open"))
         await page.wait_for_load_state("networkidle")
         await context.close()
     paths = [urlsplit(one).path for one in asked if not one.startswith("data:")]

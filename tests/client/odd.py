@@ -10,7 +10,7 @@ from typing import Annotated
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from atendeja import openapi
-from atendeja.dev import binding
+from atendeja.dev.client import Json, write
 from atendeja.endpoint import Endpoint
 
 
@@ -55,7 +55,7 @@ ODD = [
 ]
 
 
-def document() -> binding.Json:
+def document() -> Json:
     """What our own declarations do not say yet, or only in part."""
     made = openapi.document(ODD)
     operations = {told["operationId"]: told for methods in made["paths"].values() for told in methods.values()}
@@ -72,7 +72,7 @@ def document() -> binding.Json:
 
 def load(folder: Path) -> ModuleType:
     """The generated module."""
-    (folder / "odd.py").write_text(binding.write(document()), encoding="utf-8")
+    (folder / "odd.py").write_text(write(document()), encoding="utf-8")
     spec = importlib.util.spec_from_file_location("odd", folder / "odd.py")
     assert spec is not None and spec.loader is not None
     odd = sys.modules["odd"] = importlib.util.module_from_spec(spec)

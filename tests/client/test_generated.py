@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from atendeja import app, client, openapi
 from atendeja.client import drive
-from atendeja.dev import binding
+from atendeja.dev.client import write
 from tests.client.conftest import Either, Make
 from tests.client.odd import load
 
@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 
 def generate() -> str:
     """As `ruff` would have it."""
-    text = binding.write(openapi.document(app.ENDPOINTS))
+    text = write(openapi.document(app.ENDPOINTS))
     for command in (["check", "--fix-only"], ["format"]):
         arguments = [str(Path(sys.executable).with_name("ruff")), *command, "--quiet", "--stdin-filename", str(FILE), "-"]
         text = subprocess.run(arguments, cwd=ROOT, input=text, capture_output=True, text=True, check=True).stdout

@@ -3,11 +3,11 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
 from atendeja.client import ApiError
+from tests import readme
 from tests.client.conftest import Make
 from tests.office import PASSWORD, Office, serve_office
 
@@ -102,11 +102,10 @@ async def test_a_sign_in_goes_on_after_its_token_is_over_and_says_when_it_has_en
         await ana.do("me")
 
 
-async def test_the_lines_of_the_readme_do_what_they_say(
+async def test_the_lines_of_the_readme_about_people_do_what_they_say(
     url: str, office: Office, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    (lines,) = re.findall(r"```python\n(.+?)```", readme, re.DOTALL)
+    lines = readme.block("api.invite_user(")
     for name, value in {"ATENDEJA_URL": url, "EMAIL": ANA, "PASSWORD": PASSWORD}.items():
         monkeypatch.setenv(name, value)
     office.later(1)

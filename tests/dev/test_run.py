@@ -1,17 +1,21 @@
 """`atendeja dev` as a stranger runs it: the transcript, its status, and that it notices when a reply is not the one promised."""
 
+import itertools
 import os
 import shutil
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
+import httpx
 import msgspec
 import pytest
 
 import atendeja
 from atendeja import db
+from tests.office import PASSWORD
 
 START = "import sys; from atendeja.cli import main; main()"
 
@@ -64,6 +68,26 @@ def test_every_reply_comes_twice_over_and_status_is_0(source: Path) -> None:
         *conversations, summary = [msgspec.json.decode(line, type=dict[str, object]) for line in done.stdout.splitlines()]
         assert len(conversations) >= 4 and all(c["good"] for c in conversations)
         assert summary["replies"] == summary["expected"] and summary["unexpected"] == 0 and summary["trouble"] == []
+
+
+def test_who_stays_is_told_how_to_sign_in(source: Path) -> None:
+    port = free_port()
+    environ = {"PATH": os.defpath, "PYTHONPATH": str(source), "PYTHONUNBUFFERED": "1"}
+    command = [sys.executable, "-c", START, "dev", "--port", str(port)]
+    with subprocess.Popen(command, cwd=source, env=environ, stdout=subprocess.PIPE, text=True) as dev:
+        killer = threading.Timer(120, dev.kill)
+        killer.start()
+        assert dev.stdout is not None
+        told = list(itertools.takewhile(lambda line: "op@host.example" not in line, iter(dev.stdout.readline, "")))
+        token = told[-1].split()[-1]
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}") as http:
+            assert http.get("/docs").status_code == 200 and f"{http.base_url}/docs" in told[-2]
+            taken = http.post("/v1/auth/accept", json={"token": token, "password": PASSWORD})
+            shown = http.post("/v1/auth/login", json={"email": "ana@oficina.example", "password": PASSWORD})
+        dev.terminate()
+        dev.communicate()
+        killer.cancel()
+    assert (taken.status_code, shown.json()["role"], dev.returncode) == (204, "owner", 0)
 
 
 def test_a_reply_that_the_flow_did_not_promise_is_status_1(source: Path) -> None:

@@ -5,7 +5,7 @@ import datetime as dt
 import random
 from contextlib import AsyncExitStack
 
-from atendeja import events, feed
+from atendeja import feed, streams
 from atendeja.db import Tx
 from atendeja.feed import reading
 from atendeja.feed.reading import Entry, Head
@@ -133,15 +133,15 @@ async def test_after_a_time_without_a_listener_who_was_there_before_has_missed_s
 async def test_after_seven_days_it_is_forgotten_and_who_had_not_read_it_can_know(rt: Runtime) -> None:
     made = await world.found(rt.db, rt.config.secret_keys)
     await listen(rt, made.a)
-    old, events.CHUNK = rt.now() - 8 * DAY, 3
+    old, streams.CHUNK = rt.now() - 8 * DAY, 3
     try:
         await happen(rt, made.a, *"abcdefg", at=old)
         await read(rt, made.a)
         await happen(rt, made.a, "new")
         await happen(rt, made.b, *"hijk", at=old)
-        await events.drop_old(rt)
+        await streams.drop_old(rt)
     finally:
-        events.CHUNK = 5000
+        streams.CHUNK = 5000
     assert await read(rt, made.a) == [(8, "new")]
     assert await rt.db.transact(made.a, lambda tx: reading.number(tx)) == Head(8, 7)
     async with rt.db.tenant(made.b) as tx:

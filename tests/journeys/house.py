@@ -5,7 +5,6 @@ import io
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
-from uuid import UUID
 
 import aiohttp
 import asyncpg
@@ -83,8 +82,3 @@ async def running(
         process.customers_client() as http,
     ):
         yield House(child, http, admin, {made.a: "a", made.b: "b"}, numbers)
-
-
-def id_of(house: House, label: str) -> UUID:
-    """The id of `number a` or `number b`."""
-    return next(UUID(id_) for id_, name in house.numbers.items() if name == label)

@@ -1,8 +1,11 @@
-"""Somebody who has nothing but the API's document and a key: a business from its making to the forgetting of a person."""
+"""A business from its making to the forgetting of a person: by somebody who has nothing but the API's document and a key, and by
+the lines that README.md gives for it."""
 
 import asyncio
+import os
 import re
-from collections.abc import AsyncIterator
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -13,7 +16,7 @@ import msgspec
 import pytest
 
 from atendeja.cli import run
-from tests import server, world
+from tests import readme, server, world
 from tests.journeys import process
 from tests.journeys.house import ECHO
 from tests.office import JWT, PASSWORD
@@ -127,6 +130,59 @@ async def test_a_document_and_a_key_are_enough(host: tuple[httpx.AsyncClient, st
     done = await shop.until("show_job", lambda job: job["state"] in ("done", "failed"), id=job["id"])
     assert done["state"] == "done", done
     assert (await shop("search_contacts", {"text": "ana cli"}))["items"] == []
+
+
+async def test_the_lines_of_the_readme_are_enough(host: tuple[httpx.AsyncClient, str], simulator: process.Child) -> None:
+    """The first key by its commands, all else by its client; the customer's telephone is the simulator's."""
+    http, token = host
+    url = str(http.base_url).rstrip("/")
+    known = {"URL": url, "ATENDEJA_URL": url, "TOKEN": token, "PASSWORD": PASSWORD, "WHATSAPP_TOKEN": "any"}
+    shell = 'atendeja() { "$PYTHON" -c "from atendeja.cli import main; main()" "$@"; }\n' + readme.block("/v1/auth/accept")
+    told, _ = await say(["bash", "-euc", f"{shell}\necho KEY=$KEY"], known)
+    assert told.count('"items"') == 1 and "title" not in told, told
+    (key,) = re.findall(r"^KEY=(atj_\S+)$", told, re.MULTILINE)
+
+    async def write() -> None:
+        async with httpx.AsyncClient(base_url=simulator.url) as control:
+            await control.post("/_sim/fault", json={"match": {"to": BIA}, "do": "code", "value": 131026})
+            said = {"type": "text", "text": {"body": "Quero agendar"}}
+            incoming = {"from": ANA, "phone_number_id": "100000000000003", "content": said, "name": "Caio"}
+            assert (await control.post("/_sim/message", json=incoming)).status_code == 200
+
+    told, after = await say([sys.executable, "-c", readme.block("erase_contact")], known | {"OPERATORS_KEY": key}, write)
+    timeline, why, receipt = after.splitlines()
+    assert "Quero agendar" in timeline and "Qual serviço" in timeline
+    assert "not on WhatsApp" in why
+    assert re.search(r"'event': [1-9]", receipt), receipt
+
+
+async def say(
+    command: list[str], environ: dict[str, str], when_asked: Callable[[], Awaitable[None]] | None = None
+) -> tuple[str, str]:
+    """What a command of the reader's prints before, and after, it has asked for Enter."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    child = await asyncio.create_subprocess_exec(
+        *command,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        cwd=readme.ROOT,
+        env={**kept, "PYTHON": sys.executable, "PYTHONPATH": str(readme.ROOT), "PYTHONUTF8": "1", **environ},
+    )
+    assert child.stdin is not None and child.stdout is not None
+    try:
+        async with asyncio.timeout(2 * PATIENCE_S):
+            before = b""
+            if when_asked is not None:
+                before = await child.stdout.readuntil(b"press Enter: ")
+                await when_asked()
+                child.stdin.write(b"\n")
+            after, _ = await child.communicate()
+    finally:
+        if child.returncode is None:
+            child.kill()
+    assert child.returncode == 0, (before + after).decode()
+    return ((before or after).decode(), after.decode())
 
 
 async def operators_key(api: Reader, token: str) -> str:

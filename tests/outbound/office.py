@@ -10,7 +10,6 @@ from uuid import UUID
 
 import asyncpg
 import msgspec
-from msgspec import Struct
 
 from atendeja import outbound
 from atendeja.db import Tx
@@ -28,13 +27,6 @@ from tests.turn.shop import Shop
 ANA, BIA, CAI = "5511900000001", "5511900000002", "5511900000003"
 
 Category = Literal["service", "utility", "authentication", "marketing"]
-
-
-class Queued(Struct, frozen=True):
-    """A message a test has put."""
-
-    body: str
-    to: str
 
 
 class Office(Shop):

@@ -11,11 +11,14 @@ import pytest
 from atendeja import consent, privacy, tenants
 from atendeja.contacts import Person
 from atendeja.db import Tx
-from atendeja.jobs import Workshop
+from atendeja.endpoint import idempotency
+from atendeja.jobs import MOST_TRIES, Workshop
 from atendeja.outbound.claiming import CLAIMABLE
+from atendeja.privacy import erasure
 from atendeja.privacy.erasure import needles
 from atendeja.privacy.subject import load
 from atendeja.runtime import fresh_id
+from atendeja.wa import callback
 from tests import server, world
 from tests.canary import CANARY_PHONE
 from tests.privacy.scene import BIA, NAME, WAMID, Scene, traces
@@ -34,9 +37,11 @@ async def states(scene: Scene, phone: str) -> dict[str, str]:
 
 
 async def test_no_byte_of_his_is_left_and_a_neighbour_keeps_all(
-    scene: Scene, cluster: server.Server, database: str, folders: list[Path], log_dir: Path
+    scene: Scene, cluster: server.Server, database: str, folders: list[Path], log_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The job dies after every commit of its; one more process goes on each time."""
+    """The job dies after every commit of its; one more process goes on each time. Large bodies and answers come one by one."""
+    monkeypatch.setattr(erasure, "DELIVERIES_BYTES", 1)
+    monkeypatch.setattr(idempotency, "CHUNK_BYTES", 1)
     await scene.job("export")
     await scene.work(1, 60, "export")
     before = await traces(cluster, database, *folders)
@@ -97,9 +102,8 @@ async def test_who_writes_while_he_is_forgotten_is_somebody_new_and_what_waits_i
         "UPDATE message SET state = 'queued' WHERE contact_id = $1 AND ordinal = 0", UUID(scene.contact_id)
     )
     job_id = await scene.job("erase")
-    scene.office.rt.stopping.set()  # no pause is slept through
-    await scene.work(1)
-    scene.office.rt.stopping.clear()
+    await scene.work(MOST_TRIES + 2)
+    assert (await scene.look(job_id))["state"] == "running", "to wait is no try that came to nothing"
     assert len((await scene.office.get("/contacts", scene.boss)).json()["items"]) == 2, "not before all of before is read"
     await scene.shop.hear()
     while (await scene.office.get(f"/contacts/{scene.contact_id}", scene.boss)).status_code == 200:
@@ -119,13 +123,16 @@ async def test_who_writes_while_he_is_forgotten_is_somebody_new_and_what_waits_i
     assert found and not any(word in line for line in found for word in (NAME, WAMID, "canario")), "only his number, of afterwards"
 
 
-async def test_what_is_on_its_way_is_waited_for_and_comes_back_to_nothing(scene: Scene) -> None:
+async def test_what_is_on_its_way_is_waited_for_and_comes_back_to_nothing(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     await scene.shop.admin.execute(
         "UPDATE message SET state = 'sending', attempt_no = 1 WHERE contact_id = $1 AND ordinal = 0", UUID(scene.contact_id)
     )
+    await scene.shop.admin.execute("DELETE FROM attempt WHERE message_id IN (SELECT id FROM message WHERE state = 'sending')")
     job_id = await scene.job("erase")
-    scene.office.rt.stopping.set()  # no pause is slept through
     await scene.work(8)
+    monkeypatch.setattr(erasure, "LOOK_S", 0.0)
+    async with asyncio.timeout(20):
+        await scene.work(1, 60)  # makes room for others long before its slice is over
     assert (await scene.look(job_id))["state"] == "running"
     assert await scene.shop.rows("SELECT 1 FROM message WHERE contact_id = $1 AND content = '{}'", UUID(scene.contact_id)) == []
     await scene.shop.admin.execute("UPDATE message SET state = 'queued' WHERE state = 'sending'")  # a refusal worth another try
@@ -157,6 +164,78 @@ async def test_both_of_a_merge_are_forgotten_and_merges_and_turns_in_between_do_
         assert (erased_at is not None) == ((await scene.office.get(f"/contacts/{other}", scene.boss)).status_code == 404)
 
 
+async def test_who_is_merged_into_another_while_the_wish_waits_is_exported_and_forgotten_whole(
+    scene: Scene, cluster: server.Server, database: str
+) -> None:
+    rt = scene.office.rt
+    (other,) = await rt.db.transact(
+        scene.office.world.a, lambda tx: world.meet(tx, rt, Person(world.A.portfolio_id, "BR.417", None, NAME))
+    )
+    export, erase = await scene.job("export", str(other)), await scene.job("erase", str(other))
+    await scene.work(1)
+    merged = await scene.office.post(f"/contacts/{other}/merge", {"into": scene.contact_id}, scene.boss)
+    assert merged.status_code == 200, merged.text
+    await scene.work(1, 60, "export")
+    tables = (await scene.office.get(f"/jobs/{export}/file", scene.boss)).json()["tables"]
+    assert {row["id"] for row in tables["contact"]} == {str(other), scene.contact_id} and tables["message"]
+    await scene.work()
+    assert (await scene.look(erase))["state"] == "done"
+    assert await traces(cluster, database) == {}
+    await scene.says("oi de novo", wamid="wamid.new")
+    assert await states(scene, CANARY_PHONE) == {"marketing": "out"}
+
+
+async def test_nothing_of_who_was_forgotten_is_answered_or_sent_again(scene: Scene) -> None:
+    """Not while he is being forgotten, either. His dead letters are none any more, and another's are tried again beside them."""
+    execute, his = scene.shop.admin.execute, UUID(scene.contact_id)
+    await execute("UPDATE event SET state = 'dead', reason = 'x', turn_no = NULL WHERE kind = 'text'")
+    await execute("UPDATE message SET state = 'failed', failed_at = now() WHERE contact_id = $1", his)
+    await execute("UPDATE conversation SET owner = 'human', human_at = now()")
+    letters = (await scene.office.get("/dead-letters", scene.boss)).json()["items"]
+    theirs = {str(row["id"]) for row in await scene.shop.rows("SELECT id FROM event WHERE contact_id <> $1", his)}
+    job_id = await scene.job("erase")
+    while (await scene.office.get(f"/contacts/{his}", scene.boss)).status_code == 200:
+        await scene.work(1)
+    (talk,) = await scene.shop.rows("SELECT id FROM conversation WHERE contact_id = $1", his)
+    assert (await scene.office.post(f"/conversations/{talk['id']}/release", bearer=scene.boss)).status_code == 200
+    wanted = {"ids": [letter["id"] for letter in letters], "may_repeat": True}
+    answer = await scene.office.post("/dead-letters/replay", wanted, scene.boss)
+    assert answer.status_code == 200 and {*answer.json()["moved"]} == theirs < {letter["id"] for letter in letters}, answer.text
+    await scene.work()
+    assert (await scene.look(job_id))["state"] == "done"
+    assert (await scene.office.get("/dead-letters", scene.boss)).json()["items"] == []
+
+
+async def test_what_may_have_gone_is_unknown_and_a_late_status_brings_no_number_back(scene: Scene) -> None:
+    """Of two that wait to be sent once more, one was on the wire before, and WhatsApp tells of it when all is forgotten."""
+    execute, his = scene.shop.admin.execute, UUID(scene.contact_id)
+    await execute("UPDATE message SET state = 'queued' WHERE contact_id = $1", his)
+    first, *others = await scene.shop.rows("SELECT id, message_id FROM attempt WHERE contact_id = $1 ORDER BY id", his)
+    assert others
+    await execute(
+        "UPDATE attempt SET wamid = NULL, state = CASE id WHEN $2 THEN 'unknown' ELSE 'refused' END WHERE contact_id = $1",
+        his,
+        first["id"],
+    )
+    job_id = await scene.job("erase")
+    await scene.work()
+    assert (await scene.look(job_id))["state"] == "done"
+    rows = await scene.shop.rows("SELECT id, state FROM message WHERE contact_id = $1", his)
+    assert {row["state"] for row in rows if row["id"] == first["message_id"]} == {"unknown"}
+    assert {row["state"] for row in rows if row["id"] != first["message_id"]} == {"withdrawn"}
+    data = callback.make(first["id"], scene.office.rt.callback_keys[0])
+    status = {
+        "id": WAMID + "9",
+        "status": "delivered",
+        "timestamp": str(int(scene.office.at.timestamp())),
+        "recipient_id": CANARY_PHONE,
+    }
+    await scene.shop.hear(world.envelope(world.A, {"statuses": [status | {"biz_opaque_callback_data": data}]}))
+    (row,) = await scene.shop.rows("SELECT state FROM message WHERE id = $1", first["message_id"])
+    assert row["state"] == "delivered", "else the status was of nobody"
+    assert await scene.shop.rows("SELECT 1 FROM attempt WHERE wamid LIKE 'wamid.%' AND contact_id = $1", his) == []
+
+
 async def test_a_restored_backup_forgets_again_and_refuses_at_once(
     scene: Scene, cluster: server.Server, database: str, folders: list[Path]
 ) -> None:
@@ -165,7 +244,12 @@ async def test_a_restored_backup_forgets_again_and_refuses_at_once(
     kept = {table: await admin.fetch(f"SELECT * FROM {table} WHERE id = $1", UUID(scene.contact_id)) for table in ("contact",)}
     await scene.job("erase")
     await scene.work()
-    stones = await privacy.read(rt.config.state_dir / privacy.STONES)
+    stones = await privacy.read(rt.config)
+    for path in erasure.stone_files(rt.config):
+        kept_line = path.read_bytes()
+        path.unlink()
+        assert await privacy.read(rt.config) == stones, "another process's STATE_DIR, or a MEDIA_DIR from the backup, does no harm"
+        path.write_bytes(kept_line)
     assert len(stones) == 1 and re.fullmatch(rb'[\w":,\[\]{}. +-]*', msgspec.json.encode(stones[0]))
     row = kept["contact"][0]
     await admin.execute(
@@ -188,3 +272,18 @@ async def test_needles_are_whole_texts(scene: Scene) -> None:
     async with scene.office.rt.db.tenant(scene.office.world.a) as tx:
         found = needles((await load(tx, UUID(scene.contact_id))).family)
     assert set(found) == {f'"{CANARY_PHONE}"', f'"{CANARY_PHONE[:4]}{CANARY_PHONE[5:]}"'}, "with the ninth digit and without"
+
+
+async def test_large_deliveries_and_answers_are_looked_through_one_by_one(scene: Scene) -> None:
+    """However large, the next one is looked at; never more than the bound and one."""
+    headers = {"Authorization": f"Bearer {scene.boss}", "Idempotency-Key": "another"}
+    await scene.office.http.post("/v1/contacts", json={"phone": f"+{BIA[:-1]}9"}, headers=headers)
+    stored = await scene.shop.rows("SELECT day, seq FROM delivery ORDER BY day, seq")
+    async with scene.office.rt.db.tenant(scene.office.world.a) as tx:
+        for most_bytes, deliveries, answers in ((1, 1, 1), (2**20, len(stored), 2)):
+            held = await tx.one(
+                erasure.HOLDING, day=stored[0]["day"], after=0, mark=2**60, needles=[b""], most=500, most_bytes=most_bytes
+            )
+            assert held is not None and held.seqs == [row["seq"] for row in stored][:deliveries] and held.last == max(held.seqs)
+            found = await tx.all(idempotency.ANSWERS, after_caller=UUID(int=0), after_key="", most=200, most_bytes=most_bytes)
+            assert len(found) == answers

@@ -41,7 +41,10 @@ async def test_an_export_that_was_interrupted_is_whole_in_the_end_and_a_cancelle
     assert (await scene.office.get(f"/jobs/{job_id}/file", scene.boss)).json()["contact_id"] == scene.contact_id
     assert not path.with_suffix(".new").exists()
     other = await scene.job("export")
+    unfinished = blobs.archive(scene.office.world.a, UUID(other)).with_suffix(".new")
+    unfinished.write_bytes(b"{")  # as another death leaves it
     assert (await scene.office.post(f"/jobs/{other}/cancel", bearer=scene.boss)).status_code == 200
+    assert not unfinished.exists()
     await scene.work(1, 60, "export")
     assert (await scene.office.get(f"/jobs/{other}/file", scene.boss)).status_code == 404
 

@@ -1,19 +1,16 @@
-"""Live events: what happens to a business, told as it happens; and how long it is kept."""
+"""Live events: the feed, told to clients as things happen; and how long it is kept, of every tenant."""
 
 import datetime as dt
 from typing import Annotated
 
-import structlog
 from msgspec import Meta, Struct
 
 from atendeja import queue, tenants
 from atendeja.db import Tx
-from atendeja.endpoint import Call, Endpoint, Problem
+from atendeja.endpoint import MEMBERS, Call, Endpoint, Problem
 from atendeja.errors import Refused
 from atendeja.feed import Full, Stream, reading, shapes
 from atendeja.runtime import Runtime
-
-log = structlog.get_logger(__name__)
 
 KEPT = dt.timedelta(days=7)
 CHUNK = 5000
@@ -73,7 +70,7 @@ async def drop_old(rt: Runtime) -> None:
 
 
 ROUTES: list[Endpoint[Runtime]] = [
-    Endpoint("GET", "/v1/events", "stream_events", stream_events, who=frozenset({"owner", "admin", "agent", "viewer"}),
+    Endpoint("GET", "/v1/events", "stream_events", stream_events, who=MEMBERS,
              scope="events:read", takes=Wanted, tells=shapes.KINDS, refuses={"unknown_type": 422, "too_many_streams": 429},
              says="What happens, as it happens: server-sent events. With `Last-Event-ID` nothing of the last 7 days is missed, "
                   "as long as somebody listened in each hour of them or a webhook is enabled; else the stream begins with an event "

@@ -1,6 +1,7 @@
 """All that was said to and by a person, in one line over conversations, page after page without a gap."""
 
 import datetime as dt
+from typing import Literal
 from uuid import UUID
 
 import pytest
@@ -8,29 +9,30 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atendeja.contacts import Person
-from atendeja.contacts.timeline import Came, Went, weave
 from atendeja.db import Tx
+from atendeja.inbox.timeline import Order, Row, merge
 from tests import world
 from tests.office import Office
 
 AT = dt.datetime(2026, 11, 20, 12, tzinfo=dt.UTC)
 
 
-def went(second: int) -> Went:
-    return Went(UUID(int=second), AT + dt.timedelta(seconds=second), UUID(int=0), UUID(int=0), "turn", "sent", None, b"{}")
-
-
-def came(arrival: int, second: int) -> Came:
+def row(what: Literal["event", "message"], place: int, second: int) -> Row:
     at = AT + dt.timedelta(seconds=second)
-    return Came(UUID(int=second), at, UUID(int=0), UUID(int=0), "text", "handled", None, b"{}", arrival, 0)
+    return Row(what, UUID(int=second), at, UUID(int=0), UUID(int=0), place, 0, "text", "handled", None, None, b"{}", None)
 
 
+@pytest.mark.parametrize("order", ["newest", "oldest"])
 @given(st.lists(st.integers(0, 9), max_size=6), st.lists(st.integers(0, 9), max_size=6))
-def test_each_keeps_its_own_order_and_none_is_lost(ins: list[int], outs: list[int]) -> None:
-    """Also where clocks and arrivals disagree."""
-    a, b = [came(-n, second) for n, second in enumerate(ins)], [went(s) for s in sorted(outs, reverse=True)]
-    woven = weave(a, b)
-    assert [row for row in woven if isinstance(row, Came)] == a and [row for row in woven if not isinstance(row, Came)] == b
+def test_each_keeps_its_own_order_and_none_is_lost(order: Order, ins: list[int], outs: list[int]) -> None:
+    """Also where clocks and arrivals disagree. Where they agree, so do the times, and an answer is after what it answers."""
+    came = [row("event", n, second) for n, second in enumerate(ins)]
+    went = [row("message", 0, second) for second in sorted(outs, reverse=order == "newest")]
+    merged = list(merge([*went, *came], order))
+    assert [r for r in merged if r.what == "event"] == came and [r for r in merged if r.what == "message"] == went
+    if ins == sorted(ins, reverse=order == "newest"):
+        told = [(r.at, r.what) for r in merged]
+        assert told == sorted(told, reverse=order == "newest")
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 50])
@@ -75,5 +77,5 @@ async def test_it_is_whole_in_pages_of_any_size(office: Office, limit: int) -> N
     assert len(said) == len({one["id"] for one in said}) == 2 * 5 * 3
     times = [dt.datetime.fromisoformat(str(one["at"])) for one in said]
     assert times == sorted(times, reverse=True)
-    assert [one["direction"] for one in said] == ["out", "out", "in"] * 10
+    assert [one["what"] for one in said] == ["message", "message", "event"] * 10
     assert said[2]["content"] == {"content": {"type": "text", "body": "oi"}} and len({one["conversation_id"] for one in said}) == 2

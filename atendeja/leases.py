@@ -34,6 +34,7 @@ class Name(Struct):
 TAKE = query("leases.take", Term)
 RENEW = query("leases.renew", Name)
 RELEASE = query("leases.release", Nothing)
+GIVE_BACK = query("leases.give_back", Nothing)
 FORGET_DOORS = query("leases.forget_doors", Nothing)
 
 
@@ -106,8 +107,9 @@ class Leases:
         self._until.pop(name, None)
 
     async def give_back(self, session: Session, name: str) -> None:
-        """Give this one back, so that another process may go on at once."""
-        await self.release(session, self._until.keys() - {name})
+        """Give this one back, so that another process may go on at once. Whatever else is being taken meanwhile stays ours."""
+        self.forget(name)
+        await session.run(GIVE_BACK, boot=self._who.boot, name=name)
 
     async def release(self, session: Session, kept: Collection[str] = ()) -> None:
         """Give all but these back, so that another process goes on at once."""

@@ -151,6 +151,19 @@ async def test_what_is_given_back_is_free_at_once(rt: Runtime, tmp_path: Path) -
     assert await take(rt, other)
 
 
+async def test_giving_one_back_leaves_what_is_just_being_taken(rt: Runtime, tmp_path: Path) -> None:
+    """F24: the database has given it to us, and we have not heard so yet."""
+    one, other = who(tmp_path / "one"), who(tmp_path / "other")
+    mine = Leases(one)
+    assert await take(rt, mine, "job:1")
+    assert await take(rt, Leases(one), "send:1"), "by another task of this process, which knows nothing of it yet"
+    async with rt.db.session() as session:
+        await mine.give_back(session, "job:1")
+    assert not mine.hold("job:1", 0.0)
+    assert await take(rt, other, "send:1") is None
+    assert await take(rt, other, "job:1")
+
+
 async def test_a_restart_in_the_same_directory_takes_its_own_back_at_once(rt: Runtime, tmp_path: Path) -> None:
     before = who(tmp_path / "state")
     former = Leases(before)

@@ -182,7 +182,7 @@ class Hub:
         self._bell = asyncio.Event()
         self._reading = asyncio.Semaphore(READ_AT_ONCE)
         self._task: asyncio.Task[None] | None = None
-        self._renewed_at = float("-inf")
+        self._renewed_at = self._looked_at = float("-inf")
 
     # ── coming and going ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -254,26 +254,40 @@ class Hub:
     async def _run(self) -> None:
         """Read what is new where it was heard of, and every 2 s wherever there is something."""
         while not self._stopping.is_set():
-            if not await self._rung() and self._channels:
-                await self._look()
-            heard, self._heard = self._heard, set()
-            await queue.each(heard, self._advance)
+            await self._rest()
+            await self._look()
+            await queue.each(list(self._heard), self._serve)
             await self._renew()
 
-    async def _rung(self) -> bool:
+    async def _rest(self) -> None:
+        """Until the bell rings, or it is time to look for what no bell told of."""
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(SWEEP_S):
+            async with asyncio.timeout_at(self._looked_at + SWEEP_S):
                 await self._bell.wait()
-        rung = self._bell.is_set()
         self._bell.clear()
-        return rung
 
     async def _look(self) -> None:
+        """Hear of whoever has something new, every 2 s, however often the bell rings for others."""
+        now = asyncio.get_running_loop().time()
+        if now < self._looked_at + SWEEP_S:
+            return
+        self._looked_at = now
+        if not self._channels:
+            return
         async with self._clock.db.session() as session:
             for standing in await session.all(HEADS, ids=sorted(self._channels)):
                 channel = self._channels.get(standing.tenant_id)
                 if channel is not None and (standing.waiting or standing.last != channel.last):
                     self._heard.add(standing.tenant_id)
+
+    async def _serve(self, tenant_id: int) -> None:
+        """Whom a database that is away keeps from it stays heard of, as do those who would have come next."""
+        self._heard.discard(tenant_id)
+        try:
+            await self._advance(tenant_id)
+        except Unavailable:
+            self._heard.add(tenant_id)
+            raise
 
     async def _advance(self, tenant_id: int) -> None:
         """Number what is new, and take it all."""

@@ -257,10 +257,10 @@ ROUTES: list[Endpoint[Runtime]] = [
     Endpoint("GET", "/v1/flows/examples", "list_examples", list_examples, who=READERS, scope="flows:read", gives=FlowExamples,
              says="Flows that come with the server, to begin with."),
     Endpoint("POST", "/v1/flows/check", "check_flow", check_flow, who=READERS, scope="flows:read", takes=FlowDocument,
-             gives=CheckedFlow, refuses={TOO_HEAVY: 422}, says="Everything that is wrong with a flow, and where."),
+             gives=CheckedFlow, asks=True, refuses={TOO_HEAVY: 422}, says="Everything that is wrong with a flow, and where."),
     Endpoint("POST", "/v1/flows/test", "test_flow", test_flow, who=READERS, scope="flows:read", takes=ChosenFlow, gives=TestedFlow,
-             refuses=UNFIT, says="Run the conversations that are a flow's own tests."),
+             asks=True, refuses=UNFIT, says="Run the conversations that are a flow's own tests."),
     Endpoint("POST", "/v1/flows/simulate", "simulate_flow", simulate_flow, who=READERS, scope="flows:read", takes=Simulation,
-             gives=Simulated, refuses=UNFIT | {"bad_state": 422},
+             gives=Simulated, asks=True, refuses=UNFIT | {"bad_state": 422},
              says="Talk to a flow as a customer would, with the engine of production. Nothing is kept and nobody hears it."),
 ]  # fmt: skip

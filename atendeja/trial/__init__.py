@@ -30,7 +30,8 @@ WALL_S = 20.0
 IDLE_S = 60.0
 """After so long without a trial the child is let go."""
 MOST_HERE, MOST_OF_ONE = 3, 2
-"""Trials that run or wait in this process, and those of one tenant among them: who waits is at his turn among requests."""
+"""Trials that run or wait in this process, and those of one tenant among them. Who waits is one of the few requests that ask others
+than the database, of which this many leave some to everything else."""
 _KEPT = ("PATH", "PYTHONPATH", "PYTHONHOME", "LANG", "LC_ALL")
 """All that the child gets to know of our environment."""
 

@@ -16,3 +16,7 @@ DELETE FROM lease WHERE name LIKE 'door:%' AND until < now() - interval '1 day';
 -- name: release
 -- All but some. The row stays, with its term.
 UPDATE lease SET until = '-infinity' WHERE boot = :boot AND name <> ALL (:kept::text[]);
+
+-- name: give_back
+-- This one alone.
+UPDATE lease SET until = '-infinity' WHERE boot = :boot AND name = :name;

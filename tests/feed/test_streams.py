@@ -19,7 +19,7 @@ from atendeja.config import Config, Secret
 from atendeja.db import Tx
 from atendeja.endpoint import streaming
 from atendeja.endpoint.serving import AT_ONCE
-from atendeja.feed import hub, reading
+from atendeja.feed import hub, reading, writing
 from atendeja.feed.shapes import ConsentDeclared, Noticed
 from atendeja.runtime import Runtime
 from tests import server, world
@@ -179,6 +179,25 @@ async def test_who_may_have_missed_something_is_told_so(house: House, last: str)
         assert (await stream.next()).id == began.id + 1
     async with house.listen(ana, last=began.id) as stream:
         assert (await stream.next()).type == "open"
+
+
+async def test_what_no_bell_told_of_is_found_while_another_business_is_busy(house: House) -> None:
+    """The word of b's news is lost; a's bell rings all the time."""
+    ana = await house.sign_in("ana@a.example", "viewer", house.world.a)
+    bia = await house.sign_in("bia@b.example", "viewer", house.world.b)
+
+    async def ring() -> None:
+        while True:
+            house.rt.feed.hub.hear(house.world.a)
+            await asyncio.sleep(hub.SWEEP_S / 40)
+
+    async with house.listen(ana), house.listen(bia) as stream:
+        await stream.next()
+        busy = asyncio.get_running_loop().create_task(ring())
+        told = [Noticed("prova", "unheard", None)]
+        await house.rt.db.transact(house.world.b, lambda tx: writing.add(tx, house.rt.new_id, house.rt.now(), told))
+        assert (await stream.next()).subject == "unheard"
+        busy.cancel()
 
 
 async def test_a_client_far_behind_gets_all_of_it_and_nobody_keeps_it_for_him(house: House) -> None:

@@ -7,11 +7,13 @@ from typing import Any
 import httpx
 import pytest
 
+from atendeja import app
+from atendeja.endpoint.serving import ASKING_AT_ONCE
 from atendeja.flow import check, document, testing
 from atendeja.flow.examples import examples
 from atendeja.flow.golden import In, Pass
 from atendeja.flow.types import duration
-from atendeja.trial import Trials
+from atendeja.trial import MOST_HERE, TOO_HEAVY, Trials
 from tests.office import Office
 from tests.turn.shop import ECHO, HEAD, PERSON
 
@@ -95,6 +97,13 @@ async def simulate(office: Office, bearer: str, *events: Json, **more: object) -
     answer = await office.post("/flows/simulate", {"events": list(events), **more}, bearer)
     assert answer.status_code == 200, answer.text
     return dict(answer.json())
+
+
+def test_whoever_waits_for_a_trial_keeps_nobody_from_the_database() -> None:
+    """Each may take 20 s; requests have four turns at the database, and trials never all those of who asks others."""
+    tried = [endpoint for endpoint in app.ENDPOINTS if TOO_HEAVY in endpoint.refuses]
+    assert len(tried) == 6 and [endpoint.operation for endpoint in tried if not endpoint.asks] == []
+    assert MOST_HERE < ASKING_AT_ONCE
 
 
 async def test_a_conversation_goes_on_from_its_state(office: Office, eva: str) -> None:

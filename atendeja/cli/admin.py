@@ -141,10 +141,12 @@ async def _add_number(settings: Config, slug: str, new: NewNumber, *, verify: bo
 async def _verify(settings: Config, new: NewNumber) -> None:
     cloud = Cloud(settings.wa_api_base, settings.wa_api_version)
     try:
-        found = await numbers.verify(cloud, new.token.strip(), new.phone_number_id, new.waba_id, new.display_number)
+        found = await numbers.verify(
+            cloud, new.token.strip(), new.phone_number_id, new.waba_id, new.portfolio_id, new.display_number
+        )
     finally:
         await cloud.close()
-    numbers.require(found)
+    numbers.require(found, numbers.CLAIMED)
     for check in found.checks:
         print(check.line if check.ok else f"{check.line}: {check.hint}")
 

@@ -170,7 +170,7 @@ class Changed(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Check(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One thing that was looked at."""
 
-    name: Literal["account", "display_number", "number", "quality", "status", "subscription"]
+    name: Literal["account", "display_number", "number", "portfolio", "quality", "status", "subscription"]
     ok: bool
     line: str
     """What was found."""

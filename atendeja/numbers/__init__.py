@@ -3,7 +3,7 @@
 number: the row, its token, and whose is which · checks: what Meta says of a number · endpoints: what a business does with its own.
 """
 
-from atendeja.numbers.checks import Check, Verification, require, verify
+from atendeja.numbers.checks import CLAIMED, Check, Verification, require, verify
 from atendeja.numbers.endpoints import ROUTES
 from atendeja.numbers.number import (
     BY_IDS,
@@ -27,6 +27,7 @@ from atendeja.numbers.number import (
 
 __all__ = [
     "BY_IDS",
+    "CLAIMED",
     "EVERYONE",
     "GO_ON",
     "GO_ON_WITH_MARKETING",

@@ -1,10 +1,13 @@
 """Whether Meta sees a number as we do: asked before it is added, when its token changes, and when somebody wants to know.
 
 What is needed for sending and for knowing whose a webhook is must hold; the rest is told, with what to do. That a token may see the
-number and its account is also what keeps a business from taking another's webhooks: who has no token of it cannot add it.
-Source: Meta, WhatsApp Business Management API, phone numbers and subscribed apps (copies of 2026-09).
+number and its account is also what keeps a business from taking another's webhooks: who has no token of it cannot add it. So is that Meta names
+the portfolio as the account's owner: who named another's would keep its real owner out of this server.
+Source: Meta, WhatsApp Business Management API, phone numbers and subscribed apps (copies of 2026-09); `owner_business_info` of a
+WhatsApp Business Account is in Meta's Business SDK.
 """
 
+from collections.abc import Collection
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
@@ -19,7 +22,7 @@ MOST_PAGES = 20
 NOT_NOW = ("R", "S", "U")
 """Kinds of codes that say nothing of the number."""
 
-Name = Literal["number", "account", "subscription", "display_number", "status", "quality"]
+Name = Literal["number", "account", "portfolio", "subscription", "display_number", "status", "quality"]
 
 
 class Check(Struct, frozen=True):
@@ -42,24 +45,29 @@ class Verification(Struct, frozen=True):
 
 NEEDED: tuple[Name, ...] = ("number", "account")
 """Without these nothing would work."""
+CLAIMED: tuple[Name, ...] = (*NEEDED, "portfolio")
+"""Without these it would be somebody else's: of a number that is to be added."""
 
 
-async def verify(cloud: Cloud, token: str, phone_number_id: str, waba_id: str, display_number: str) -> Verification:
-    """Ask Meta about a number and its account; changes nothing. Raises Unavailable when Meta cannot be asked now."""
+async def verify(
+    cloud: Cloud, token: str, phone_number_id: str, waba_id: str, portfolio_id: str, display_number: str
+) -> Verification:
+    """Ask Meta about a number, its account and its portfolio; changes nothing. Raises Unavailable when Meta cannot be asked now."""
     number = await cloud.fetch(phone_number_id, token, fields=FIELDS)
     checks = [read_number(number)]
     if checks[0].ok:
         checks.append(read_account(*await _find(cloud, token, phone_number_id, waba_id), phone_number_id, waba_id))
         if checks[1].ok:
+            checks.append(read_portfolio(await cloud.fetch(waba_id, token, fields="owner_business_info"), waba_id, portfolio_id))
             checks.append(read_subscription(await cloud.fetch(f"{waba_id}/subscribed_apps", token), waba_id))
         checks += read_details(number, display_number)
     return Verification(all(c.ok for c in checks), checks, _text(number, "verified_name"), _text(number, "quality_rating"))
 
 
-def require(verification: Verification) -> None:
-    """Raises Refused for a number that could not work."""
+def require(verification: Verification, needed: Collection[Name]) -> None:
+    """Raises Refused for a number that lacks one of these."""
     for check in verification.checks:
-        if check.name in NEEDED and not check.ok:
+        if check.name in needed and not check.ok:
             raise Refused("number_not_verified", check.line, hint=check.hint)
 
 
@@ -96,6 +104,21 @@ def read_account(answer: Fetched, found: bool, phone_number_id: str, waba_id: st
         hint = "the WABA id is that of another account: WhatsApp Manager shows the right one beside the number"
         return Check("account", False, f"the account {waba_id} has no number {phone_number_id}", hint)
     return Check("account", True, f"it is one of the account {waba_id}")
+
+
+def read_portfolio(answer: Fetched, waba_id: str, portfolio_id: str) -> Check:
+    """Raises Unavailable for an answer that says nothing of it. Whose account it is must be said: anybody could name anybody."""
+    hint = "WhatsApp Manager shows the id of the portfolio that owns the account, in the settings of the business"
+    if (said := _refusal(answer)) is not None:
+        return Check("portfolio", False, f"the Cloud API does not say whose the account {waba_id} is: {said}", hint)
+    owner = answer.body.get("owner_business_info")
+    found = owner.get("id") if isinstance(owner, dict) else None
+    if found is None:
+        hint = "give the token business_management too, or have the machine's administrator add the number"
+        return Check("portfolio", False, f"the Cloud API does not say whose the account {waba_id} is", hint)
+    if found != portfolio_id:
+        return Check("portfolio", False, f"the account {waba_id} is not of the portfolio {portfolio_id}", hint)
+    return Check("portfolio", True, f"it is of the portfolio {portfolio_id}")
 
 
 def read_subscription(answer: Fetched, waba_id: str) -> Check:

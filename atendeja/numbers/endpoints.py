@@ -15,7 +15,7 @@ from atendeja.db import Nothing, Session, Tx, query
 from atendeja.endpoint import Call, Endpoint, Instant, Listing, Page, Role, answered, not_found, once
 from atendeja.errors import Refused
 from atendeja.numbers import number
-from atendeja.numbers.checks import Verification, require, verify
+from atendeja.numbers.checks import CLAIMED, NEEDED, Verification, require, verify
 from atendeja.numbers.number import NewNumber, seal_token
 from atendeja.runtime import Runtime
 from atendeja.wa import limits
@@ -174,7 +174,7 @@ async def _load(session: Session, number_id: UUID) -> Row:
 
 
 async def _ask(rt: Runtime, token: str, row: Row | NewNumber) -> Verification:
-    return await verify(rt.cloud, token, row.phone_number_id, row.waba_id, row.display_number)
+    return await verify(rt.cloud, token, row.phone_number_id, row.waba_id, row.portfolio_id, row.display_number)
 
 
 # ── looking ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -233,7 +233,7 @@ async def add_number(rt: Runtime, call: Call[NumberToAdd]) -> AddedNumber:
     if wrong := number.problems(new):
         raise Refused("number_invalid", "; ".join(wrong))
     verification = await _ask(rt, new.token.strip(), new)
-    require(verification)
+    require(verification, CLAIMED)
     tenant = await _tenant(rt, call.tenant_id)
     keys, number_id = rt.config.secret_keys, rt.new_id()
 
@@ -259,7 +259,7 @@ async def change_number(rt: Runtime, call: Call[NumberChange]) -> OwnNumber:
     if body.token is not UNSET:
         token = _check_token(row, body.token)
         verification = await _ask(rt, token, row)
-        require(verification)
+        require(verification, NEEDED)
         sealed = seal_token(await _tenant(rt, call.tenant_id), rt.config.secret_keys, number_id, token)
 
     async def work(tx: Tx) -> OwnNumber:

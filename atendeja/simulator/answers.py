@@ -98,6 +98,12 @@ def phone_number(number: Number) -> Answer:
     }
 
 
+def account(number: Number) -> Answer:
+    """What `GET /{waba}` knows of the account of a number."""
+    owner = {"id": number.portfolio_id, "name": number.verified_name}
+    return 200, {"id": number.waba_id, "name": number.verified_name, "timezone_id": "25", "owner_business_info": owner}
+
+
 def phone_numbers(numbers: Sequence[Number]) -> Answer:
     """`GET /{waba}/phone_numbers`, on one page."""
     fields = ("id", "display_phone_number", "verified_name", "quality_rating", "code_verification_status")

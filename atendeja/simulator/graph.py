@@ -62,7 +62,7 @@ class Graph:
             Route("/{version}/{media_id}", self.delete, methods=["DELETE"]),
             Route("/{version}/{waba_id}/phone_numbers", self.phone_numbers, methods=["GET"]),
             Route("/{version}/{waba_id}/subscribed_apps", self.subscribed_apps, methods=["GET", "POST", "DELETE"]),
-            Route("/{version}/{phone_number_id}", self.phone_number, methods=["GET"]),
+            Route("/{version}/{meta_id}", self.node, methods=["GET"]),
         ]
 
     async def messages(self, path: str, headers: Headers, raw: bytes) -> Response:
@@ -112,16 +112,19 @@ class Graph:
         )
         return response
 
-    async def phone_number(self, request: Request) -> Response:
-        """What is known of a number; `fields` chooses."""
-        phone_number_id = request.path_params["phone_number_id"]
-        number = self._board.world.number(phone_number_id)
+    async def node(self, request: Request) -> Response:
+        """What is known of a number, or of an account; `fields` chooses."""
+        meta_id, world = request.path_params["meta_id"], self._board.world
         if not self._known_token(request.headers):
             return _json(answers.wrong_token())
-        if number is None:
-            return _json(answers.unknown_id(phone_number_id, "get"))
-        status, known = answers.phone_number(number)
-        fields = request.query_params.get("fields", "display_phone_number,verified_name,quality_rating").split(",")
+        usual = "display_phone_number,verified_name,quality_rating"
+        if meta_id not in world.numbers and (of_account := world.numbers_of(meta_id)):
+            (status, known), usual = answers.account(of_account[0]), "name,timezone_id"
+        elif (number := world.number(meta_id)) is not None:
+            status, known = answers.phone_number(number)
+        else:
+            return _json(answers.unknown_id(meta_id, "get"))
+        fields = request.query_params.get("fields", usual).split(",")
         return _json((status, {name: value for name, value in known.items() if name in (*fields, "id")}))
 
     async def phone_numbers(self, request: Request) -> Response:

@@ -9,16 +9,20 @@ from atendeja.wa import limits
 
 
 class Number(Struct, frozen=True, forbid_unknown_fields=True):
-    """One business number. What is not given is derived from the id, as in the samples (`100…1` → WABA `200…1`)."""
+    """One business number. What is not given is derived from the id, as in the samples (`100…1` → WABA `200…1` of portfolio
+    `300…1`)."""
 
     phone_number_id: str
     waba_id: str = ""
     display_phone_number: str = ""
     verified_name: str = "Loja Exemplo"
+    portfolio_id: str = ""
 
     def __post_init__(self) -> None:
         if not self.waba_id:
             msgspec.structs.force_setattr(self, "waba_id", "2" + self.phone_number_id[1:])
+        if not self.portfolio_id:
+            msgspec.structs.force_setattr(self, "portfolio_id", "3" + self.waba_id[1:])
         if not self.display_phone_number:
             msgspec.structs.force_setattr(self, "display_phone_number", f"551140{self.phone_number_id[-6:]:>06}")
 

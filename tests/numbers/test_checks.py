@@ -15,6 +15,7 @@ SAMPLES = Path(__file__).parents[1] / "wa" / "samples"
 READERS: list[Callable[[Fetched], Check]] = [
     checks.read_number,
     lambda answer: checks.read_account(answer, False, "1", "2"),
+    lambda answer: checks.read_portfolio(answer, "2", "3"),
     lambda answer: checks.read_subscription(answer, "2"),
 ]
 
@@ -61,9 +62,28 @@ def test_what_is_not_as_it_should_be_is_told_with_what_to_do() -> None:
 
 
 def test_only_what_nothing_works_without_keeps_a_number_out() -> None:
-    numbers.require(Verification(False, [Check("number", True, "x"), Check("quality", False, "x")], None, None))
+    numbers.require(Verification(False, [Check("number", True, "x"), Check("quality", False, "x")], None, None), checks.CLAIMED)
     with pytest.raises(Refused, match="nope"):
-        numbers.require(Verification(False, [Check("number", True, "x"), Check("account", False, "nope")], None, None))
+        numbers.require(
+            Verification(False, [Check("number", True, "x"), Check("account", False, "nope")], None, None), checks.NEEDED
+        )
+    moved = Verification(False, [Check("portfolio", False, "another's")], None, None)
+    numbers.require(moved, checks.NEEDED)
+    with pytest.raises(Refused, match="another's"):
+        numbers.require(moved, checks.CLAIMED)
+
+
+def test_a_portfolio_is_whose_meta_says_it_is() -> None:
+    """An answer that does not say it proves nothing."""
+    for body, ok in (
+        ({"owner_business_info": {"id": "3", "name": "Loja"}}, True),
+        ({"owner_business_info": {"id": "4"}}, False),
+        ({"owner_business_info": "3"}, False),
+        ({"owner_business_info": {}}, False),
+        ({"id": "2"}, False),
+    ):
+        check = checks.read_portfolio(Fetched(200, body), "2", "3")
+        assert (check.ok, check.hint is None) == (ok, ok)
 
 
 class Pages(Cloud):
@@ -86,11 +106,11 @@ class Pages(Cloud):
 @pytest.mark.parametrize(("wanted", "is_there", "asked"), [("1", True, 1), ("4", True, 2), ("9", False, 3)])
 async def test_an_accounts_numbers_are_looked_through_page_by_page(wanted: str, is_there: bool, asked: int) -> None:
     cloud = Pages([["1", "2"], ["3", "4"], ["5"]])
-    found = await numbers.verify(cloud, "t", wanted, "2", "+551140000001")
+    found = await numbers.verify(cloud, "t", wanted, "2", "3", "+551140000001")
     assert ([c.ok for c in found.checks if c.name == "account"], cloud.asked) == ([is_there], asked)
 
 
 async def test_pages_without_an_end_come_to_one() -> None:
     cloud = Pages([["1"], ["2"]], turns=True)
-    assert not (await numbers.verify(cloud, "t", "9", "2", "+551140000001")).ok
+    assert not (await numbers.verify(cloud, "t", "9", "2", "3", "+551140000001")).ok
     assert cloud.asked == checks.MOST_PAGES

@@ -10,7 +10,7 @@ from atendeja.cloud import Cloud
 from atendeja.simulator import Settings, Simulator
 from atendeja.simulator.settings import Number
 from tests.office import Office
-from tests.world import NOWHERE, A
+from tests.world import NOWHERE, A, B
 
 NEW = {
     "phone_number_id": "100000000000009", "waba_id": A.waba_id, "portfolio_id": A.portfolio_id,
@@ -55,7 +55,7 @@ async def test_a_number_is_checked_added_and_shown_without_its_token(office: Off
         "GREEN",
     )
     assert found["ok"] and [c["name"] for c in found["checks"]] == [
-        "number", "account", "subscription", "display_number", "status", "quality"
+        "number", "account", "portfolio", "subscription", "display_number", "status", "quality"
     ]  # fmt: skip
     assert (await office.get(f"/numbers/{number['id']}", owner)).json() == number
     assert [n["id"] for n in (await office.get("/numbers", owner)).json()["items"]] == sorted(
@@ -90,6 +90,8 @@ async def test_the_same_request_twice_adds_one_and_is_answered_alike_even_when_m
         ({"token": "falso"}, "number_not_verified", "the token"),
         ({"phone_number_id": "7"}, "number_not_verified", "does not exist"),
         ({"waba_id": "7"}, "number_not_verified", "whatsapp_business_management"),
+        ({"portfolio_id": B.portfolio_id}, "number_not_verified", "is not of the portfolio"),
+        ({"portfolio_id": "7"}, "number_not_verified", "is not of the portfolio"),
         ({"display_number": "12345678"}, None, "Meta shows another number"),
         ({"display_number": "(((((((("}, "number_invalid", "display_number"),
         ({"token": " "}, "number_invalid", "token"),

@@ -3,7 +3,7 @@
 A claim is a date: who took a delivery has it for 30 s, and whoever comes after may take it again, so that a death loses nothing
 and repeats the delivery under the same id. Each webhook is served by itself and each business has a bound, so that none waits for
 another; those that fail share places of their own and have one POST each on the wire. While a webhook fails, no more than so many
-deliveries are made for it: the rest stays in the feed.
+deliveries are made for it: the rest stays in the feed. A business that is suspended tells nothing until it goes on.
 """
 
 import asyncio

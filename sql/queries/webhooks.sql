@@ -55,10 +55,12 @@ UPDATE webhook SET place = top.n FROM top WHERE tenant_id = :tenant_id AND id = 
 RETURNING (SELECT count(*)::int FROM next) AS n;
 
 -- name: claim
--- Those that are due, the longest waiting first; nobody else takes them for a while. Under the webhook's lock.
+-- Those that are due, the longest waiting first; nobody else takes them for a while. Under the webhook's lock. None of a business that is
+-- suspended.
 UPDATE webhook_delivery d SET due_at = :until
 FROM (
     SELECT id, n FROM webhook_delivery WHERE tenant_id = :tenant_id AND webhook_id = :webhook_id AND state = 'waiting' AND due_at <= :now
+      AND NOT EXISTS (SELECT FROM tenant WHERE id = :tenant_id AND suspended_at IS NOT NULL)
     ORDER BY due_at, id LIMIT :most
 ) AS c LEFT JOIN feed f ON f.tenant_id = :tenant_id AND f.n = c.n
 WHERE d.tenant_id = :tenant_id AND d.webhook_id = :webhook_id AND d.id = c.id

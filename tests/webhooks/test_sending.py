@@ -17,6 +17,7 @@ from atendeja.config import Secret
 from atendeja.feed.shapes import ConsentDeclared, Noticed
 from atendeja.runtime import Runtime
 from atendeja.webhooks import rows, sending
+from atendeja.webhooks.rows import Due
 from atendeja.webhooks.sending import Courier
 from tests import server, world
 from tests.office import JWT, Office, open_office
@@ -100,6 +101,25 @@ async def test_what_happens_is_told_signed_and_once(shop: Shop) -> None:
     assert len(await shop.deliveries(some)) == 1
     await shop.go()
     assert len(shop.receiver.got) == 4
+
+
+async def test_a_suspended_business_tells_nothing_until_it_goes_on(shop: Shop) -> None:
+    """Neither what happens meanwhile nor what is to be tried again; who serves it already claims nothing more."""
+    hook, _ = await shop.make()
+    shop.receiver.answers["/hook"] = lambda: web.Response(status=500)
+    await shop.happens("before")
+    await shop.go()
+    shop.receiver.answers.clear()
+    operator = await shop.sign_in("op@x.example", is_operator=True)
+    assert (await shop.patch("/tenants/a", {"suspended_for": "não pagou"}, operator)).status_code == 200
+    await shop.happens("meanwhile")
+    shop.later(6)
+    await shop.go()
+    await shop.courier._serve_all(Due(shop.world.a, UUID(hook)))
+    assert [got.body["data"]["subject"] for got in shop.receiver.got] == ["before"]
+    assert (await shop.patch("/tenants/a", {"suspended_for": None}, operator)).status_code == 200
+    await shop.go()
+    assert sorted(got.body["data"]["subject"] for got in shop.receiver.got) == ["before", "before", "meanwhile"]
 
 
 async def test_a_failure_is_tried_again_under_the_same_id_and_is_dead_after_three_days(shop: Shop) -> None:

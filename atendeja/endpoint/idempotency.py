@@ -3,6 +3,10 @@
 The key is claimed in the very transaction that makes the change, and the answer is kept in it: there are both or neither, whatever
 is killed. A second request with the key waits for the first and gets its answer; the same key with another request is refused. What
 was refused is not kept: it changed nothing, and may do better the next time. Answers are kept sealed: some show a secret.
+
+A request without a key is given one that nobody else knows, for the same can happen to it inside: a connection that is lost during
+COMMIT has its transaction run again, though it was kept. That costs one small INSERT; its answer is still in our hands, so none is
+written. The row goes with the others, after a day.
 """
 
 import datetime as dt
@@ -22,6 +26,9 @@ T = TypeVar("T")
 
 KEEPS = dt.timedelta(days=1)
 MOST_CHARS = 255
+NOBODY = UUID(int=0)
+"""Whose the keys are that no client has given."""
+NO_REQUEST = bytes(hashlib.sha256().digest_size)
 
 
 class Kept(Struct, frozen=True):
@@ -61,6 +68,7 @@ class Host(Protocol):
     db: Database
 
     def now(self) -> dt.datetime: ...
+    def new_id(self) -> UUID: ...
     def nonce(self) -> bytes: ...
 
 
@@ -104,12 +112,12 @@ def _open(request: Request, kept: Kept, tenant_id: int) -> Raw:
 async def once(rt: Host, call: Asked, work: Callable[[Tx], Awaitable[T]]) -> T:
     """Run `work` in the one transaction of this request, or give what it gave when its key came before.
 
-    `work` is what changes anything, all of it; it is repeated whole when the database was away for a moment, and then with a key it
-    has no effect beyond its first that was kept. Raises Problem 422 for a key that was another request's.
+    `work` is what changes anything, all of it; it is repeated whole when the database was away for a moment, and has no effect
+    beyond its first that was kept. Raises Problem 422 for a key that was another request's.
     """
     request = call.request
     if request is None:
-        return await rt.db.transact(call.tenant_id, work)
+        return await _once_inside(rt, call.tenant_id, work)
     what = {"caller_id": request.caller_id, "key": request.key}
     where = _place(call.tenant_id, request.caller_id, request.key)
 
@@ -125,6 +133,18 @@ async def once(rt: Host, call: Asked, work: Callable[[Tx], Awaitable[T]]) -> T:
     return await rt.db.transact(call.tenant_id, claimed)
 
 
+async def _once_inside(rt: Host, tenant_id: int, work: Callable[[Tx], Awaitable[T]]) -> T:
+    """Run it under a key of its own: when that is taken, the run before was kept after all, and what it gave is the answer."""
+    key, ran = str(rt.new_id()), list[T]()
+
+    async def claimed(tx: Tx) -> T:
+        if await tx.run(CLAIM, caller_id=NOBODY, key=key, request_sha256=NO_REQUEST, now=rt.now()):
+            ran[:] = [await work(tx)]
+        return ran[0]
+
+    return await rt.db.transact(tenant_id, claimed)
+
+
 def _place(tenant_id: int, caller_id: UUID, key: str) -> bytes:
     return vault.place(tenant_id, "idempotency_key", "answer", f"{caller_id}/{key}")
 
@@ -132,7 +152,7 @@ def _place(tenant_id: int, caller_id: UUID, key: str) -> bytes:
 async def forget_about(rt: Host, tenant_id: int, secrets: list[bytes], words: Sequence[str]) -> int:
     """Forget the kept answers of a tenant in which one of these words is; how many they were. They are sealed: each is opened."""
     keys, needles = [vault.derive(secret, "answers") for secret in secrets], [word.encode() for word in words]
-    after, forgotten = Answer(UUID(int=0), "", b""), 0
+    after, forgotten = Answer(NOBODY, "", b""), 0
     while True:
         async with rt.db.tenant(tenant_id) as tx:
             found = await tx.all(ANSWERS, after_caller=after.caller_id, after_key=after.key, most=CHUNK)

@@ -54,7 +54,6 @@ _REQUEST_ID = "atendeja.request_id"
 class Host(idempotency.Host, Protocol):
     """What the endpoints run on."""
 
-    def new_id(self) -> UUID: ...
     @property
     def monotonic(self) -> Callable[[], float]: ...
 

@@ -1,10 +1,10 @@
 """Whether Meta sees a number as we do: asked before it is added, when its token changes, and when somebody wants to know.
 
 What is needed for sending and for knowing whose a webhook is must hold; the rest is told, with what to do. That a token may see the
-number and its account is also what keeps a business from taking another's webhooks: who has no token of it cannot add it. So is that Meta names
-the portfolio as the account's owner: who named another's would keep its real owner out of this server.
-Source: Meta, WhatsApp Business Management API, phone numbers and subscribed apps (copies of 2026-09); `owner_business_info` of a
-WhatsApp Business Account is in Meta's Business SDK.
+number and its account is also what keeps a business from taking another's webhooks: who has no token of it cannot add it. So does
+Meta's word that the portfolio owns the account: who could name another's would keep its owner out of this server.
+Source: Meta, WhatsApp Business Management API, phone numbers and subscribed apps (copies of 2026-09); of an account, its
+`owner_business_info`, which Meta's Business SDK has.
 """
 
 from collections.abc import Collection

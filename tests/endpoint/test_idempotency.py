@@ -1,13 +1,15 @@
 """`Idempotency-Key`: what comes twice takes effect once and is answered alike, however it comes."""
 
 import asyncio
+from collections.abc import Collection
 
 import httpx
 import pytest
 
-from atendeja import endpoint
+from atendeja import endpoint, failpoints
 from atendeja.db import Tx
 from atendeja.endpoint import idempotency
+from atendeja.flows.trying import SMALL
 from atendeja.runtime import Runtime
 from tests.office import Office
 
@@ -90,3 +92,38 @@ async def test_an_answer_lies_sealed_and_is_forgotten_after_a_day(office: Office
     assert await rt.db.transact(office.world.a, forget) == 0
     office.later(endpoint.KEEPS.total_seconds() + 1)
     assert await rt.db.transact(office.world.a, forget) == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "makes"),
+    [
+        ("/keys", KEY, "make_key"),
+        ("/webhooks", {"url": "https://erp.example/hook"}, "make_webhook"),
+        ("/contacts", {"phone": "+55 11 98888-0001"}, "make_contact"),
+        ("/flows", {"source": SMALL}, "make_flow"),
+        ("/tenants", {"slug": "oficina", "name": "Oficina Sol"}, "make_business"),
+    ],
+)
+async def test_a_commit_of_which_nobody_heard_is_answered_as_what_it_was(
+    path: str, body: dict[str, object], makes: str, office: Office, rt: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a key from the client, too: the transaction is repeated inside, and finds that it was kept."""
+    if path == "/tenants":
+        bearer = await office.sign_in("op@x.example", is_operator=True)
+    else:
+        bearer = await office.sign_in("owner@a.example", "owner", office.world.a)
+    lost = []
+
+    def lose(name: str, about: Collection[object] = ()) -> bool:
+        if name == "commit.after" and not lost and set(about) & {"_once_inside", makes}:
+            lost.append(name)
+            raise ConnectionResetError
+        return False
+
+    before = len((await office.get(path, bearer)).json()["items"])
+    monkeypatch.setattr(failpoints, "reach", lose)
+    answer = await office.post(path, body, bearer)
+    assert (answer.status_code, len(lost)) == (201, 1), answer.text
+    assert len((await office.get(path, bearer)).json()["items"]) == before + 1
+    again = await office.post(path, body, bearer)
+    assert (again.status_code == 201) == (path in ("/keys", "/webhooks")), "another request is another one"

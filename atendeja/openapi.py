@@ -195,7 +195,7 @@ def _refusals(endpoint: Endpoint[Any]) -> dict[int, list[str]]:  # Any: as above
     if endpoint.has_body:
         found |= {400: ["malformed", "too_deep"], 413: ["too_large"], 415: ["not_json", "compressed"]}
     if endpoint.streams:
-        found |= {415: ["compressed"]}
+        found |= {408: ["too_slow"], 415: ["compressed"]}
     if endpoint.takes is not None and issubclass(endpoint.takes, Listing):
         found[400] = [*found.get(400, []), "bad_cursor"]
     if endpoint.is_tagged and endpoint.has_body:

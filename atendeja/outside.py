@@ -18,6 +18,8 @@ import ssl
 import time
 from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from contextvars import ContextVar
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from urllib.parse import SplitResult, urlsplit
 
@@ -31,8 +33,9 @@ MOST_BYTES = 256 * 1024
 SHOWN_BYTES = 1024
 PORTS = frozenset({443, 8443})
 MOST_URL_CHARS = 2000
-RESOLVERS = 16
-"""Threads of their own: names that take long to resolve keep nobody else's work waiting."""
+RESOLVERS, RESOLVERS_OF_ONE = 32, 2
+"""Threads of their own, of all and of one business: names that take long to resolve keep nobody else's waiting. A thread cannot be
+ended, so it counts until it is, whoever waits for it no more."""
 
 _CLOSED_V4 = [
     ip_network(text)
@@ -47,6 +50,8 @@ _PUBLIC_V6 = IPv6Network("2000::/3")
 _CLOSED_V6 = [IPv6Network(text) for text in ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")]
 """Of the public block: what is for protocols, tunnels and documentation."""
 _FORBIDDEN = "forbidden address"
+_asker: ContextVar[int] = ContextVar("asker", default=0)
+"""Whose address is being called, for the resolver, which aiohttp asks in a task of its own."""
 _NAT64 = IPv6Network("64:ff9b::/96")
 
 
@@ -125,8 +130,9 @@ class Outside:
         self._public = _session(tls, self._resolver, connections, guarded=True)
         self._own = _session(tls, self._resolver, connections, guarded=False)
 
-    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
-        """POST it, once. Raises nothing: whatever happens is an answer."""
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str], *, asker: int = 0) -> Answer:
+        """POST it, once, for this tenant (0: for nobody). Raises nothing: whatever happens is an answer."""
+        _asker.set(asker)
         began = time.monotonic()  # measured, decides nothing
         status, error, answer = None, problem(url, self._trusted), b""
         if error is None:
@@ -191,15 +197,25 @@ def _word(error: Exception) -> str:
 
 
 class Resolver(AbstractResolver):
-    """The system's own way to resolve names, in threads of its own."""
+    """The system's own way to resolve names, in threads of its own, few of which one business may have."""
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(RESOLVERS, thread_name_prefix="resolve")
+        self._turns: dict[int, asyncio.Semaphore] = {}
 
     async def resolve(self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET) -> list[ResolveResult]:
         """As aiohttp wants it."""
         loop = asyncio.get_running_loop()
-        found = await loop.run_in_executor(self._threads, lambda: socket.getaddrinfo(host, port, family, socket.SOCK_STREAM))
+        turn = self._turns.setdefault(_asker.get(), asyncio.Semaphore(RESOLVERS_OF_ONE))
+        await turn.acquire()
+
+        def end(_looking: object) -> None:
+            with suppress(RuntimeError):  # the loop is gone
+                loop.call_soon_threadsafe(turn.release)
+
+        looking = self._threads.submit(socket.getaddrinfo, host, port, family, socket.SOCK_STREAM)
+        looking.add_done_callback(end)
+        found = await asyncio.wrap_future(looking)
         return [
             ResolveResult(hostname=host, host=str(address[0]), port=port, family=kind, proto=proto, flags=socket.AI_NUMERICHOST)
             for kind, _, proto, _, address in found

@@ -14,7 +14,8 @@ import pytest
 from atendeja import media
 from atendeja.blobs import Blobs
 from atendeja.db import Tx
-from atendeja.endpoint.serving import STREAMS_AT_ONCE
+from atendeja.endpoint import serving
+from atendeja.endpoint.serving import STREAMS_AT_ONCE, STREAMS_OF_A_TENANT
 from atendeja.errors import AtendejaError, Refused, Unavailable
 from atendeja.media import Stored
 from atendeja.runtime import Runtime
@@ -261,23 +262,43 @@ async def test_one_byte_too_many_is_refused_announced_or_not_and_leaves_nothing(
 
 
 async def test_who_goes_away_in_the_midst_leaves_nothing_and_too_many_at_once_are_told(office: Office) -> None:
+    """A business has some of the places; the others are other businesses'."""
     bia, gate = await agent(office), asyncio.Event()
+    beto = await office.sign_in("beto@b.example", "agent", office.world.b)
+    assert STREAMS_OF_A_TENANT < STREAMS_AT_ONCE
 
     async def slow() -> AsyncIterator[bytes]:
         yield b"oi " * 400
         await gate.wait()
         yield b"tchau"
 
-    sending = [asyncio.ensure_future(send(office, bia, slow(), "text/plain")) for _ in range(STREAMS_AT_ONCE)]
+    sending = [asyncio.ensure_future(send(office, bia, slow(), "text/plain")) for _ in range(STREAMS_OF_A_TENANT)]
     await asyncio.sleep(0.3)
     refused = await send(office, bia, b"oi", "text/plain")
     assert (refused.status_code, refused.json()["code"]) == (503, "unavailable")
     assert (await office.get("/media", bia)).status_code == 200, "they keep nobody from the database"
+    assert (await send(office, beto, b"oi", "text/plain")).status_code == 201
     sending[0].cancel()
     gate.set()
     ends = await asyncio.gather(*sending, return_exceptions=True)
-    assert [end.status_code for end in ends[1:] if isinstance(end, httpx.Response)] == [201] * 3
-    assert len(files(office.rt.config.media_path)) == 1
+    assert [end.status_code for end in ends[1:] if isinstance(end, httpx.Response)] == [201] * (STREAMS_OF_A_TENANT - 1)
+    assert len(files(office.rt.config.media_path)) == 2
+
+
+async def test_a_body_that_never_ends_is_given_up(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """S12: however steadily it comes; its place is free again."""
+    monkeypatch.setattr(serving, "STREAM_S", 0.2)
+    bia = await agent(office)
+
+    async def drip() -> AsyncIterator[bytes]:
+        while True:
+            yield b"oi"
+            await asyncio.sleep(0.01)
+
+    for _ in range(STREAMS_OF_A_TENANT + 1):
+        answer = await send(office, bia, drip(), "text/plain")
+        assert (answer.status_code, answer.json()["code"], answer.headers["connection"]) == (408, "too_slow", "close")
+    assert files(office.rt.config.media_path) == []
 
 
 async def test_a_file_stays_while_a_message_needs_it(office: Office) -> None:

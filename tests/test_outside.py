@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -226,6 +227,26 @@ async def test_what_is_slow_long_or_torn_ends(monkeypatch: pytest.MonkeyPatch) -
         assert nobody.status == 200
     async with calling(f"127.0.0.1:{port}") as client:
         assert (await client.post(f"http://127.0.0.1:{port}/", b"{}", {})).error == "ClientConnectorError"
+
+
+async def test_names_that_take_long_keep_nobody_elses_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """S30: whoever waits for one has long given up, and its thread goes on."""
+    there, over = socket.getaddrinfo, threading.Event()
+
+    def look_up(host: str, *more: int) -> object:
+        return over.wait(30) if host.endswith(".slow.example") else there(host, *more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    monkeypatch.setattr(outside, "TOTAL_S", 0.3)
+    async with listening(fine) as (port, _), calling(f"localhost:{port}") as client:
+        names = [f"https://{n}.slow.example/hook" for n in range(2 * outside.RESOLVERS)]
+        slow = await asyncio.gather(*(client.post(url, b"{}", {}, asker=1) for url in names))
+        assert {answer.error for answer in slow} == {"timeout"}
+        mine = await client.post(f"http://localhost:{port}/hook", b"{}", {}, asker=2)
+        assert mine.status == 200
+        over.set()
+        await asyncio.sleep(0.05)
+        assert (await client.post(f"http://localhost:{port}/hook", b"{}", {}, asker=1)).status == 200
 
 
 async def test_certificates_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:

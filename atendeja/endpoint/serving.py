@@ -7,6 +7,7 @@ another origin: browsers keep other sites' pages out.
 
 import asyncio
 import re
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from ipaddress import IPv4Network, IPv6Network
@@ -39,8 +40,10 @@ AT_ONCE, MOST_WAITING = 4, 200
 """So many requests may be at the database, whose dozen connections webhooks and sending need too; so many wait for their turn."""
 ASKING_AT_ONCE = 4
 """So many may wait for others than the database."""
-STREAMS_AT_ONCE = 4
-"""So many bodies may be on their way to the disk."""
+STREAMS_AT_ONCE, STREAMS_OF_A_TENANT = 8, 2
+"""So many bodies may be on their way to the disk, of all and of one business."""
+STREAM_S = 20 * 60
+"""For a whole body, however steadily it comes: 100 MB at a megabit a second take 14 minutes."""
 STREAMS = "atendeja.streams"
 """Set in the scope of a request whose body may take long, as long as it goes on coming."""
 OF_A_TENANT = 4
@@ -88,7 +91,7 @@ class Api(Generic[R]):
         self.endpoints = list(endpoints)
         self.access, self.cursors = Access(self.endpoints), Cursors(secrets)
         self._turns, self._asking, self._waiting = asyncio.Semaphore(AT_ONCE), asyncio.Semaphore(ASKING_AT_ONCE), 0
-        self._streams = 0
+        self._streams: Counter[int] = Counter()
         self._rates, self._tenants, self._strangers = Rates(rate), Rates(OF_A_TENANT * rate), Rates(STRANGERS_RATE)
         self.watch = Watch(self._may_still)
 
@@ -132,16 +135,21 @@ class Api(Generic[R]):
             self._waiting -= 1
 
     @asynccontextmanager
-    async def streaming(self) -> AsyncIterator[None]:
+    async def streaming(self, tenant_id: int) -> AsyncIterator[None]:
         """While a body goes to the disk, which may take minutes and keeps nobody from the database. Raises Problem when too many do
-        so already: a body does not wait."""
-        if self._streams >= STREAMS_AT_ONCE:
+        so already, for a body does not wait, and when it takes too long."""
+        if self._streams.total() >= STREAMS_AT_ONCE or self._streams[tenant_id] >= STREAMS_OF_A_TENANT:
             raise again("too many files at once")
-        self._streams += 1
+        self._streams[tenant_id] += 1
         try:
-            yield
+            async with asyncio.timeout(STREAM_S) as limit:
+                yield
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            raise Problem(408, "too_slow", f"the file has not come within {STREAM_S} s") from error
         finally:
-            self._streams -= 1
+            self._streams[tenant_id] -= 1
 
     def routes(self) -> list[BaseRoute]:
         """One a path, and one for every path under /v1 that is none."""
@@ -224,8 +232,9 @@ class _Visit(Generic[R]):
         ids = {name: _read_id(given_ids[name]) for name in endpoint.names if name not in endpoint.texts}
         texts = {name: _read_text(given_ids[name], pattern) for name, pattern in endpoint.texts.items()}
         body = await self._read(endpoint)
-        async with self._api.streaming() if endpoint.streams else self._api.turn(asks=endpoint.asks):
-            given = await endpoint.run(self._api.rt, self._call(endpoint, ids, texts, body))
+        call = self._call(endpoint, ids, texts, body)
+        async with self._api.streaming(call.tenant_id) if endpoint.streams else self._api.turn(asks=endpoint.asks):
+            given = await endpoint.run(self._api.rt, call)
         headers = SAFE | {"X-Request-Id": str(self._id)}
         if endpoint.tells:
             return self._live(endpoint, given, headers)

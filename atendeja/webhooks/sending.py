@@ -167,7 +167,9 @@ class Courier:
             now = self._rt.now()
             if now + dt.timedelta(seconds=outside.TOTAL_S) > batch.until:
                 return None
-            answer = await self._rt.outside.post(batch.row.url, body, signing.head(secrets, claimed.event_id, now, body))
+            answer = await self._rt.outside.post(
+                batch.row.url, body, signing.head(secrets, claimed.event_id, now, body), asker=tenant_id
+            )
         self._rt.meter.count("webhook_posts", label="delivered" if _is_good(answer) else "failed")
         return answer
 

@@ -70,7 +70,9 @@ async def make_contact(rt: Runtime, call: Call[NewContact]) -> ContactDetail:
             known = next(iter(meeting.matches.values())).contact.id
             raise Problem(409, "contact_exists", "this person is known already", existing_id=known)
         meeting = await settle(tx, meeting, now, rt.new_id)
-        await recall(tx, rt.config.secret_keys, meeting, now, rt.new_id)
+        told = await recall(tx, rt.config.secret_keys, meeting, now, rt.new_id)
+        if told and rt.feed.wants(tx.tenant_id):
+            await rt.feed.tell(tx, told)
         (contact_id,) = meeting.ids
         await _keep(tx, contact_id, profile)
         await audit.add(tx, rt.new_id(), now, audit.actor(call), "contact_made", contact_id)
@@ -120,7 +122,9 @@ async def merge_contact(rt: Runtime, call: Call[Merge]) -> ContactDetail:
         if loser.id == winner.id:
             raise Refused("one_already", "they are one contact")
         joined = profiles.join(profiles.identity(loser), profiles.identity(winner))
-        await merge(tx, loser.id, winner.id)
+        told = await merge(tx, loser.id, winner.id)
+        if told and rt.feed.wants(tx.tenant_id):
+            await rt.feed.tell(tx, told)
         await describe(tx, [joined])
         await index(tx, [loser.id, winner.id])
         after = {"into": winner.id}

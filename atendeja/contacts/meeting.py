@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from atendeja import consent
 from atendeja.contacts.people import Contact, Match, Person, keys, match_all, unite
 from atendeja.db import LostRace, Nothing, Tx, columns, query, records
+from atendeja.feed.shapes import Changed, Data
 
 log = structlog.get_logger(__name__)
 
@@ -44,6 +45,14 @@ class Taken(Conversation, frozen=True):
     """Whose it was until then."""
 
 
+class Carried(Struct, frozen=True):
+    """A conversation of the winner that a person has now, who had the loser's."""
+
+    id: UUID
+    number_id: UUID
+    queue: str | None
+
+
 class ContactId(Struct, frozen=True):
     id: UUID
 
@@ -58,7 +67,7 @@ LOCK = query("contacts.lock", ContactId)
 LOCK_DUE = query("contacts.lock_due", ContactId)
 DESCRIBE = query("contacts.describe", Nothing)
 RELEASE_IDENTITY = query("contacts.release_identity", Nothing)
-CARRY_OWNER = query("contacts.carry_owner", Nothing)
+CARRY_OWNER = query("contacts.carry_owner", Carried)
 CARRY_PROFILE = query("contacts.carry_profile", Nothing)
 INDEX = query("contacts.index", Nothing)
 LOOK_AGAIN = query("contacts.look_again", Nothing)
@@ -83,6 +92,8 @@ class Meeting(Struct, frozen=True):
     matches: dict[Person, Match]
     made: Sequence[Contact] = ()
     """Those whom `settle` had to make."""
+    told: Sequence[Data] = ()
+    """What is otherwise since `settle` has merged some, as whoever listens is told: `recall` passes it on."""
 
     @property
     def wanted(self) -> list[Person]:
@@ -138,9 +149,9 @@ async def settle(tx: Tx, meeting: Meeting, now: dt.datetime, new_id: Callable[[]
         meeting = replace(compare(meeting.people, [*meeting.contacts, *made], meeting.talks), made=made)
     if meeting.missing:
         raise LostRace("somebody else was just given the same name")
-    changed = await _write(tx, list(meeting.matches.values()))
+    changed, told = await _write(tx, list(meeting.matches.values()))
     await index(tx, [*(contact.id for contact in meeting.made), *changed])
-    return meeting
+    return replace(meeting, told=told)
 
 
 async def index(tx: Tx, ids: Iterable[UUID]) -> None:
@@ -163,18 +174,19 @@ async def _insert(tx: Tx, people: Sequence[Person], now: dt.datetime, new_id: Ca
     return await tx.all(INSERT, records=records(made))
 
 
-async def _write(tx: Tx, matches: Sequence[Match]) -> list[UUID]:
-    """Returns whose rows are others now."""
+async def _write(tx: Tx, matches: Sequence[Match]) -> tuple[list[UUID], list[Data]]:
+    """Returns whose rows are others now, and what is to be told of it."""
     last = {m.contact.id: m.described for m in matches}
     changed = dict.fromkeys(m.contact.id for m in matches if m.described != m.contact)
     merged = [(m.merged, m.contact) for m in matches if m.merged is not None]
+    told: list[Data] = []
     try:
         for loser, winner in merged:
-            await merge(tx, loser.id, winner.id)
+            told += await merge(tx, loser.id, winner.id)
         await describe(tx, [last[id_] for id_ in changed])
     except UniqueViolationError as error:
         raise LostRace("somebody else was just given the same name") from error
-    return [*changed, *(contact.id for pair in merged for contact in pair)]
+    return [*changed, *(contact.id for pair in merged for contact in pair)], told
 
 
 async def describe(tx: Tx, contacts: Sequence[Contact]) -> None:
@@ -183,13 +195,15 @@ async def describe(tx: Tx, contacts: Sequence[Contact]) -> None:
         await tx.run(DESCRIBE, **columns(contacts, without=frozenset({"created_at", "is_named"})))
 
 
-async def merge(tx: Tx, loser_id: UUID, winner_id: UUID) -> None:
-    """Have one contact be another from now on. Both are locked by the caller, who gives the winner the keys (`describe`)."""
+async def merge(tx: Tx, loser_id: UUID, winner_id: UUID) -> list[Data]:
+    """Have one contact be another from now on. Both are locked by the caller, who gives the winner the keys (`describe`), and tells
+    whoever listens what this returns: the winner's consents and conversations that are otherwise now."""
     await tx.run(RELEASE_IDENTITY, id=loser_id, winner_id=winner_id)
-    await tx.run(consent.CARRY, winner_id=winner_id, loser_id=loser_id)
-    await tx.run(CARRY_OWNER, winner_id=winner_id, loser_id=loser_id)
+    declared = await consent.carry(tx, winner_id, loser_id)
+    carried = await tx.all(CARRY_OWNER, winner_id=winner_id, loser_id=loser_id)
     await tx.run(CARRY_PROFILE, winner_id=winner_id, loser_id=loser_id)
     log.info("contact_merged", contact_id=str(winner_id), merged_id=str(loser_id))
+    return [*declared, *(Changed(c.id, winner_id, c.number_id, "taken_over", "human", c.queue) for c in carried)]
 
 
 async def ensure_conversations(

@@ -15,6 +15,7 @@ from atendeja import consent, tenants, vault
 from atendeja.contacts.meeting import Meeting
 from atendeja.contacts.people import Contact, keys
 from atendeja.db import Nothing, Tx, query
+from atendeja.feed.shapes import Data
 from atendeja.tenants import Tenant
 
 
@@ -45,20 +46,20 @@ async def bury(tx: Tx, hashes: Sequence[bytes], refused: Iterable[str], now: dt.
     await tx.run(BURY, hashes=sorted(hashes), refused=sorted(refused), now=now)
 
 
-async def recall(tx: Tx, secrets: list[bytes], meeting: Meeting, now: dt.datetime, new_id: Callable[[], UUID]) -> None:
-    """Of those who are new, or known by a new name, whoever was forgotten and had refused something refuses it still."""
+async def recall(tx: Tx, secrets: list[bytes], meeting: Meeting, now: dt.datetime, new_id: Callable[[], UUID]) -> list[Data]:
+    """Of those who are new, or known by a new name, whoever was forgotten and had refused something refuses it still. Returns what
+    whoever listens is to be told of the meeting: this, and what came of its merges."""
     made = {contact.id for contact in meeting.made}
     news = [m.described for m in meeting.matches.values() if m.contact.id in made or keys(m.described) != keys(m.contact)]
     if not news or (tenant := await tx.one(BURIED)) is None:
-        return
+        return list(meeting.told)
     seal = Seal(tenant, secrets)
     whose = {hashed: contact.id for contact in news for hashed in seal.hashes(contact)}
     found = await tx.all(TOMBSTONES, hashes=sorted(whose))
     refusals = {(whose[stone.hash], purpose): stone.erased_at for stone in found for purpose in stone.refused}
-    await consent.put(
-        tx,
-        [
-            consent.Entry(new_id(), contact_id, purpose, "out", "tombstone", {"erased_at": erased_at}, None, 0, now)
-            for (contact_id, purpose), erased_at in refusals.items()
-        ],
-    )
+    entries = [
+        consent.Entry(new_id(), contact_id, purpose, "out", "tombstone", {"erased_at": erased_at}, None, 0, now)
+        for (contact_id, purpose), erased_at in refusals.items()
+    ]
+    await consent.put(tx, entries)
+    return [*meeting.told, *consent.tell(entries)]

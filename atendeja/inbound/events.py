@@ -256,7 +256,7 @@ def _people(plans: Sequence[Plan]) -> list[Person]:
 async def _write_plans(tx: Tx, rt: Runtime, plans: Sequence[Plan], wrote: Wrote, now: dt.datetime) -> None:
     plans, meeting = await _meet(tx, plans)
     meeting = await contacts.settle(tx, meeting, now, rt.new_id)
-    await contacts.recall(tx, rt.config.secret_keys, meeting, now, rt.new_id)
+    told = await contacts.recall(tx, rt.config.secret_keys, meeting, now, rt.new_id)
     ids = iter(meeting.ids)
     contact_of = [next(ids) if p.person is not None else None for p in plans]
     talk_of = [_talk(p, c) for p, c in zip(plans, contact_of, strict=True)]
@@ -272,7 +272,8 @@ async def _write_plans(tx: Tx, rt: Runtime, plans: Sequence[Plan], wrote: Wrote,
     consents = [entry for p, row in fresh if (entry := _consent(rt, p, row)) is not None]
     await consent.put(tx, consents)
     if rt.feed.wants(tx.tenant_id):
-        wrote.told += [told for p, row in fresh if (told := _received(p, row)) is not None]
+        wrote.told += told
+        wrote.told += [received for p, row in fresh if (received := _received(p, row)) is not None]
         wrote.told += consent.tell(consents)
     for p, row in fresh:
         if p.moved_to is not None and row.contact_id is not None:

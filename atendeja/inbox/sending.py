@@ -310,7 +310,9 @@ async def _make_contacts(tx: Tx, rt: Runtime, order: Order, known: Mapping[UUID,
         return
     people = [Person(known[d.number_id].portfolio_id, None, phone.digits(d.new.to.phone or "")) for d in new if d.number_id]
     meeting = await contacts.settle(tx, await contacts.meet(tx, people), order.now, rt.new_id)
-    await contacts.recall(tx, rt.config.secret_keys, meeting, order.now, rt.new_id)
+    told = await contacts.recall(tx, rt.config.secret_keys, meeting, order.now, rt.new_id)
+    if told and rt.feed.wants(tx.tenant_id):
+        await rt.feed.tell(tx, told)
     for draft, contact_id in zip(new, meeting.ids, strict=True):
         draft.recipient = Recipient("phone", draft.key[1], contact_id, None, None, contact_id)
 

@@ -46,7 +46,8 @@ INSERT INTO conversation AS w (tenant_id, id, contact_id, number_id, owner, queu
 SELECT l.tenant_id, gen_random_uuid(), :winner_id::uuid, l.number_id, l.owner, l.queue, l.human_at, l.taken_at, l.created_at
 FROM conversation l WHERE l.tenant_id = :tenant_id AND l.contact_id = :loser_id AND l.owner = 'human' ORDER BY l.number_id
 ON CONFLICT (tenant_id, contact_id, number_id) DO UPDATE
-SET owner = 'human', queue = excluded.queue, human_at = excluded.human_at, taken_at = excluded.taken_at WHERE w.owner = 'bot';
+SET owner = 'human', queue = excluded.queue, human_at = excluded.human_at, taken_at = excluded.taken_at WHERE w.owner = 'bot'
+RETURNING w.id, w.number_id, w.queue;
 
 -- name: carry_profile
 -- What was kept of the loser goes on with the winner, whose own word counts where both have one.

@@ -294,7 +294,7 @@ def test_a_file_that_cannot_be_sent_is_refused_and_not_kept(shell: Shell, tmp_pa
 def test_a_kill_between_the_bytes_and_their_row_leaves_nothing_that_is_missed(shell: Shell, tmp_path: Path) -> None:
     shell.done(*TENANT)
     (tmp_path / "a.png").write_bytes(files.PNG)
-    assert shell(*add_file(tmp_path / "a.png"), ATENDEJA_FAILPOINTS="commit.before=kill?add").returncode == -signal.SIGKILL
+    assert shell(*add_file(tmp_path / "a.png"), ATENDEJA_FAILPOINTS="commit.before=kill?_record").returncode == -signal.SIGKILL
     assert "no file yet" in shell.done("media", "list", "--tenant", "loja")
     assert [p.stat().st_size for p in (tmp_path / "state" / "media").rglob("*") if p.is_file()] == [len(files.PNG)]
     shell.done(*add_file(tmp_path / "a.png"))

@@ -4,6 +4,7 @@ import asyncio
 import datetime as dt
 from uuid import UUID
 
+import msgspec
 import pytest
 
 from atendeja import consent
@@ -140,14 +141,25 @@ async def test_who_is_known_by_two_names_is_merged_and_found_under_both_ids(offi
     new = await person(office, agent, bsuid="BR.1", portfolio=PORTFOLIO, tags=["a", "b"], fields={"x": 2, "y": 3}, language="es")
     async with office.rt.db.tenant(office.world.a) as tx:
         await world.talk(tx, office.rt, Person(PORTFOLIO, "BR.1", None), office.world.number_a)  # type: ignore[arg-type]  # a UUID
+        await tx._connection.execute("UPDATE conversation SET owner = 'human', queue = 'balcao', human_at = created_at")
     out = {"purpose": "marketing", "state": "out", "evidence": {"source": "telefone"}}
     assert (await office.post(f"/contacts/{new['id']}/consents", out, agent)).status_code == 201
     office.later(1)
+    async with office.rt.db.tenant(office.world.a) as tx:
+        await tx._connection.execute("DELETE FROM feed_new")
     answer = await office.post(f"/contacts/{new['id']}/merge", {"into": ana["id"]}, boss)
     whole = answer.json()
     assert (answer.status_code, whole["id"], whole["bsuid"], whole["phone"]) == (200, ana["id"], "BR.1", "+5511987654321")
     assert (whole["tags"], whole["fields"], whole["language"], whole["name"]) == (["a", "b"], {"x": 1, "y": 3}, "es", "Ana Souza")
-    assert [c["state"] for c in whole["consents"]] == ["out"] and len(whole["conversations"]) == 1
+    assert [c["state"] for c in whole["consents"]] == ["out"]
+    async with office.rt.db.tenant(office.world.a) as tx:
+        heard = [msgspec.json.decode(data) for (data,) in await tx._connection.fetch("SELECT data FROM feed_new ORDER BY seq")]
+        carried = await tx._connection.fetchval("SELECT id FROM conversation WHERE contact_id = $1", UUID(str(ana["id"])))
+    changed = {"conversation_id": str(carried), "number_id": str(office.world.number_a), "change": "taken_over", "owner": "human"}
+    assert heard == [
+        {"contact_id": ana["id"], "purpose": "marketing", "state": "out", "source": "merge"},
+        {**changed, "contact_id": ana["id"], "queue": "balcao"},
+    ]
     for id_ in (ana["id"], new["id"]):
         assert (await office.get(f"/contacts/{id_}", agent)).json() == whole
         again = await office.post(f"/contacts/{new['id']}/merge", {"into": id_}, boss)

@@ -112,7 +112,7 @@ async def test_a_commit_of_which_nobody_heard_is_answered_as_what_it_was(
         bearer = await office.sign_in("op@x.example", is_operator=True)
     else:
         bearer = await office.sign_in("owner@a.example", "owner", office.world.a)
-    lost = list[str]()
+    lost: list[str] = []
 
     def lose(name: str, about: Collection[object] = ()) -> bool:
         if name == "commit.after" and not lost and set(about) & {"_once_inside", makes}:

@@ -72,6 +72,10 @@ async def test_two_who_turn_out_to_be_one_are_merged_and_nothing_is_forgotten(in
         "human",
         "balcao",
     )
+    told = (
+        "SELECT coalesce(data->>'change', data->>'state') FROM feed_new WHERE data->>'contact_id' = $1 AND type <> $2 ORDER BY seq"
+    )
+    assert [row[0] for row in await inbox.rows(told, str(winner["id"]), "message.received")] == ["out", "taken_over"]
     assert await inbox.value("SELECT due_at IS NOT NULL FROM contact WHERE id = $1", loser["id"])
     assert await inbox.value("SELECT count(*) FROM event WHERE contact_id = $1 AND state = 'unhandled'", loser["id"]) == 1
     await inbox.receive(says("w4", user_id="BR.1"))

@@ -75,14 +75,14 @@ def test_only_what_nothing_works_without_keeps_a_number_out() -> None:
 
 def test_a_portfolio_is_whose_meta_says_it_is() -> None:
     """An answer that does not say it proves nothing."""
-    said: tuple[tuple[dict[str, object], bool], ...] = (
+    answers: list[tuple[dict[str, object], bool]] = [
         ({"owner_business_info": {"id": "3", "name": "Loja"}}, True),
         ({"owner_business_info": {"id": "4"}}, False),
         ({"owner_business_info": "3"}, False),
         ({"owner_business_info": {}}, False),
         ({"id": "2"}, False),
-    )
-    for body, ok in said:
+    ]
+    for body, ok in answers:
         check = checks.read_portfolio(Fetched(200, body), "2", "3")
         assert (check.ok, check.hint is None) == (ok, ok)
 

@@ -84,6 +84,8 @@ async def test_who_writes_again_is_somebody_new_who_has_still_said_no(scene: Sce
     assert await states(scene, CANARY_PHONE) == {"marketing": "out"}
     (said,) = (await scene.office.get(f"/contacts/{new['id']}/consents", scene.boss)).json()["items"]
     assert (said["source"], said["evidence"].keys()) == ("tombstone", {"erased_at"})
+    told = "SELECT data->>'state' AS state FROM feed_new WHERE data->>'contact_id' = $1 AND data->>'source' = 'tombstone'"
+    assert [row["state"] for row in await scene.shop.rows(told, new["id"])] == ["out"]
     assert await states(scene, "5511900000003") == {}
     assert (await scene.look(job_id))["state"] == "done"
     again = await scene.job("erase", new["id"])

@@ -76,6 +76,7 @@ WALKS = {
     "jobs.lose_subjects": "once an erasure: a business has some jobs",
     "jobs.note": "an index of what is wanted, which is little",
     "privacy.forget_new": "once an erasure: what is not numbered yet",
+    "privacy.forget_telling": "once an erasure and page of the feed; PostgreSQL 15 filters by the array while there is nothing",
     "numbers.by_ids": "a tenant has a handful of numbers",
     "numbers.everyone": "a tenant has a handful of numbers",
     "numbers.go_on": "a tenant has a handful of numbers",

@@ -116,7 +116,7 @@ class Cloud:
             except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
                 return reply.Unavailable(_word(error))
 
-    async def fetch(self, path: str, token: str, **params: str) -> Fetched:
+    async def ask(self, path: str, token: str, **params: str) -> Fetched:
         """GET what Meta knows: of `{phone_number_id}`, `{waba_id}/phone_numbers` … `path` is made of Meta's ids, which are digits.
 
         Raises Unavailable when Meta cannot be reached, answers with an error of its own, or with something that is not JSON.

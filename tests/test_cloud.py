@@ -176,17 +176,17 @@ async def test_a_connection_closed_while_idle_never_makes_two_posts(graph: Graph
 
 async def test_what_meta_knows_is_fetched_or_it_is_away(graph: Graph, client: Cloud) -> None:
     graph.behave = respond(b'{"display_phone_number":"+55 11"}', pieces=3)
-    assert await client.fetch("100", "t", fields="a,b") == Fetched(200, {"display_phone_number": "+55 11"})
+    assert await client.ask("100", "t", fields="a,b") == Fetched(200, {"display_phone_number": "+55 11"})
     assert graph.requests[-1].startswith(b"GET /v24.0/100?fields=a,b HTTP/1.1")
     graph.behave = respond(b'{"error":{"code":190}}', "401 Unauthorized")
-    assert await client.fetch("100", "t") == Fetched(401, {"error": {"code": 190}})
+    assert await client.ask("100", "t") == Fetched(401, {"error": {"code": 190}})
     graph.behave = respond(b"{}", "502 Bad Gateway")
     with pytest.raises(Unavailable, match="502"):
-        await client.fetch("100", "t")
+        await client.ask("100", "t")
     for broken in (respond(b"<html>"), respond(b"[]"), hang_up):
         graph.behave = broken
         with pytest.raises(Unavailable, match=r"cannot be reached|not JSON"):
-            await client.fetch("100", "t")
+            await client.ask("100", "t")
 
 
 UPLOADED = b'{"id":"300"}'

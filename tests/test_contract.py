@@ -22,6 +22,7 @@ from schemathesis.core.result import Ok
 from schemathesis.specs.openapi import checks as of_openapi
 
 from atendeja import app, openapi
+from atendeja.endpoint import Access
 from atendeja.runtime import utc_now
 from tests.office import Office, serve_office
 
@@ -97,7 +98,7 @@ def follow(url: str, bearer: str, examples: int) -> None:
 async def test_what_is_answered_is_what_the_document_says(office: Office) -> None:
     boss = await office.sign_in("ana@a.example", "owner", office.world.a)
     operator = await office.sign_in("operator@host.example", is_operator=True)
-    scopes = sorted({e.scope for e in app.ENDPOINTS if e.scope is not None})
+    scopes = sorted(Access(app.ENDPOINTS).grantable("owner"))
     key = (await office.post("/keys", {"name": "all", "scopes": scopes}, boss)).json()["secret"]
     office.rt.clock, office.rt.monotonic = utc_now, time.monotonic
     office.rt.config = msgspec.structs.replace(office.rt.config, api_rate=1e6)

@@ -53,13 +53,13 @@ async def verify(
     cloud: Cloud, token: str, phone_number_id: str, waba_id: str, portfolio_id: str, display_number: str
 ) -> Verification:
     """Ask Meta about a number, its account and its portfolio; changes nothing. Raises Unavailable when Meta cannot be asked now."""
-    number = await cloud.fetch(phone_number_id, token, fields=FIELDS)
+    number = await cloud.ask(phone_number_id, token, fields=FIELDS)
     checks = [read_number(number)]
     if checks[0].ok:
         checks.append(read_account(*await _find(cloud, token, phone_number_id, waba_id), phone_number_id, waba_id))
         if checks[1].ok:
-            checks.append(read_portfolio(await cloud.fetch(waba_id, token, fields="owner_business_info"), waba_id, portfolio_id))
-            checks.append(read_subscription(await cloud.fetch(f"{waba_id}/subscribed_apps", token), waba_id))
+            checks.append(read_portfolio(await cloud.ask(waba_id, token, fields="owner_business_info"), waba_id, portfolio_id))
+            checks.append(read_subscription(await cloud.ask(f"{waba_id}/subscribed_apps", token), waba_id))
         checks += read_details(number, display_number)
     return Verification(all(c.ok for c in checks), checks, _text(number, "verified_name"), _text(number, "quality_rating"))
 
@@ -75,7 +75,7 @@ async def _find(cloud: Cloud, token: str, phone_number_id: str, waba_id: str) ->
     """The last page of the account's numbers that was read, and whether this one is among them."""
     after: dict[str, str] = {}
     for _ in range(MOST_PAGES):
-        page = await cloud.fetch(f"{waba_id}/phone_numbers", token, fields="id", limit="100", **after)
+        page = await cloud.ask(f"{waba_id}/phone_numbers", token, fields="id", limit="100", **after)
         if phone_number_id in (ids := _ids(page)):
             return page, True
         following = _cursor(page)

@@ -93,7 +93,7 @@ class Pages(Cloud):
     def __init__(self, pages: list[list[str]], *, turns: bool = False) -> None:
         self.pages, self.asked, self.turns = pages, 0, turns
 
-    async def fetch(self, path: str, token: str, **params: str) -> Fetched:
+    async def ask(self, path: str, token: str, **params: str) -> Fetched:
         """The page behind `after`; with `turns` the last leads to the first."""
         if not path.endswith("/phone_numbers"):
             return Fetched(200, {"data": [{}], "verified_name": "Loja"})

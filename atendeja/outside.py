@@ -120,15 +120,13 @@ def _is_number(host: str) -> bool:
 
 
 class Outside:
-    """A client for what tenants name. Keep one per process."""
+    """A client for what tenants name. Keep one per process. It opens what it needs when it is first asked: most never are."""
 
     def __init__(self, trusted: Collection[str], connections: int = 300, resolver: AbstractResolver | None = None) -> None:
-        self._trusted = frozenset(trusted)
-        tls = ssl.create_default_context()
-        tls.minimum_version = ssl.TLSVersion.TLSv1_2
+        self._trusted, self._connections = frozenset(trusted), connections
         self._resolver = resolver or Resolver()
-        self._public = _session(tls, self._resolver, connections, guarded=True)
-        self._own = _session(tls, self._resolver, connections, guarded=False)
+        self._sessions: dict[bool, aiohttp.ClientSession] = {}
+        """Guarded or not → its session."""
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str], *, asker: int = 0) -> Answer:
         """POST it, once, for this tenant (0: for nobody). Raises nothing: whatever happens is an answer."""
@@ -136,7 +134,7 @@ class Outside:
         began = time.monotonic()  # measured, decides nothing
         status, error, answer = None, problem(url, self._trusted), b""
         if error is None:
-            session = self._own if place(urlsplit(url)) in self._trusted else self._public
+            session = self._session(guarded=place(urlsplit(url)) not in self._trusted)
             try:
                 async with session.post(url, data=body, headers=headers, allow_redirects=False) as response:
                     status = response.status
@@ -145,13 +143,20 @@ class Outside:
                 error = None if status is not None else _word(failed)  # it has been answered, whatever became of the rest
         return Answer(status, error, answer[:SHOWN_BYTES], time.monotonic() - began)
 
+    def _session(self, *, guarded: bool) -> aiohttp.ClientSession:
+        if guarded not in self._sessions:
+            self._sessions[guarded] = _open(self._resolver, self._connections, guarded=guarded)
+        return self._sessions[guarded]
+
     async def close(self) -> None:
-        await self._public.close()
-        await self._own.close()
+        for session in self._sessions.values():
+            await session.close()
         await self._resolver.close()
 
 
-def _session(tls: ssl.SSLContext, resolver: AbstractResolver, connections: int, *, guarded: bool) -> aiohttp.ClientSession:
+def _open(resolver: AbstractResolver, connections: int, *, guarded: bool) -> aiohttp.ClientSession:
+    tls = ssl.create_default_context()
+    tls.minimum_version = ssl.TLSVersion.TLSv1_2
     connector = aiohttp.TCPConnector(
         limit=connections,
         ssl=tls,

@@ -171,7 +171,7 @@ async def test_a_name_that_resolves_otherwise_the_next_time_leads_nowhere(monkey
     async with listening(fine) as (port, seen), calling(resolver=names) as client:
         monkeypatch.setattr(outside, "PORTS", frozenset({port}))
         for n in range(4):
-            client._public.connector.clear_dns_cache()  # type: ignore[union-attr]  # it is a TCPConnector
+            client._session(guarded=True).connector.clear_dns_cache()  # type: ignore[union-attr]  # it is a TCPConnector
             answer = await client.post(f"https://rebinding.example:{port}/{n}", b"{}", {})
             assert (answer.status, answer.error) == (None, "it is not a public address")
         assert (names.asked, seen) == (4, [])

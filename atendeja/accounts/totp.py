@@ -29,7 +29,7 @@ def find_step(seed: bytes, given: str, now: float, last_step: int) -> int | None
     """Of which half minute this code is, of now or one to either side, and later than the last that was taken; None for none."""
     current, found = int(now // STEP_S), None
     for step in range(current - DRIFT, current + DRIFT + 1):
-        if hmac.compare_digest(code(seed, step), given) and step > last_step:
+        if hmac.compare_digest(code(seed, step).encode(), given.encode()) and step > last_step:
             found = step
     return found
 

@@ -67,9 +67,9 @@ UPDATE delivery SET state = 'stored', reason = NULL, unrouted = NULL, digested_a
 WHERE day = :day AND seq = :seq AND digested_at IS NOT NULL AND (state = 'quarantined' OR unrouted IS NOT NULL);
 
 -- name: retry_number
--- Some of those with an item of this number that nobody owned.
+-- Some of those with an item of this number that nobody owned. Asked again of each row itself: somebody else may have had it read meanwhile.
 UPDATE delivery SET state = 'stored', reason = NULL, unrouted = NULL, digested_at = NULL WHERE (day, seq) IN (
     SELECT day, seq FROM delivery WHERE unrouted IS NOT NULL AND digested_at IS NOT NULL AND seq > :after
     AND unrouted @> jsonb_build_array(jsonb_build_object('phone_number_id', :phone_number_id::text, 'reason', 'unknown_number'))
     ORDER BY seq LIMIT :most
-) RETURNING seq;
+) AND unrouted IS NOT NULL AND digested_at IS NOT NULL RETURNING seq;

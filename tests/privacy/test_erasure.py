@@ -288,4 +288,4 @@ async def test_large_deliveries_and_answers_are_looked_through_one_by_one(scene:
             )
             assert held is not None and held.seqs == [row["seq"] for row in stored][:deliveries] and held.last == max(held.seqs)
             found = await tx.all(idempotency.ANSWERS, after_caller=UUID(int=0), after_key="", most=200, most_bytes=most_bytes)
-            assert len(found) == answers
+            assert len([one for one in found if one.answer]) == answers

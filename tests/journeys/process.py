@@ -1,6 +1,7 @@
 """Real processes for tests: `atendeja serve` and the simulator, each in a process group of its own, ended by its pid only."""
 
 import asyncio
+import atexit
 import contextlib
 import itertools
 import os
@@ -74,6 +75,7 @@ def free_port() -> int:
         return port
     probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     _kept.append(probe)
+    atexit.register(probe.close)
     if len(_kept) > KEPT:
         _kept.popleft().close()
     return port

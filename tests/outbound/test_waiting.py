@@ -29,7 +29,13 @@ async def test_what_is_written_while_a_turn_waits_for_its_contact_is_answered(of
     await office.open()
     await office.until("accepted")
     await office.admin.execute("UPDATE contact SET due_at = now()")
-    text: dict[str, object] = {"from": ANA, "id": "wamid.meanwhile", "timestamp": "1795176000", "type": "text", "text": {"body": "oi"}}
+    text: dict[str, object] = {
+        "from": ANA,
+        "id": "wamid.meanwhile",
+        "timestamp": "1795176000",
+        "type": "text",
+        "text": {"body": "oi"},
+    }
     report = {"id": office.posts[0].wamid, "status": "read", "timestamp": "1795176000", "recipient_id": ANA}
     body = world.envelope(world.A, {"contacts": [{"wa_id": ANA}], "messages": [text], "statuses": [report]})
     holder = await asyncpg.connect(office.rt.config.admin_url.reveal())

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from atendeja import app
-from atendeja.accounts import keys, tokens
+from atendeja.accounts import keys, people, tokens
 from atendeja.db import Database, Tx
 from atendeja.endpoint import Listing
 from atendeja.runtime import fresh_id, utc_now
@@ -55,7 +55,8 @@ async def make_key(database: Database, tenant_id: int) -> str:
 
     async def work(tx: Tx) -> None:
         what = {"id": key_id, "name": "bench", "start": secret[:8], "scopes": scopes}
-        await tx.run(keys.ADD, **what, created_by=fresh_id(), now=utc_now(), expires_at=None)
+        maker = await people.ensure(tx, f"{key_id}@bench.example", fresh_id(), utc_now())
+        await tx.run(keys.ADD, **what, created_by=maker.id, now=utc_now(), expires_at=None)
         await tx.run(keys.ADD_ROUTE, sha256=tokens.digest(secret), key_id=key_id)
 
     await database.transact(tenant_id, work)

@@ -68,7 +68,8 @@ QUEUE = f"""
     FROM talks
 """
 NUMBERS = "SELECT n.tenant_id, n.id FROM number n JOIN tenant t ON t.id = n.tenant_id WHERE t.slug LIKE $1"
-UNREAD = "SELECT count(*) FROM message WHERE state <> 'read'"
+UNREAD = "SELECT count(*) FROM message WHERE state <> 'read' AND code IS DISTINCT FROM 131026"
+"""That one is of a year ago (`grown`): nobody fails so in a measurement."""
 COMMITS = "SELECT xact_commit FROM pg_stat_database WHERE datname = $1"
 
 

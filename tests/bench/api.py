@@ -35,7 +35,8 @@ async def asked(stage: Stage, say: Say) -> Values:
             await asking.ask(process.url, key, things, RATE / 2, 5 * RATE)
             alone = await rows.exchange(scene, process, say, rate=RATE, count=RATE * SECONDS, customers=RATE * 10)
             task = asyncio.create_task(asking.ask(process.url, key, things, RATE, RATE * SECONDS))
-            beside = await rows.exchange(scene, process, say, rate=RATE, count=RATE * SECONDS, customers=RATE * 10)
+            count = RATE * SECONDS
+            beside = await rows.exchange(scene, process, say, rate=RATE, count=count, customers=RATE * 10, first=count)
             answers = await task
     failed = [a for a in answers if a.status != 200]
     if failed:

@@ -18,7 +18,7 @@ from atendeja.db import Database, Tx
 from atendeja.endpoint import Listing
 from atendeja.runtime import fresh_id, utc_now
 
-SEARCHES = {"/v1/contacts": ({"search": "Duda 12"}, {"search": "Eva"}, {"search": "553190000"}, {"tag": "vip"})}
+CHOICES = {"/v1/contacts": ({"tag": "vip"},)}
 """Besides the plain list."""
 THINGS = {
     "contacts": "contact",
@@ -29,7 +29,8 @@ THINGS = {
     "numbers": "number",
 }
 """Under /v1 → the table that has such things."""
-LEFT_OUT = {"stream_events", "list_deliveries"}
+LEFT_OUT = {"stream_events", "list_deliveries", "show_draft"}
+"""Without an end, an operator's, and not there."""
 IDS = 2000
 
 
@@ -87,7 +88,7 @@ def questions(things: Mapping[str, Sequence[UUID]]) -> list[Question]:
         ):
             continue
         is_list = isinstance(e.takes, type) and issubclass(e.takes, Listing)
-        found += [Question(e.operation, e.path, is_list, dict(params)) for params in ({}, *SEARCHES.get(e.path, ()))]
+        found += [Question(e.operation, e.path, is_list, dict(params)) for params in ({}, *CHOICES.get(e.path, ()))]
     return found
 
 

@@ -379,9 +379,12 @@ async def warm(scene: Scene, app: Child) -> None:
     await asyncio.sleep(1)
 
 
-async def exchange(scene: Scene, app: Child, say: Say, *, rate: float, count: int, customers: int) -> list[float] | None:
-    """Seconds from when each text was to go to its reply at the simulator; None when the rate was not held."""
-    texts = Texts(0, count, customers)
+async def exchange(
+    scene: Scene, app: Child, say: Say, *, rate: float, count: int, customers: int, first: int = 0
+) -> list[float] | None:
+    """Seconds from when each text was to go to its reply at the simulator; None when the rate was not held. `first`: where the texts of
+    a second run begin: one that came before is answered by nobody."""
+    texts = Texts(first, count, customers)
     before = await scene.accepted()
     result = await send(Job("open", port_of(app), texts, rate=rate))
     left = await scene.left()

@@ -382,8 +382,10 @@ async def warm(scene: Scene, app: Child) -> None:
 async def exchange(
     scene: Scene, app: Child, say: Say, *, rate: float, count: int, customers: int, first: int = 0
 ) -> list[float] | None:
-    """Seconds from when each text was to go to its reply at the simulator; None when the rate was not held. `first`: where the texts of
-    a second run begin: one that came before is answered by nobody."""
+    """Seconds from when each text was to go to its reply at the simulator; None when the rate was not held.
+
+    A second run begins at another `first`: a text that came before is answered by nobody.
+    """
     texts = Texts(first, count, customers)
     before = await scene.accepted()
     result = await send(Job("open", port_of(app), texts, rate=rate))
